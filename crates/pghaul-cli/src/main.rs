@@ -1,0 +1,2 @@
+//! The binary `pghaul`.
+fn main() {}

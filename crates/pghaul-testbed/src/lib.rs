@@ -1,0 +1,1 @@
+//! Servers, databases and damage for tests and the demo.

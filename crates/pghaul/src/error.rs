@@ -1,0 +1,195 @@
+//! Failures: what was being done, on which side, why it failed, what to do now.
+//!
+//! Invariants: `Display` shows one layer, the causes are walked by the caller; nothing shown
+//! holds a row's values, so DETAIL and CONTEXT of a server's message are dropped, and so is the
+//! message of class 22 (data exceptions quote the datum).
+
+use std::fmt;
+
+use crate::connect::Side;
+
+/// What kind of failure this is. Exhaustive on purpose: an embedder that maps kinds to codes
+/// must decide about each new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request itself makes no sense: unknown value, a pattern that matches nothing, source
+    /// and target are one database.
+    Usage,
+    /// A server cannot be reached or refuses us.
+    Connect,
+    /// Found before anything was written, and nothing was written.
+    Preflight,
+    /// The work failed after retries; finished pieces are kept.
+    Transfer,
+    /// The source's snapshot is gone and the source has changed since.
+    SnapshotGone,
+    /// The run's state in the target: one is there already, is active, damaged, too new, foreign.
+    RunState,
+    /// An archive is damaged, incomplete or too new.
+    Archive,
+    /// This machine's disk or permissions.
+    LocalIo,
+    /// A bug in pghaul.
+    Bug,
+}
+
+/// A failure. Opaque; ask for [`Error::kind`], [`Error::hint`] and
+/// [`source`](std::error::Error::source).
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    doing: String,
+    hint: Option<String>,
+    sqlstate: Option<String>,
+    connection_lost: bool,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// A failure described by one sentence.
+    pub fn new(kind: ErrorKind, doing: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            doing: doing.into(),
+            hint: None,
+            sqlstate: None,
+            connection_lost: false,
+            cause: None,
+        }))
+    }
+
+    /// A failed request to a server: `doing` says what was being done, in the form "read the
+    /// list of tables". There is no `From<tokio_postgres::Error>`, so that this is never left out.
+    pub fn server(side: Side, doing: impl Into<String>, cause: &tokio_postgres::Error) -> Self {
+        let mut error = Self::new(ErrorKind::Transfer, format!("cannot {}", doing.into()));
+        error.0.sqlstate = cause.code().map(|code| code.code().to_owned());
+        error.0.connection_lost = cause.is_closed() || cause.as_db_error().is_none();
+        error.0.cause = Some(Box::new(ServerMessage::new(side, cause)));
+        error
+    }
+
+    /// The same failure under another kind.
+    #[must_use]
+    pub fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
+    /// What to do now.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The failure below this one.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// Says what larger thing was being done; the present error becomes its cause. Kind, hint
+    /// and SQLSTATE stay.
+    #[must_use]
+    pub fn while_doing(self, doing: impl Into<String>) -> Self {
+        let outer = Inner {
+            kind: self.0.kind,
+            doing: doing.into(),
+            hint: self.0.hint.clone(),
+            sqlstate: self.0.sqlstate.clone(),
+            connection_lost: self.0.connection_lost,
+            cause: None,
+        };
+        Self(Box::new(Inner { cause: Some(Box::new(self)), ..outer }))
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What to do now, if there is more to say than the error itself does.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The five characters of the server's SQLSTATE, if a server answered (Postgres manual,
+    /// appendix A).
+    pub fn sqlstate(&self) -> Option<&str> {
+        self.0.sqlstate.as_deref()
+    }
+
+    /// Whether the connection died under the request, so that its fate is unknown.
+    pub fn connection_lost(&self) -> bool {
+        self.0.connection_lost
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.doing)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.0.kind, self.0.doing)?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(layer) = cause {
+            write!(f, ": {layer}")?;
+            cause = layer.source();
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+/// What a server said, less everything that could quote a row.
+#[derive(Debug)]
+struct ServerMessage(String);
+
+impl ServerMessage {
+    fn new(side: Side, cause: &tokio_postgres::Error) -> Self {
+        let text = match cause.as_db_error() {
+            Some(db) if db.code().code().starts_with("22") => format!(
+                "{side}: {}: data exception, the server's message is withheld since it quotes the value (SQLSTATE {})",
+                db.severity(),
+                db.code().code()
+            ),
+            Some(db) => {
+                format!(
+                    "{side}: {}: {} (SQLSTATE {})",
+                    db.severity(),
+                    db.message(),
+                    db.code().code()
+                )
+            }
+            None => {
+                let mut text = format!("{side}: {cause}");
+                let mut below = std::error::Error::source(cause);
+                while let Some(layer) = below {
+                    text.push_str(": ");
+                    text.push_str(&layer.to_string());
+                    below = layer.source();
+                }
+                text
+            }
+        };
+        Self(text)
+    }
+}
+
+impl fmt::Display for ServerMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ServerMessage {}

@@ -1,0 +1,116 @@
+//! What a run tells while it works: facts with a life, sent after they are durable.
+//!
+//! Invariants: an event about something durable is sent after its COMMIT was acknowledged; there
+//! is no event per row; numbers that move all the time are counters in [`Counters`], which a
+//! renderer samples.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use crate::finding::Finding;
+use crate::name::RelationName;
+
+/// Receives events. Called from many tasks at once; must not block.
+pub trait Observer: Send + Sync {
+    /// One fact.
+    fn on_event(&self, event: &Event<'_>);
+}
+
+/// Ignores everything.
+impl Observer for () {
+    fn on_event(&self, _: &Event<'_>) {}
+}
+
+/// One fact about a run.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The plan is made and stored: how much there is to do.
+    Planned {
+        /// Tables to copy.
+        tables: usize,
+        /// Parts of all tables.
+        parts: usize,
+        /// Bytes on disk of all tables, TOAST included.
+        bytes: u64,
+        /// Steps: schema entries, indexes, constraints, ….
+        steps: usize,
+    },
+    /// A phase began.
+    PhaseStarted(Phase),
+    /// A phase ended.
+    PhaseFinished(Phase, Duration),
+    /// A piece is committed together with its receipt.
+    PieceCommitted {
+        /// The table.
+        table: &'a RelationName,
+        /// Rows of the piece.
+        rows: u64,
+        /// Bytes of the piece as they went over the wire.
+        bytes: u64,
+    },
+    /// The last piece of a table is committed.
+    TableCopied {
+        /// The table.
+        table: &'a RelationName,
+        /// Rows of the table.
+        rows: u64,
+    },
+    /// A table was read back from the target.
+    TableVerified {
+        /// The table.
+        table: &'a RelationName,
+        /// Whether count and digest are those of the source.
+        equal: bool,
+    },
+    /// A step began to run.
+    StepStarted {
+        /// Its kind, as pg_dump calls it: `INDEX`, `FK CONSTRAINT`, ….
+        kind: &'a str,
+        /// The object.
+        object: &'a str,
+    },
+    /// A step is committed together with its receipt.
+    StepCommitted {
+        /// Its kind, as pg_dump calls it.
+        kind: &'a str,
+        /// The object.
+        object: &'a str,
+        /// How long it took.
+        took: Duration,
+    },
+    /// Something failed and is tried again.
+    Retrying {
+        /// What failed, and why, in one line.
+        what: &'a str,
+        /// The pause before the next attempt.
+        after: Duration,
+    },
+    /// A finding, as soon as it is known.
+    Found(&'a Finding),
+}
+
+/// The phases of a run, in the order in which they begin. Copying, index builds and reading back
+/// overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Catalogs, findings, plan.
+    Prepare,
+    /// Types, functions, tables.
+    PreData,
+    /// Rows, indexes, reading back.
+    Data,
+    /// Constraints, foreign keys, triggers, views, privileges, sequences.
+    PostData,
+}
+
+/// Numbers that move all the time; sample them, they only grow.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Rows read from the source, also of pieces not yet committed.
+    pub rows_read: AtomicU64,
+    /// Bytes read from the source, also of pieces not yet committed.
+    pub bytes_read: AtomicU64,
+    /// Bytes read back from the target.
+    pub bytes_read_back: AtomicU64,
+}

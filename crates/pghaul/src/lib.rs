@@ -1,0 +1,15 @@
+//! Carries a Postgres database to another server, another major version or an archive, and
+//! proves that nothing was lost on the way.
+//!
+//! Invariants of the whole crate: it prints nothing, installs no signal handler, and never
+//! writes to a source. All state of a run lives in the target.
+
+pub mod connect;
+pub mod error;
+pub mod event;
+pub mod finding;
+pub mod name;
+pub mod version;
+
+pub use error::{Error, ErrorKind};
+pub use finding::{Finding, Severity};
