@@ -11,6 +11,8 @@ pub mod event;
 pub mod finding;
 pub mod name;
 pub mod plan;
+pub mod run;
+pub mod schema;
 pub mod snapshot;
 pub mod state;
 pub mod transfer;

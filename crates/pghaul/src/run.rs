@@ -1,0 +1,4 @@
+//! The run: the only scheduler.
+
+pub mod board;
+pub mod options;
