@@ -131,6 +131,7 @@ pub struct Catalog {
     pub relations: Vec<Relation>,
     /// All types that their columns are made of, at any depth.
     pub types: HashMap<Oid, Type>,
+    places: HashMap<Oid, usize>,
     /// Roots of partition trees whose bounds may route a row to another leaf on the target.
     pub unstable_roots: HashSet<Oid>,
 }
@@ -152,9 +153,11 @@ impl Catalog {
         } else {
             include_str!("catalog/columns_96.sql")
         };
+        let relations = read_relations(session, relations).await?;
         let mut catalog = Self {
             version,
-            relations: read_relations(session, relations).await?,
+            places: relations.iter().enumerate().map(|(at, r)| (r.oid, at)).collect(),
+            relations,
             types: read_types(session).await?,
             unstable_roots: HashSet::new(),
         };
@@ -175,14 +178,12 @@ impl Catalog {
 
     /// The relation of that OID.
     pub fn relation(&self, oid: Oid) -> Option<&Relation> {
-        self.relations.iter().find(|relation| relation.oid == oid)
+        self.places.get(&oid).map(|at| &self.relations[*at])
     }
 
     async fn add_columns(&mut self, session: &Session, sql: &str) -> Result<(), Error> {
-        let places: HashMap<Oid, usize> =
-            self.relations.iter().enumerate().map(|(at, r)| (r.oid, at)).collect();
         for row in session.query("read the list of columns", sql, &[]).await? {
-            if let Some(at) = places.get(&oid(row.get(0))) {
+            if let Some(at) = self.places.get(&oid(row.get(0))) {
                 self.relations[*at].columns.push(Column {
                     name: Ident::new(row.get::<_, String>(1)),
                     type_oid: oid(row.get(2)),

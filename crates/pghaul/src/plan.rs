@@ -34,8 +34,8 @@ pub struct TablePlan {
     pub format: TableFormat,
     /// Bytes on the source's disk, TOAST included.
     pub bytes: u64,
-    /// For a configuration table of an extension, the condition for the rows to take along
-    /// (it begins with `WHERE`), else empty.
+    /// For a configuration table of an extension, the condition for the rows to take along, else
+    /// empty.
     pub condition: String,
     /// Whether the reading delivers ctids.
     pub has_ctid: bool,
@@ -132,10 +132,7 @@ impl TablePlan {
             .flatten()
             .map(|(operator, tid)| format!("ctid {operator} '{tid}'::pg_catalog.tid"))
             .collect();
-        let mut condition = self.condition.clone();
-        if !bounds.is_empty() {
-            condition = format!("where {}", bounds.join(" and "));
-        }
+        let condition = self.condition_and(&bounds);
         self.select(&format!("only {}", self.name.quoted()), &condition, self.has_ctid)
     }
 
@@ -143,7 +140,13 @@ impl TablePlan {
     pub fn read_back_statement(&self, read_back: &ReadBack) -> String {
         let only = if read_back.with_partitions { "" } else { "only " };
         let from = format!("{only}{}", read_back.name.quoted());
-        self.select(&from, &self.condition, false)
+        self.select(&from, &self.condition_and(&[]), false)
+    }
+
+    /// `COPY (SELECT …) TO STDOUT` of the same columns of one table of the target, with ctids
+    /// where there are some.
+    pub fn statement_on(&self, name: &RelationName) -> String {
+        self.select(&format!("only {}", name.quoted()), &self.condition_and(&[]), self.has_ctid)
     }
 
     /// `COPY … FROM STDIN`.
@@ -158,6 +161,12 @@ impl TablePlan {
             self.written_to.quoted(),
             format_name(self.format.format)
         )
+    }
+
+    fn condition_and(&self, bounds: &[String]) -> String {
+        let own = (!self.condition.is_empty()).then(|| format!("({})", self.condition));
+        let all: Vec<String> = own.into_iter().chain(bounds.iter().cloned()).collect();
+        if all.is_empty() { String::new() } else { format!("where {}", all.join(" and ")) }
     }
 
     fn select(&self, from: &str, condition: &str, with_ctid: bool) -> String {
@@ -222,11 +231,20 @@ fn table(
         condition: relation
             .extension_config
             .as_ref()
-            .map(|(_, condition)| condition.clone())
+            .map(|(_, condition)| without_where(condition).to_owned())
             .unwrap_or_default(),
-        has_ctid: relation.is_heap && relation.extension_config.is_none(),
+        has_ctid: relation.is_heap,
         key: relation.key.clone(),
     })
+}
+
+/// `pg_extension_config_dump` takes its condition with the word WHERE (manual, 36.17.3).
+fn without_where(condition: &str) -> &str {
+    let condition = condition.trim();
+    match condition.get(..5) {
+        Some(word) if word.eq_ignore_ascii_case("where") => condition[5..].trim(),
+        _ => condition,
+    }
 }
 
 fn read_backs(tables: &[TablePlan]) -> Vec<ReadBack> {

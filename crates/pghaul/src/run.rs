@@ -2,3 +2,5 @@
 
 pub mod board;
 pub mod options;
+pub mod outcome;
+pub mod retry;

@@ -3,6 +3,8 @@
 //! Invariants: reads the heap only, never an index; compares count and digest of the same columns
 //! by the same image; a table that could not be compared is a finding, never silence.
 
+pub mod difference;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
