@@ -70,7 +70,7 @@ struct State {
     waiters: Vec<Vec<TaskId>>,
     ready: HashMap<LaneKind, BTreeMap<(std::cmp::Reverse<u64>, TaskId), ()>>,
     in_use: HashSet<String>,
-    unfinished: usize,
+    unfinished: HashMap<LaneKind, usize>,
     closed: bool,
 }
 
@@ -83,10 +83,11 @@ impl<W> Board<W> {
             waiters: vec![Vec::new(); tasks.len()],
             ready: HashMap::new(),
             in_use: HashSet::new(),
-            unfinished: tasks.len(),
+            unfinished: HashMap::new(),
             closed: false,
         };
         for (at, task) in tasks.iter().enumerate() {
+            *state.unfinished.entry(task.lane).or_default() += 1;
             for before in &task.after {
                 state.waiters[before.0].push(TaskId(at));
             }
@@ -109,8 +110,8 @@ impl<W> Board<W> {
         self.tasks.iter().enumerate().map(|(at, task)| (TaskId(at), task))
     }
 
-    /// Waits for a task that a lane of that kind can start; none when nothing is left or the
-    /// board is closed. The task must be given back with [`Board::finish`].
+    /// Waits for a task that a lane of that kind can start; none when nothing is left for such
+    /// lanes or the board is closed. The task must be given back with [`Board::finish`].
     pub async fn next(&self, lane: LaneKind) -> Option<TaskId> {
         loop {
             let changed = self.changed.notified();
@@ -119,7 +120,7 @@ impl<W> Board<W> {
             changed.as_mut().enable();
             {
                 let mut state = self.lock();
-                if state.closed || state.unfinished == 0 {
+                if state.closed || state.unfinished_of(lane) == 0 {
                     return None;
                 }
                 if let Some(id) = self.take(&mut state, lane) {
@@ -167,7 +168,7 @@ impl<W> Board<W> {
 
     /// How many tasks are neither done nor left out.
     pub fn unfinished(&self) -> usize {
-        self.lock().unfinished
+        self.lock().unfinished.values().sum()
     }
 
     /// Whether a task is done.
@@ -191,7 +192,7 @@ impl<W> Board<W> {
             return;
         }
         state.status[id.0] = Status::Done;
-        state.unfinished -= 1;
+        state.ended(self.tasks[id.0].lane);
         for waiter in state.waiters[id.0].clone() {
             state.open_waits[waiter.0] -= 1;
             if state.open_waits[waiter.0] == 0 && state.status[waiter.0] == Status::Waiting {
@@ -207,8 +208,10 @@ impl<W> Board<W> {
             if matches!(state.status[next.0], Status::LeftOut | Status::Done) {
                 continue;
             }
+            let task = &self.tasks[next.0];
+            state.unready(next, task.lane, task.weight);
             state.status[next.0] = Status::LeftOut;
-            state.unfinished -= 1;
+            state.ended(task.lane);
             if next != id {
                 left_out.push(next);
             }
@@ -223,6 +226,16 @@ impl<W> Board<W> {
 }
 
 impl State {
+    fn unfinished_of(&self, lane: LaneKind) -> usize {
+        self.unfinished.get(&lane).copied().unwrap_or(0)
+    }
+
+    fn ended(&mut self, lane: LaneKind) {
+        if let Some(count) = self.unfinished.get_mut(&lane) {
+            *count -= 1;
+        }
+    }
+
     fn make_ready(&mut self, id: TaskId, lane: LaneKind, weight: u64) {
         self.status[id.0] = Status::Ready;
         self.ready.entry(lane).or_default().insert((std::cmp::Reverse(weight), id), ());
