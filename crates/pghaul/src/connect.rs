@@ -41,6 +41,8 @@ pub enum Purpose {
     Read,
     /// Writes to the target.
     Write,
+    /// Runs the statements of a schema on the target.
+    Schema,
 }
 
 /// A server and database that sessions can be opened to.

@@ -264,6 +264,17 @@ pub async fn load_steps(target: &Session) -> Result<HashMap<String, String>, Err
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
+/// The result of one step, if it is done.
+///
+/// # Errors
+/// What the target said.
+pub async fn step_result(target: &Session, id: &str) -> Result<Option<String>, Error> {
+    let rows = target
+        .query("look for a step's receipt", "select result from pghaul.step where id = $1", &[&id])
+        .await?;
+    Ok(rows.first().map(|row| row.get(0)))
+}
+
 /// The statement that writes a step's receipt: to be sent in the step's own transaction.
 pub fn step_receipt(id: &str, kind: &str, object: &str, result: &str, worker: &str) -> String {
     format!(
