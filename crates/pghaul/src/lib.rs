@@ -9,6 +9,7 @@ pub mod error;
 pub mod event;
 pub mod finding;
 pub mod name;
+pub mod pg_dump;
 pub mod schema;
 pub mod version;
 
