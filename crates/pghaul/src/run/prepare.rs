@@ -8,10 +8,11 @@ use super::claim::ClaimKey;
 use super::graph::Prepared;
 use super::options::{CloneOptions, Keep, Scope, Start};
 use crate::catalog::Catalog;
-use crate::connect::{Endpoint, Purpose, Session};
+use crate::connect::{Endpoint, Purpose, Session, Side};
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
 use crate::name::RelationName;
+use crate::pg_dump::{Contents, DumpRequest, PgDump};
 use crate::plan::filter::Filter;
 use crate::plan::format::Formats;
 use crate::plan::{PartSizing, Plan};
@@ -179,19 +180,22 @@ async fn schema(
     keeper: &Keeper,
     options: &CloneOptions,
 ) -> Result<(Vec<(usize, Prepared)>, String), Error> {
-    let _ = source;
-    let output = tokio::process::Command::new(options.pg_dump.clone().unwrap_or("pg_dump".into()))
-        .args(["-Fc", "-s", "-E", "UTF8", "--snapshot", keeper.id().as_str(), "-d"])
-        .arg(std::env::var("TMP_SOURCE_URL").unwrap_or_default())
-        .output()
-        .await
-        .map_err(|error| Error::new(ErrorKind::LocalIo, "cannot run pg_dump").caused_by(error))?;
-    if !output.status.success() {
-        return Err(Error::new(ErrorKind::Transfer, String::from_utf8_lossy(&output.stderr)));
-    }
-    let toc = crate::schema::Toc::read(&output.stdout[..]).map_err(|error| {
-        Error::new(ErrorKind::Transfer, "cannot read pg_dump's archive").caused_by(error)
-    })?;
+    let pg_dump = PgDump::select(
+        options.pg_dump.as_deref(),
+        keeper.session().version(),
+        Some(control.version()),
+    )
+    .await?;
+    let dumped = pg_dump
+        .dump(&DumpRequest {
+            side: Side::Source,
+            environment: environment(source),
+            snapshot: Some(keeper.id().as_str().to_owned()),
+            contents: Contents::Schema,
+            lock_wait: None,
+        })
+        .await?;
+    let toc = dumped.toc;
     let emit_options = EmitOptions {
         target: control.version(),
         owners: match options.owners {
@@ -212,6 +216,25 @@ async fn schema(
         })
         .collect();
     Ok((entries, String::new()))
+}
+
+// Until the endpoint gives it.
+fn environment(source: &Endpoint) -> Vec<(String, std::ffi::OsString)> {
+    let text = source.describe();
+    let (user, rest) = text.split_once('@').unwrap_or_default();
+    let (host, database) = rest.split_once('/').unwrap_or_default();
+    let (host, port) = host.rsplit_once(':').unwrap_or_default();
+    let password = std::env::var("TMP_PASSWORD").unwrap_or_default();
+    [
+        ("PGHOST", host),
+        ("PGPORT", port),
+        ("PGUSER", user),
+        ("PGDATABASE", database),
+        ("PGPASSWORD", &password),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.into()))
+    .collect()
 }
 
 fn skipped(entry: &crate::schema::Entry, options: &CloneOptions) -> bool {
