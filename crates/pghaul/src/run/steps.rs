@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::name::{RelationName, literal};
-use crate::state;
+use crate::state::{self, StepReceipt};
 
 /// A statement of the schema, ready to run.
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub(super) struct SchemaStep {
     pub(super) object: String,
     /// What to run. May hold a password.
     pub(super) sql: String,
+    /// What drops it again.
+    pub(super) undo: String,
 }
 
 impl Sessions<'_> {
@@ -71,6 +73,7 @@ impl Sessions<'_> {
             kind: "MATERIALIZED VIEW DATA".to_owned(),
             object: name.to_string(),
             sql: format!("refresh materialized view {}", name.quoted()),
+            undo: String::new(),
         };
         self.open_target(Purpose::Schema).await?;
         let target = self.target.as_ref().ok_or_else(lost)?;
@@ -131,6 +134,7 @@ impl Sessions<'_> {
             kind: "SEQUENCE SET".to_owned(),
             object: format!("{} sequences", run.plan.sequences.len()),
             sql,
+            undo: String::new(),
         };
         run_step(target, &run.id, &step, &run.transfer.worker, again).await?;
         Ok(Verdict::Done)
@@ -175,7 +179,15 @@ pub(super) async fn run_step(
     let claim = ClaimKey::of_task(run, &step.key);
     claim.take(target).await?;
     if !(again && state::step_result(target, &step.key).await?.is_some()) {
-        let receipt = state::step_receipt(&step.key, &step.kind, &step.object, "", worker);
+        let receipt = StepReceipt {
+            id: &step.key,
+            kind: &step.kind,
+            object: &step.object,
+            result: "",
+            undo: &step.undo,
+            worker,
+        }
+        .insert_statement();
         let ran: Result<(), Error> = async {
             target.batch(&doing, &format!("begin;\n{}", step.sql)).await?;
             target.batch(&doing, &format!("{receipt}; commit")).await
