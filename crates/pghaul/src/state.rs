@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{oid, size};
-use crate::connect::Session;
+use crate::connect::{Endpoint, Session};
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
 use crate::name::literal;
@@ -35,38 +35,15 @@ pub struct DatabaseIdentity {
 }
 
 impl DatabaseIdentity {
-    /// Asks a server who it is.
-    ///
-    /// # Errors
-    /// What the server said.
-    pub async fn read(session: &Session) -> Result<Self, Error> {
-        let row = session
-            .query_one(
-                "ask which database this is",
-                "select d.oid::int8, d.datname::text \
-                   from pg_catalog.pg_database d \
-                  where d.datname = pg_catalog.current_database()",
-                &[],
-            )
-            .await?;
-        let system = session
-            .query_one(
-                "ask for the system identifier",
-                "select system_identifier::text from pg_catalog.pg_control_system()",
-                &[],
-            )
-            .await;
-        let system = match system {
-            Ok(row) => Some(row.get(0)),
-            Err(error) if error.sqlstate() == Some("42501") => None,
-            Err(error) => return Err(error),
-        };
-        Ok(Self {
-            system,
-            database_oid: oid(row.get(0)),
-            database: row.get(1),
+    /// The database that a session is on.
+    pub fn of(session: &Session, endpoint: &Endpoint) -> Self {
+        let identity = session.identity();
+        Self {
+            system: identity.system_identifier.map(|id| id.to_string()),
+            database_oid: identity.database_oid,
+            database: endpoint.database().to_owned(),
             version: session.version().num(),
-        })
+        }
     }
 
     /// Whether both are the same database, by whatever names they were reached.

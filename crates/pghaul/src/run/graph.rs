@@ -86,17 +86,15 @@ pub(super) fn build(
     let mut everything: Vec<TaskId> = post;
     everything.push(all_data);
     let all_post = builder.end_of("post-data", everything);
-    let acls = builder.serial(entries, all_post, |entry| {
-        matches!(entry.kind, Kind::Acl | Kind::DefaultAcl)
-    });
+    let acls = builder
+        .serial(entries, all_post, |entry| matches!(entry.kind, Kind::Acl | Kind::DefaultAcl));
     let after_acls = builder.end_of("privileges", [vec![all_post], acls].concat());
-    let refreshes = if options.scope == Scope::Everything
-        && !options.deferred.contains(&Deferred::Matviews)
-    {
-        builder.refreshes(entries, after_acls)
-    } else {
-        Vec::new()
-    };
+    let refreshes =
+        if options.scope == Scope::Everything && !options.deferred.contains(&Deferred::Matviews) {
+            builder.refreshes(entries, after_acls)
+        } else {
+            Vec::new()
+        };
     let mut last = [vec![after_acls], refreshes].concat();
     if options.scope != Scope::SchemaOnly && !plan.sequences.is_empty() {
         let after = vec![builder.end_of("refreshes", last.clone())];
@@ -306,8 +304,7 @@ impl Builder<'_> {
         for (id, name) in views {
             let mut before = vec![after];
             before.extend(reached(id, &by_id).iter().filter_map(|id| tasks.get(id)));
-            let task =
-                self.add(Work::Refresh(name), LaneKind::Step, before, Vec::new(), 0);
+            let task = self.add(Work::Refresh(name), LaneKind::Step, before, Vec::new(), 0);
             tasks.insert(id, task);
         }
         tasks.into_values().collect()

@@ -190,14 +190,9 @@ impl Sessions<'_> {
             let attributes =
                 Attributes { owner: run.options.owners, privileges: run.options.privileges };
             target.batch("begin a batch of large objects", "begin").await?;
-            let digest = large_objects::copy(
-                source,
-                target,
-                objects,
-                attributes,
-                &run.transfer.counters,
-            )
-            .await?;
+            let digest =
+                large_objects::copy(source, target, objects, attributes, &run.transfer.counters)
+                    .await?;
             let object = format!("{} large objects", objects.len());
             let receipt =
                 state::step_receipt(&key, "LARGE OBJECTS", &object, &digest, &run.transfer.worker);

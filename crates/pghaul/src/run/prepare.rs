@@ -1,25 +1,25 @@
 //! Before the first byte moves: who is there, what is there, what stands in the way, the moment,
 //! the plan. Nothing is written on either side.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::claim::ClaimKey;
-use super::graph::{self, Prepared};
+use super::graph::Prepared;
 use super::options::{CloneOptions, Keep, Scope, Start};
 use crate::catalog::Catalog;
-use crate::connect::{Endpoint, Purpose, Session};
+use crate::connect::{Endpoint, Purpose, Session, Side};
 use crate::error::{Error, ErrorKind};
-use crate::finding::{Finding, Severity};
+use crate::finding::Finding;
 use crate::name::RelationName;
+use crate::pg_dump::{Contents, DumpRequest, PgDump};
 use crate::plan::filter::Filter;
 use crate::plan::format::Formats;
 use crate::plan::{PartSizing, Plan};
-use crate::schema::{DumpId, EmitOptions, Owners, RunsAs, Section, Tablespaces, emit::emit};
+use crate::schema::{EmitOptions, Owners, RunsAs, Tablespaces, emit::emit};
 use crate::snapshot::Keeper;
 use crate::state::{self, DatabaseIdentity, Presence};
 use crate::transfer::large_objects::{self, LargeObject, OBJECTS_A_BATCH};
-use crate::version::ServerVersion;
 
 /// A clone that is ready to run: everything is known, nothing is written yet. Holds the source's
 /// snapshot until it is run or dropped.
@@ -52,9 +52,8 @@ impl PreparedClone {
     ) -> Result<Self, Error> {
         let look = source.connect(Purpose::Catalog, "prepare").await?;
         let control = target.connect(Purpose::Schema, "control").await?;
-        check_versions(&look, &control)?;
         let identities =
-            (DatabaseIdentity::read(&look).await?, DatabaseIdentity::read(&control).await?);
+            (DatabaseIdentity::of(&look, &source), DatabaseIdentity::of(&control, &target));
         if identities.0.is_same_database(&identities.1) {
             return Err(Error::new(
                 ErrorKind::Usage,
@@ -106,7 +105,7 @@ impl PreparedClone {
         let (entries, schema_digest) = if options.scope == Scope::DataOnly {
             (Vec::new(), String::new())
         } else {
-            schema(&source, &control, &keeper, &catalog, &filter, &options).await?
+            schema(&source, &control, &keeper, &options).await?
         };
         Ok(Self {
             source: Arc::new(source),
@@ -134,20 +133,6 @@ impl PreparedClone {
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
-}
-
-fn check_versions(source: &Session, target: &Session) -> Result<(), Error> {
-    for session in [source, target] {
-        let (side, version) = (session.side(), session.version());
-        if version < ServerVersion::OLDEST || version >= ServerVersion::TOO_NEW {
-            return Err(Error::new(
-                ErrorKind::Preflight,
-                format!("{side}: the server is Postgres {version}; pghaul knows 9.6 to 18"),
-            )
-            .with_hint("use a pghaul that knows this server"));
-        }
-    }
-    Ok(())
 }
 
 /// A run that is in the target already decides what may begin.
@@ -185,5 +170,83 @@ async fn meet_run(control: &Session, options: &CloneOptions) -> Result<(), Error
         (true, Start::Resume) => {
             Err(Error::new(ErrorKind::RunState, "target: resuming is not built yet"))
         }
+    }
+}
+
+/// The schema's entries with their statements, and the schema's digest.
+async fn schema(
+    source: &Endpoint,
+    control: &Session,
+    keeper: &Keeper,
+    options: &CloneOptions,
+) -> Result<(Vec<(usize, Prepared)>, String), Error> {
+    let pg_dump = PgDump::select(
+        options.pg_dump.as_deref(),
+        keeper.session().version(),
+        Some(control.version()),
+    )
+    .await?;
+    let dumped = pg_dump
+        .dump(&DumpRequest {
+            side: Side::Source,
+            environment: environment(source),
+            snapshot: Some(keeper.id().as_str().to_owned()),
+            contents: Contents::Schema,
+            lock_wait: None,
+        })
+        .await?;
+    let toc = dumped.toc;
+    let emit_options = EmitOptions {
+        target: control.version(),
+        owners: match options.owners {
+            Keep::AsIs => Owners::Carry,
+            Keep::LeaveOut => Owners::Leave,
+        },
+        tablespaces: Tablespaces::Leave,
+        runs_as: RunsAs::Superuser,
+    };
+    let entries = toc
+        .entries
+        .into_iter()
+        .enumerate()
+        .filter(|(_, entry)| !skipped(entry, options))
+        .map(|(place, entry)| {
+            let sql = emit(&entry, &emit_options).sql();
+            (place, Prepared { entry, sql })
+        })
+        .collect();
+    Ok((entries, String::new()))
+}
+
+// Until the endpoint gives it.
+fn environment(source: &Endpoint) -> Vec<(String, std::ffi::OsString)> {
+    let text = source.describe();
+    let (user, rest) = text.split_once('@').unwrap_or_default();
+    let (host, database) = rest.split_once('/').unwrap_or_default();
+    let (host, port) = host.rsplit_once(':').unwrap_or_default();
+    let password = std::env::var("TMP_PASSWORD").unwrap_or_default();
+    [
+        ("PGHOST", host),
+        ("PGPORT", port),
+        ("PGUSER", user),
+        ("PGDATABASE", database),
+        ("PGPASSWORD", &password),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.into()))
+    .collect()
+}
+
+fn skipped(entry: &crate::schema::Entry, options: &CloneOptions) -> bool {
+    use crate::schema::Kind;
+    match entry.kind {
+        Kind::Encoding
+        | Kind::StdStrings
+        | Kind::SearchPath
+        | Kind::Database
+        | Kind::DatabaseProperties => true,
+        Kind::Acl | Kind::DefaultAcl if options.privileges == Keep::LeaveOut => true,
+        Kind::Acl | Kind::Comment | Kind::SecurityLabel => entry.tag.starts_with("DATABASE "),
+        _ => false,
     }
 }

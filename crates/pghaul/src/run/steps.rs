@@ -74,9 +74,7 @@ impl Sessions<'_> {
         };
         self.open_target(Purpose::Schema).await?;
         let target = self.target.as_ref().ok_or_else(lost)?;
-        self.run
-            .observer
-            .on_event(&Event::StepStarted { kind: &step.kind, object: &step.object });
+        self.run.observer.on_event(&Event::StepStarted { kind: &step.kind, object: &step.object });
         match run_step(target, &self.run.id, &step, &self.run.transfer.worker, again).await {
             Ok(()) => Ok(Verdict::Done),
             Err(error) if error.connection_lost() => Err(error),
@@ -121,8 +119,7 @@ impl Sessions<'_> {
     /// that is too high does no harm while one that is too low collides.
     pub(super) async fn sequences(&mut self, again: bool) -> Result<Verdict, Error> {
         let run = self.run;
-        let source =
-            run.source.connect(Purpose::Catalog, &format!("{} sequences", run.id)).await?;
+        let source = run.source.connect(Purpose::Catalog, &format!("{} sequences", run.id)).await?;
         self.open_target(Purpose::Schema).await?;
         let target = self.target.as_ref().ok_or_else(lost)?;
         let mut sql = String::new();
@@ -150,9 +147,8 @@ async fn set_sequences(source: &Session, names: &[RelationName]) -> Result<Strin
             format!("select {at}::int4, last_value::int8, is_called from {}", name.quoted())
         })
         .collect();
-    let rows = source
-        .query("read the values of sequences", &selects.join(" union all "), &[])
-        .await?;
+    let rows =
+        source.query("read the values of sequences", &selects.join(" union all "), &[]).await?;
     let mut sql = String::new();
     for row in rows {
         let at = usize::try_from(row.get::<_, i32>(0)).unwrap_or(usize::MAX);
