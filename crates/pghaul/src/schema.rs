@@ -5,11 +5,13 @@
 //! as text (the scanner reads tokens), and it is never shown: the statement of a user mapping
 //! or a subscription holds a password.
 
+mod adapt;
+mod edit;
 pub mod emit;
 pub mod entry;
 mod scan;
 pub mod toc;
 
-pub use emit::{EmitOptions, Emitted, Owners, RunsAs, Tablespaces};
+pub use emit::{EmitOptions, Emitted, Emitter, Owners, RunsAs, Tablespaces};
 pub use entry::{DumpId, Entry, Kind, Section};
 pub use toc::{Toc, TocError};
