@@ -165,11 +165,7 @@ impl Catalog {
         catalog.add_keys(session).await?;
         if version.at_least(10) {
             let rows = session
-                .query(
-                    "read the partition trees",
-                    include_str!("catalog/partition_roots.sql"),
-                    &[],
-                )
+                .query("read the partition trees", include_str!("catalog/partition_roots.sql"), &[])
                 .await?;
             catalog.unstable_roots = rows.iter().map(|row| oid(row.get(0))).collect();
         }

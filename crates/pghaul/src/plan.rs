@@ -220,7 +220,9 @@ fn table(
             ErrorKind::Preflight,
             format!("cannot copy `{}` in binary: {}", relation.name, format.reason),
         )
-        .with_hint("use --format auto, which takes text for this table and binary for the others"));
+        .with_hint(
+            "use --format auto, which takes text for this table and binary for the others",
+        ));
     }
     Ok(TablePlan {
         oid: relation.oid,

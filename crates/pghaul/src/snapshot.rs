@@ -73,11 +73,7 @@ impl Keeper {
                 continue;
             }
             let row = session
-                .query_one(
-                    "export the snapshot",
-                    "select pg_catalog.pg_export_snapshot()",
-                    &[],
-                )
+                .query_one("export the snapshot", "select pg_catalog.pg_export_snapshot()", &[])
                 .await?;
             // Inside the snapshot by now: what it shows and we have not locked is new.
             let now: BTreeSet<RelationName> =
@@ -147,9 +143,8 @@ pub async fn import(session: &Session, snapshot: &SnapshotId) -> Result<(), Erro
 }
 
 async fn list(session: &Session) -> Result<Vec<RelationName>, Error> {
-    let rows = session
-        .query("list the tables to lock", include_str!("snapshot/tables.sql"), &[])
-        .await?;
+    let rows =
+        session.query("list the tables to lock", include_str!("snapshot/tables.sql"), &[]).await?;
     Ok(rows
         .iter()
         .map(|row| RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1)))
@@ -160,7 +155,8 @@ async fn list(session: &Session) -> Result<Vec<RelationName>, Error> {
 async fn lock(session: &Session, tables: &BTreeSet<RelationName>) -> Result<bool, Error> {
     let names: Vec<&RelationName> = tables.iter().collect();
     for batch in names.chunks(TABLES_A_LOCK) {
-        let list: Vec<String> = batch.iter().map(|name| format!("only {}", name.quoted())).collect();
+        let list: Vec<String> =
+            batch.iter().map(|name| format!("only {}", name.quoted())).collect();
         let sql = format!("lock table {} in access share mode", list.join(", "));
         match session.batch("lock the tables against DDL", &sql).await {
             Ok(()) => {}

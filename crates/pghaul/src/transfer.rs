@@ -64,11 +64,8 @@ impl Transfer {
         resume: Option<Tid>,
         mut committed: impl FnMut(Receipt),
     ) -> Result<Ended, Error> {
-        let layout = if table.has_ctid {
-            &table.format.layout
-        } else {
-            &table.format.layout_without_ctid
-        };
+        let layout =
+            if table.has_ctid { &table.format.layout } else { &table.format.layout_without_ctid };
         let doing = format!("read `{}`", table.name);
         let statement = table.read_statement(part, resume);
         let mut stream = Box::pin(source.copy_out(&doing, &statement).await?);

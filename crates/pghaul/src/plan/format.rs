@@ -192,16 +192,13 @@ impl<'a> Formats<'a> {
             return Value::text_only(format!("type {} is defined by a user", found.name));
         }
         let shape = shape_of_builtin(found.oid);
-        let mut value = Value {
-            float: shape != Shape::Plain,
-            shape,
-            ..Value::plain(found.oid)
-        };
+        let mut value = Value { float: shape != Shape::Plain, shape, ..Value::plain(found.oid) };
         if NEVER_BINARY.contains(&found.name.as_str()) {
             value.text_because =
                 Some(format!("the bytes of {} mean something else on another server", found.name));
         } else if found.send.is_none() {
-            value.text_because = Some(format!("the source has no binary output for {}", found.name));
+            value.text_because =
+                Some(format!("the source has no binary output for {}", found.name));
         } else if !self.target_types.contains(&found.name) {
             value.text_because =
                 Some(format!("the target has no binary input and output for {}", found.name));
@@ -357,10 +354,8 @@ fn text(columns: &[Ident], values: Vec<(&Ident, Value)>, reason: String) -> Tabl
             hidden_fields.push(Hidden { column: at, shape: value.shape });
         }
     }
-    let layout_columns = columns
-        .iter()
-        .map(|_| LayoutColumn { image_type: TEXT, shape: Shape::Plain })
-        .collect();
+    let layout_columns =
+        columns.iter().map(|_| LayoutColumn { image_type: TEXT, shape: Shape::Plain }).collect();
     finish(CopyFormat::Text, reason, columns, hidden, layout_columns, hidden_fields)
 }
 
@@ -372,7 +367,8 @@ fn finish(
     layout_columns: Vec<LayoutColumn>,
     hidden_fields: Vec<Hidden>,
 ) -> TableFormat {
-    let without = Layout { format, with_ctid: false, columns: layout_columns, hidden: hidden_fields };
+    let without =
+        Layout { format, with_ctid: false, columns: layout_columns, hidden: hidden_fields };
     let with = Layout { with_ctid: true, ..without.clone() };
     TableFormat {
         format,

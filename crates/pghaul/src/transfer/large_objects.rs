@@ -39,9 +39,8 @@ pub struct LargeObject {
 /// # Errors
 /// What the source said.
 pub async fn list(source: &Session) -> Result<Vec<LargeObject>, Error> {
-    let rows = source
-        .query("list the large objects", include_str!("large_objects.sql"), &[])
-        .await?;
+    let rows =
+        source.query("list the large objects", include_str!("large_objects.sql"), &[]).await?;
     let mut objects: Vec<LargeObject> = Vec::new();
     for row in &rows {
         let found = oid(row.get(0));

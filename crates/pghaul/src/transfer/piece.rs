@@ -73,7 +73,11 @@ impl<'a> Piece<'a> {
         Ok(())
     }
 
-    pub(super) async fn commit(mut self, next: Option<Tid>, worker: &str) -> Result<Receipt, Error> {
+    pub(super) async fn commit(
+        mut self,
+        next: Option<Tid>,
+        worker: &str,
+    ) -> Result<Receipt, Error> {
         let writer = std::mem::replace(&mut self.writer, CopyWriter::new(self.table.format.format));
         for message in writer.finish() {
             self.send(message).await?;
@@ -111,9 +115,6 @@ impl<'a> Piece<'a> {
     }
 
     async fn send(&mut self, message: Bytes) -> Result<(), Error> {
-        self.sink
-            .send(message)
-            .await
-            .map_err(|error| self.target.error(&self.doing, &error))
+        self.sink.send(message).await.map_err(|error| self.target.error(&self.doing, &error))
     }
 }

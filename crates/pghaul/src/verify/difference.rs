@@ -71,16 +71,12 @@ impl Compared<'_> {
                     (&read_back.name, statement, table.has_ctid)
                 }
                 None => {
-                    let whole =
-                        Part { id: PartId(0), table: 0, from: None, until: None, bytes: 0 };
+                    let whole = Part { id: PartId(0), table: 0, from: None, until: None, bytes: 0 };
                     (&table.name, table.read_statement(&whole, None), table.has_ctid)
                 }
             };
-            let layout = if with_ctid {
-                &table.format.layout
-            } else {
-                &table.format.layout_without_ctid
-            };
+            let layout =
+                if with_ctid { &table.format.layout } else { &table.format.layout_without_ctid };
             let doing = format!("read `{name}` to find the rows that differ");
             let mut stream = Box::pin(self.session.copy_out(&doing, &statement).await?);
             let mut reader = RowReader::new(Arc::clone(layout), Digesting::Sha256);
@@ -193,17 +189,17 @@ async fn keys(
     let (Some(name), false, false) = (name, key.is_empty(), known.is_empty()) else {
         return Ok(tids.into_iter().map(|tid| (tid, Vec::new())).collect());
     };
-    let columns: Vec<String> = key
-        .iter()
-        .map(|column| format!("pg_catalog.format('%s', {})", column.quoted()))
-        .collect();
+    let columns: Vec<String> =
+        key.iter().map(|column| format!("pg_catalog.format('%s', {})", column.quoted())).collect();
     let sql = format!(
         "select ctid::text, array[{}] from only {} where ctid = any ($1::text[]::pg_catalog.tid[])",
         columns.join(", "),
         name.quoted()
     );
-    let rows =
-        side.session.query(&format!("name the rows of `{name}` that differ"), &sql, &[&known]).await?;
+    let rows = side
+        .session
+        .query(&format!("name the rows of `{name}` that differ"), &sql, &[&known])
+        .await?;
     Ok(rows
         .iter()
         .map(|row| (Tid::from_text(row.get::<_, &str>(0).as_bytes()), row.get(1)))
@@ -231,7 +227,9 @@ fn pair(missing: Vec<Keyed>, extra: Vec<Keyed>, limit: usize) -> Vec<Difference>
         source: None,
         target,
     }));
-    all.sort_by(|a, b| (&a.key, a.kind, a.source, a.target).cmp(&(&b.key, b.kind, b.source, b.target)));
+    all.sort_by(|a, b| {
+        (&a.key, a.kind, a.source, a.target).cmp(&(&b.key, b.kind, b.source, b.target))
+    });
     all.truncate(limit);
     all
 }
