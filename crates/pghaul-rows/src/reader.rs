@@ -322,3 +322,6 @@ impl RowReader {
         self.stage = Stage::End;
     }
 }
+
+#[cfg(test)]
+mod tests;

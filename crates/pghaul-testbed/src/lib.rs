@@ -13,10 +13,12 @@ mod account;
 mod cache;
 pub mod clients;
 pub mod error;
+pub mod locales;
 pub mod servers;
 mod work;
 
 pub use clients::{Clients, clients};
 pub use error::{Error, Result};
+pub use locales::{Locales, locales};
 pub use servers::{CreateOptions, Database, Major, Options, Role, Server, Session};
 pub use work::Answer;

@@ -34,6 +34,7 @@ pub use session::{APPLICATION_NAME, Rows, Session};
 
 use crate::account::Account;
 use crate::error::{Doing, Error, Result};
+use crate::locales::locales;
 use crate::work::Answer;
 use binaries::Binaries;
 use postmaster::Postmaster;
@@ -74,7 +75,11 @@ impl Server {
     /// Starts a server of one's own and waits until it answers.
     pub fn start(major: Major, options: &Options) -> Result<Self> {
         let binaries = Binaries::of(major)?;
-        let template = Template::of(major, binaries, options)?;
+        let locpath = match &options.locpath {
+            Some(folder) => Some(folder.clone()),
+            None => locales()?.folder().map(Path::to_owned),
+        };
+        let template = Template::of(major, binaries, options, locpath.as_deref())?;
         let folder = new_folder()?;
         let watchdog = Watchdog::of(&folder)?;
         template.copy_to(&folder.join("data"))?;
@@ -88,7 +93,7 @@ impl Server {
             state: Mutex::new(State {
                 postmaster: None,
                 settings: options.settings.clone(),
-                locpath: options.locpath.clone(),
+                locpath,
             }),
             watchdog: Mutex::new(watchdog),
         };

@@ -10,6 +10,7 @@ pub mod error;
 pub mod event;
 pub mod finding;
 pub mod name;
+pub mod pg_dump;
 pub mod plan;
 pub mod run;
 pub mod schema;

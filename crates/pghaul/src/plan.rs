@@ -149,6 +149,16 @@ impl TablePlan {
         self.select(&format!("only {}", name.quoted()), &self.condition_and(&[]), self.has_ctid)
     }
 
+    /// Counts the rows that [`TablePlan::read_back_statement`] reads.
+    pub fn count_statement(&self, read_back: &ReadBack) -> String {
+        let only = if read_back.with_partitions { "" } else { "only " };
+        format!(
+            "select pg_catalog.count(*) from {only}{} {}",
+            read_back.name.quoted(),
+            self.condition_and(&[])
+        )
+    }
+
     /// `COPY … FROM STDIN`.
     pub fn write_statement(&self) -> String {
         let columns = if self.format.columns.is_empty() {

@@ -1,6 +1,22 @@
 //! The run: the only scheduler.
+//!
+//! [`PreparedClone::new`] looks at both sides and plans, and writes nothing;
+//! [`PreparedClone::run`] carries it out.
 
 pub mod board;
+mod claim;
+mod execute;
+mod graph;
+mod lane;
+pub mod moment;
 pub mod options;
 pub mod outcome;
+mod prepare;
 pub mod retry;
+mod steps;
+mod work;
+
+pub use options::CloneOptions;
+pub use outcome::{Ending, Outcome, TableOutcome};
+pub use prepare::PreparedClone;
+pub use work::Stop;

@@ -7,6 +7,7 @@
 
 pub mod emit;
 pub mod entry;
+mod scan;
 pub mod toc;
 
 pub use emit::{EmitOptions, Emitted, Owners, RunsAs, Tablespaces};

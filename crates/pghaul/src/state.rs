@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{oid, size};
-use crate::connect::Session;
+use crate::connect::{Endpoint, Session};
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
 use crate::name::literal;
@@ -35,38 +35,15 @@ pub struct DatabaseIdentity {
 }
 
 impl DatabaseIdentity {
-    /// Asks a server who it is.
-    ///
-    /// # Errors
-    /// What the server said.
-    pub async fn read(session: &Session) -> Result<Self, Error> {
-        let row = session
-            .query_one(
-                "ask which database this is",
-                "select d.oid::int8, d.datname::text \
-                   from pg_catalog.pg_database d \
-                  where d.datname = pg_catalog.current_database()",
-                &[],
-            )
-            .await?;
-        let system = session
-            .query_one(
-                "ask for the system identifier",
-                "select system_identifier::text from pg_catalog.pg_control_system()",
-                &[],
-            )
-            .await;
-        let system = match system {
-            Ok(row) => Some(row.get(0)),
-            Err(error) if error.sqlstate() == Some("42501") => None,
-            Err(error) => return Err(error),
-        };
-        Ok(Self {
-            system,
-            database_oid: oid(row.get(0)),
-            database: row.get(1),
+    /// The database that a session is on.
+    pub fn of(session: &Session, endpoint: &Endpoint) -> Self {
+        let identity = session.identity();
+        Self {
+            system: identity.system_identifier.map(|id| id.to_string()),
+            database_oid: identity.database_oid,
+            database: endpoint.database().to_owned(),
             version: session.version().num(),
-        })
+        }
     }
 
     /// Whether both are the same database, by whatever names they were reached.
@@ -262,6 +239,17 @@ pub async fn load_steps(target: &Session) -> Result<HashMap<String, String>, Err
         .query("read the receipts of steps", "select id, result from pghaul.step", &[])
         .await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// The result of one step, if it is done.
+///
+/// # Errors
+/// What the target said.
+pub async fn step_result(target: &Session, id: &str) -> Result<Option<String>, Error> {
+    let rows = target
+        .query("look for a step's receipt", "select result from pghaul.step where id = $1", &[&id])
+        .await?;
+    Ok(rows.first().map(|row| row.get(0)))
 }
 
 /// The statement that writes a step's receipt: to be sent in the step's own transaction.

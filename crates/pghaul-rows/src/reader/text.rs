@@ -119,7 +119,7 @@ fn split(layout: &Layout, line: &[u8], fields: &mut Vec<Field>) -> Result<(), Fa
         fields.push(field);
     }
     let found = i64::try_from(fields.len()).unwrap_or(i64::MAX);
-    Err(Fault::new(line.len(), CopyProblem::FieldCount { expected, found }))
+    Err(Fault::new(0, CopyProblem::FieldCount { expected, found }))
 }
 
 /// The unescaped text of a field.

@@ -26,10 +26,14 @@ pub(crate) struct Template {
 pub(crate) const SUPERUSER: &str = "postgres";
 
 impl Template {
-    pub(crate) fn of(major: Major, binaries: &Binaries, options: &Options) -> Result<Self> {
+    pub(crate) fn of(
+        major: Major,
+        binaries: &Binaries,
+        options: &Options,
+        locpath: Option<&Path>,
+    ) -> Result<Self> {
         let account = Account::current()?;
         let arguments = initdb_arguments(major, options);
-        let locpath = options.locpath.as_deref();
         // Whatever changes what initdb makes is in the name.
         let made_of = format!("{} {arguments:?} {locpath:?}", binaries.bin.display());
         let name = format!(

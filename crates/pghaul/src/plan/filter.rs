@@ -54,6 +54,14 @@ impl Filter {
     }
 }
 
+impl Filter {
+    /// Whether a relation is meant that no catalog has shown yet.
+    pub fn wants_name(&self, name: &RelationName) -> bool {
+        let name = text(name);
+        self.include.as_ref().is_none_or(|set| set.is_match(&name)) && !self.exclude.is_match(&name)
+    }
+}
+
 fn text(name: &RelationName) -> String {
     name.to_string()
 }

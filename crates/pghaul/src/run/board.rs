@@ -22,6 +22,15 @@ pub enum LaneKind {
     Step,
 }
 
+/// What a task waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waits {
+    /// That all before it are done; it is left out when one of them is.
+    ForSuccess,
+    /// That all before it are over, done or left out.
+    ForEnd,
+}
+
 /// One task.
 #[derive(Debug, Clone)]
 pub struct Task<W> {
@@ -31,6 +40,8 @@ pub struct Task<W> {
     pub lane: LaneKind,
     /// What it waits for.
     pub after: Vec<TaskId>,
+    /// What of these it waits for: that they are done, or only that they are over.
+    pub waits: Waits,
     /// Names of what no two running tasks may share.
     pub resources: Vec<String>,
     /// Among tasks that could start, the one with the greatest weight goes first.
@@ -194,11 +205,15 @@ impl<W> Board<W> {
         state.status[id.0] = Status::Done;
         state.ended(self.tasks[id.0].lane);
         for waiter in state.waiters[id.0].clone() {
-            state.open_waits[waiter.0] -= 1;
-            if state.open_waits[waiter.0] == 0 && state.status[waiter.0] == Status::Waiting {
-                let task = &self.tasks[waiter.0];
-                state.make_ready(waiter, task.lane, task.weight);
-            }
+            self.one_less(state, waiter);
+        }
+    }
+
+    fn one_less(&self, state: &mut State, waiter: TaskId) {
+        state.open_waits[waiter.0] -= 1;
+        if state.open_waits[waiter.0] == 0 && state.status[waiter.0] == Status::Waiting {
+            let task = &self.tasks[waiter.0];
+            state.make_ready(waiter, task.lane, task.weight);
         }
     }
 
@@ -215,7 +230,12 @@ impl<W> Board<W> {
             if next != id {
                 left_out.push(next);
             }
-            open.extend(state.waiters[next.0].iter().copied());
+            for waiter in state.waiters[next.0].clone() {
+                match self.tasks[waiter.0].waits {
+                    Waits::ForSuccess => open.push_back(waiter),
+                    Waits::ForEnd => self.one_less(state, waiter),
+                }
+            }
         }
     }
 
@@ -256,6 +276,7 @@ mod tests {
         Task {
             work: (),
             lane: LaneKind::Step,
+            waits: Waits::ForSuccess,
             after: after.iter().map(|at| TaskId(*at)).collect(),
             resources: resources.iter().map(|name| (*name).to_owned()).collect(),
             weight,
@@ -283,11 +304,14 @@ mod tests {
             task(&[0], &[], 0),
             task(&[1], &[], 0),
             task(&[], &[], 1),
+            Task { waits: Waits::ForEnd, ..task(&[2, 3], &[], 0) },
         ]);
         assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
         assert_eq!(board.finish(TaskId(0), Verdict::LeftOut), vec![TaskId(1), TaskId(2)]);
         assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(3)));
         board.finish(TaskId(3), Verdict::Done);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(4)));
+        board.finish(TaskId(4), Verdict::Done);
         assert_eq!(board.next(LaneKind::Step).await, None);
     }
 

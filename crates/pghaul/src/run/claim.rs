@@ -11,16 +11,16 @@ use crate::error::Error;
 
 /// The key of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ClaimKey(i64);
+pub(super) struct ClaimKey(i64);
 
 impl ClaimKey {
     /// The right to be the one process that began the run in this database.
-    pub fn of_run() -> Self {
+    pub(super) fn of_run() -> Self {
         Self::hash(&["pghaul run"])
     }
 
     /// The right to work on one task of a run.
-    pub fn of_task(run: &str, task: &str) -> Self {
+    pub(super) fn of_task(run: &str, task: &str) -> Self {
         Self::hash(&["pghaul task", run, task])
     }
 
@@ -35,7 +35,7 @@ impl ClaimKey {
     ///
     /// # Errors
     /// What the target said.
-    pub async fn try_take(self, target: &Session) -> Result<bool, Error> {
+    pub(super) async fn try_take(self, target: &Session) -> Result<bool, Error> {
         target
             .query_one("claim a task", "select pg_catalog.pg_try_advisory_lock($1)", &[&self.0])
             .await
@@ -47,7 +47,7 @@ impl ClaimKey {
     ///
     /// # Errors
     /// What the target said.
-    pub async fn take(self, target: &Session) -> Result<(), Error> {
+    pub(super) async fn take(self, target: &Session) -> Result<(), Error> {
         target
             .query("claim a task", "select pg_catalog.pg_advisory_lock($1)", &[&self.0])
             .await
@@ -58,7 +58,7 @@ impl ClaimKey {
     ///
     /// # Errors
     /// What the target said.
-    pub async fn give_back(self, target: &Session) -> Result<(), Error> {
+    pub(super) async fn give_back(self, target: &Session) -> Result<(), Error> {
         target
             .query("give a claim back", "select pg_catalog.pg_advisory_unlock($1)", &[&self.0])
             .await

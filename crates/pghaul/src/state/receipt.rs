@@ -39,35 +39,24 @@ impl Receipts {
     /// # Errors
     /// What the target said; [`ErrorKind::RunState`] when they contradict each other.
     pub async fn load(target: &Session) -> Result<Self, Error> {
-        let rows = target
-            .query(
-                "read the receipts",
-                "select part, block, line, next_block, next_line, rows, bytes, lane_0, lane_1 \
-                   from pghaul.receipt order by part, block, line",
-                &[],
-            )
-            .await?;
         let mut receipts = Self::default();
-        for row in &rows {
-            let next = row
-                .get::<_, Option<i64>>(3)
-                .map(|block| tid(block, row.get::<_, Option<i32>>(4).unwrap_or(0)));
-            let receipt = Receipt {
-                part: PartId(usize::try_from(row.get::<_, i32>(0)).unwrap_or(usize::MAX)),
-                start: tid(row.get(1), row.get(2))?,
-                next: next.transpose()?,
-                digest: TableDigest {
-                    rows: size(row.get(5)),
-                    lanes: [
-                        row.get::<_, i64>(7).cast_unsigned(),
-                        row.get::<_, i64>(8).cast_unsigned(),
-                    ],
-                },
-                bytes: size(row.get(6)),
-            };
+        for receipt in read(target, None).await? {
             receipts.add(receipt);
         }
         Ok(receipts)
+    }
+
+    /// Reads those of one part.
+    ///
+    /// # Errors
+    /// As [`Receipts::load`].
+    pub async fn load_part(target: &Session, part: PartId) -> Result<Vec<Receipt>, Error> {
+        read(target, Some(part)).await
+    }
+
+    /// Replaces what is known of one part.
+    pub fn replace(&mut self, part: PartId, receipts: Vec<Receipt>) {
+        self.by_part.insert(part, receipts);
     }
 
     /// Adds one that was just committed.
@@ -128,6 +117,32 @@ impl Receipt {
             literal(worker),
         )
     }
+}
+
+async fn read(target: &Session, part: Option<PartId>) -> Result<Vec<Receipt>, Error> {
+    let part = part.map(|part| i32::try_from(part.0).unwrap_or(i32::MAX));
+    let rows = target
+        .query(
+            "read the receipts",
+            "select part, block, line, next_block, next_line, rows, bytes, lane_0, lane_1 \
+               from pghaul.receipt where $1::int4 is null or part = $1 order by part, block, line",
+            &[&part],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let next = row
+                .get::<_, Option<i64>>(3)
+                .map(|block| tid(block, row.get::<_, Option<i32>>(4).unwrap_or(0)));
+            Ok(Receipt {
+                part: PartId(usize::try_from(row.get::<_, i32>(0)).unwrap_or(usize::MAX)),
+                start: tid(row.get(1), row.get(2))?,
+                next: next.transpose()?,
+                digest: TableDigest::from_i64s([row.get(5), row.get(7), row.get(8)]),
+                bytes: size(row.get(6)),
+            })
+        })
+        .collect()
 }
 
 fn tid(block: i64, line: i32) -> Result<Tid, Error> {

@@ -1,0 +1,220 @@
+//! Steps: everything that is not rows, each with a receipt in its own transaction.
+//!
+//! Invariants: a step's statement and its receipt are one transaction; a statement that the
+//! target's rows forbid (a duplicate key, an orphan) is a finding and everything independent of it
+//! goes on; statements may hold passwords and are never shown.
+
+use super::board::Verdict;
+use super::claim::ClaimKey;
+use super::lane::lost;
+use super::work::{Sessions, Work};
+use crate::connect::{Purpose, Session};
+use crate::error::Error;
+use crate::event::Event;
+use crate::finding::{Finding, Severity};
+use crate::name::{RelationName, literal};
+use crate::state;
+
+/// A statement of the schema, ready to run.
+#[derive(Clone)]
+pub(super) struct SchemaStep {
+    /// Its name, the same in every process that works on the run.
+    pub(super) key: String,
+    /// Its kind, as `pg_dump` calls it.
+    pub(super) kind: String,
+    /// The object.
+    pub(super) object: String,
+    /// What to run. May hold a password.
+    pub(super) sql: String,
+}
+
+impl Sessions<'_> {
+    pub(super) async fn schema_step(&mut self, at: usize, again: bool) -> Result<Verdict, Error> {
+        let run = self.run;
+        let step = &run.steps[at];
+        self.open_target(Purpose::Schema).await?;
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        run.observer.on_event(&Event::StepStarted { kind: &step.kind, object: &step.object });
+        let begun = std::time::Instant::now();
+        let done = run_step(target, &run.id, step, &run.transfer.worker, again).await;
+        match done {
+            Ok(()) => {
+                match step.kind.as_str() {
+                    "INDEX" => run.facts().indexes += 1,
+                    "CONSTRAINT" | "FK CONSTRAINT" | "CHECK CONSTRAINT" => {
+                        run.facts().constraints += 1;
+                    }
+                    _ => {}
+                }
+                run.observer.on_event(&Event::StepCommitted {
+                    kind: &step.kind,
+                    object: &step.object,
+                    took: begun.elapsed(),
+                });
+                Ok(Verdict::Done)
+            }
+            Err(error) if is_of_the_data(&error) => {
+                run.find(data_finding(step, &error));
+                Ok(Verdict::LeftOut)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn refresh(
+        &mut self,
+        name: &RelationName,
+        again: bool,
+    ) -> Result<Verdict, Error> {
+        let step = SchemaStep {
+            key: self.run.key(&Work::Refresh(name.clone())),
+            kind: "MATERIALIZED VIEW DATA".to_owned(),
+            object: name.to_string(),
+            sql: format!("refresh materialized view {}", name.quoted()),
+        };
+        self.open_target(Purpose::Schema).await?;
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        self.run.observer.on_event(&Event::StepStarted { kind: &step.kind, object: &step.object });
+        match run_step(target, &self.run.id, &step, &self.run.transfer.worker, again).await {
+            Ok(()) => Ok(Verdict::Done),
+            Err(error) if error.connection_lost() => Err(error),
+            Err(error) => {
+                self.run.find(
+                    Finding::new(
+                        Severity::Warning,
+                        "matview_not_refreshed",
+                        format!("the materialized view could not be recomputed: {error:?}"),
+                        "mend the cause and run REFRESH MATERIALIZED VIEW on the target",
+                    )
+                    .about(name),
+                );
+                Ok(Verdict::LeftOut)
+            }
+        }
+    }
+
+    pub(super) async fn analyze(&mut self, name: &RelationName) -> Result<Verdict, Error> {
+        self.open_target(Purpose::Schema).await?;
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        let sql = format!("analyze {}", name.quoted());
+        match target.batch(&format!("gather statistics of `{name}`"), &sql).await {
+            Ok(()) => Ok(Verdict::Done),
+            Err(error) if error.connection_lost() => Err(error),
+            Err(error) => {
+                self.run.find(
+                    Finding::new(
+                        Severity::Note,
+                        "not_analyzed",
+                        format!("statistics could not be gathered: {error:?}"),
+                        "run ANALYZE on the target",
+                    )
+                    .about(name),
+                );
+                Ok(Verdict::Done)
+            }
+        }
+    }
+
+    /// Sequences are read last, outside of the snapshot: they know no transactions, and a value
+    /// that is too high does no harm while one that is too low collides.
+    pub(super) async fn sequences(&mut self, again: bool) -> Result<Verdict, Error> {
+        let run = self.run;
+        let source = run.source.connect(Purpose::Catalog, &format!("{} sequences", run.id)).await?;
+        self.open_target(Purpose::Schema).await?;
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        let mut sql = String::new();
+        for batch in run.plan.sequences.chunks(SEQUENCES_A_STATEMENT) {
+            sql.push_str(&set_sequences(&source, batch).await?);
+        }
+        let step = SchemaStep {
+            key: run.key(&Work::Sequences),
+            kind: "SEQUENCE SET".to_owned(),
+            object: format!("{} sequences", run.plan.sequences.len()),
+            sql,
+        };
+        run_step(target, &run.id, &step, &run.transfer.worker, again).await?;
+        Ok(Verdict::Done)
+    }
+}
+
+const SEQUENCES_A_STATEMENT: usize = 200;
+
+async fn set_sequences(source: &Session, names: &[RelationName]) -> Result<String, Error> {
+    let selects: Vec<String> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| {
+            format!("select {at}::int4, last_value::int8, is_called from {}", name.quoted())
+        })
+        .collect();
+    let rows =
+        source.query("read the values of sequences", &selects.join(" union all "), &[]).await?;
+    let mut sql = String::new();
+    for row in rows {
+        let at = usize::try_from(row.get::<_, i32>(0)).unwrap_or(usize::MAX);
+        let (value, called): (i64, bool) = (row.get(1), row.get(2));
+        if let Some(name) = names.get(at) {
+            sql.push_str(&format!(
+                "select pg_catalog.setval({}::pg_catalog.regclass, {value}, {called});\n",
+                literal(&name.quoted())
+            ));
+        }
+    }
+    Ok(sql)
+}
+
+/// Runs a step and writes its receipt, in one transaction.
+pub(super) async fn run_step(
+    target: &Session,
+    run: &str,
+    step: &SchemaStep,
+    worker: &str,
+    again: bool,
+) -> Result<(), Error> {
+    let doing = format!("create {} {}", step.kind, step.object);
+    let claim = ClaimKey::of_task(run, &step.key);
+    claim.take(target).await?;
+    if !(again && state::step_result(target, &step.key).await?.is_some()) {
+        let receipt = state::step_receipt(&step.key, &step.kind, &step.object, "", worker);
+        let ran: Result<(), Error> = async {
+            target.batch(&doing, &format!("begin;\n{}", step.sql)).await?;
+            target.batch(&doing, &format!("{receipt}; commit")).await
+        }
+        .await;
+        if let Err(error) = ran {
+            if !error.connection_lost() {
+                target.batch("give up a step", "rollback").await?;
+                claim.give_back(target).await?;
+            }
+            return Err(error);
+        }
+    }
+    claim.give_back(target).await
+}
+
+/// Whether it was the rows that forbade a statement (class 23, integrity constraint violation).
+fn is_of_the_data(error: &Error) -> bool {
+    error.sqlstate().is_some_and(|state| state.starts_with("23"))
+}
+
+fn data_finding(step: &SchemaStep, error: &Error) -> Finding {
+    let (code, message, remedy) = match error.sqlstate() {
+        Some("23505") => (
+            "duplicates",
+            "the unique index could not be built: rows share its key".to_owned(),
+            "see all groups with `pghaul duplicates scan`, mend them, then `pghaul clone --resume`",
+        ),
+        Some("23503") => (
+            "orphans",
+            "the foreign key could not be validated: rows refer to rows that are not there"
+                .to_owned(),
+            "mend the rows named, then validate the constraint",
+        ),
+        _ => (
+            "constraint_violated",
+            format!("{} could not be created: rows violate it", step.kind),
+            "mend the rows on the target, then `pghaul clone --resume`",
+        ),
+    };
+    Finding::new(Severity::Warning, code, message, remedy).about(&step.object)
+}
