@@ -4,8 +4,9 @@ use super::graph::{Prepared, object_of};
 use super::options::{CloneOptions, Keep, Scope};
 use crate::connect::{Endpoint, Session, Side};
 use crate::error::Error;
+use crate::finding::{Finding, Severity};
 use crate::pg_dump::{Contents, DumpRequest, PgDump};
-use crate::schema::{EmitOptions, Entry, Kind, Owners, RunsAs, Tablespaces, emit::emit};
+use crate::schema::{EmitOptions, Entry, Kind, Owners, RunsAs, Tablespaces, emit::Emitter};
 use crate::snapshot::SnapshotId;
 
 /// What the source's schema is.
@@ -16,6 +17,8 @@ pub(super) struct SourceSchema {
     pub(super) entries: Vec<(usize, Prepared)>,
     /// The digest of all entries.
     pub(super) digest: String,
+    /// What the target cannot have.
+    pub(super) findings: Vec<Finding>,
 }
 
 /// Dumps the schema and makes its statements ready for the target.
@@ -46,21 +49,42 @@ pub(super) async fn read(
             Keep::LeaveOut => Owners::Leave,
         },
         tablespaces: Tablespaces::Leave,
-        runs_as: RunsAs::Superuser,
+        runs_as: if is_superuser(control).await? { RunsAs::Superuser } else { RunsAs::Member },
     };
+    let emitter = Emitter::new(&dumped.toc.entries, emit_options);
     let digest = digest(&dumped.toc.entries);
-    let entries = dumped
-        .toc
-        .entries
-        .into_iter()
-        .enumerate()
-        .filter(|(_, entry)| !is_skipped(entry, options))
-        .map(|(place, entry)| {
-            let sql = emit(&entry, &emit_options).sql();
-            (place, Prepared { entry, sql })
-        })
-        .collect();
-    Ok(SourceSchema { entries, digest })
+    let mut schema = SourceSchema { digest, ..SourceSchema::default() };
+    for (place, entry) in dumped.toc.entries.into_iter().enumerate() {
+        if is_skipped(&entry, options) {
+            continue;
+        }
+        let emitted = emitter.emit(&entry);
+        schema.findings.extend(emitted.losses.iter().map(|loss| lost_on_the_way(&entry, loss)));
+        let sql = emitted.sql();
+        schema.entries.push((place, Prepared { entry, sql }));
+    }
+    Ok(schema)
+}
+
+async fn is_superuser(control: &Session) -> Result<bool, Error> {
+    let row = control
+        .query_one(
+            "ask whether the role is a superuser",
+            "select rolsuper from pg_catalog.pg_roles where rolname = current_user",
+            &[],
+        )
+        .await?;
+    Ok(row.get(0))
+}
+
+fn lost_on_the_way(entry: &Entry, loss: &str) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        "not_carried",
+        format!("{}: the target cannot have {loss}", entry.kind),
+        "create it by hand if the application needs it",
+    )
+    .about(object_of(entry))
 }
 
 /// Equal for equal schemas: no OIDs, no dump ids, no passwords that could be guessed from it.
