@@ -6,6 +6,7 @@
 pub mod board;
 mod claim;
 mod entries;
+mod evidence;
 mod execute;
 mod graph;
 mod lane;

@@ -42,11 +42,8 @@ impl PreparedClone {
         counters: Arc<Counters>,
         stop: Stop,
     ) -> Result<Outcome, Error> {
-        let now = stop.now.clone();
-        tokio::select! {
-            outcome = self.run_to_the_end(observer, counters, stop) => outcome,
-            () = now.cancelled() => Err(Error::new(ErrorKind::Transfer, "stopped at once")),
-        }
+        // Boxed: the future of a whole run is large, and its callers' need not be.
+        Box::pin(self.run_to_the_end(observer, counters, stop)).await
     }
 
     async fn run_to_the_end(
@@ -110,7 +107,7 @@ impl PreparedClone {
         phases.begin(Phase::Data);
         let mut copying = lanes(&run, LaneKind::Copy, run.options.jobs.get());
         let mut stepping = lanes(&run, LaneKind::Step, run.options.index_jobs.get());
-        join(&mut copying).await?;
+        join(&run, &mut copying).await?;
         note_all_read_back(&run, &control, &done).await?;
         // All is copied and read back: from here on the source may vacuum again.
         if let Some(keeper) = keeper {
@@ -118,7 +115,7 @@ impl PreparedClone {
         }
         phases.begin(Phase::PostData);
         state::set_phase(&control, "post-data", false).await?;
-        join(&mut stepping).await?;
+        join(&run, &mut stepping).await?;
         let stopped = run.stop.soon.is_cancelled() && run.board.unfinished() > 0;
         if let Some(failure) = first_failure(&run) {
             return Err(failure);
@@ -330,14 +327,25 @@ fn lanes(run: &Arc<Run>, kind: LaneKind, count: usize) -> JoinSet<()> {
     lanes
 }
 
-async fn join(lanes: &mut JoinSet<()>) -> Result<(), Error> {
-    while let Some(ended) = lanes.join_next().await {
+/// Waits for lanes; when all is to stop at once, they are dropped where they are, and with them
+/// their sessions: what was not committed is not there.
+async fn join(run: &Run, lanes: &mut JoinSet<()>) -> Result<(), Error> {
+    loop {
+        let ended = tokio::select! {
+            ended = lanes.join_next() => ended,
+            () = run.stop.now.cancelled() => {
+                run.stop.soon.cancel();
+                run.board.close();
+                lanes.shutdown().await;
+                return Ok(());
+            }
+        };
+        let Some(ended) = ended else { return Ok(()) };
         ended.map_err(|error| {
             Error::new(ErrorKind::Bug, "a lane ended by a panic; the state in the target is intact")
                 .caused_by(error)
         })?;
     }
-    Ok(())
 }
 
 async fn forgotten_writers(run: &Run, before: &WriteCounters) -> Result<(), Error> {

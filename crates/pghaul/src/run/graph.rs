@@ -211,6 +211,7 @@ impl Builder<'_> {
             object: object_of(&prepared.entry),
             sql: prepared.sql.clone(),
             undo: undo_of(&prepared.entry),
+            source_oid: prepared.entry.oid,
         });
         let work = Work::Schema(self.steps.len() - 1);
         self.add(work, LaneKind::Step, after, resources, weight)
