@@ -15,6 +15,7 @@ pub mod clients;
 pub mod error;
 pub mod locales;
 pub mod proxy;
+pub mod mastodon;
 pub mod servers;
 mod work;
 
