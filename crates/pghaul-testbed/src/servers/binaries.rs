@@ -77,10 +77,10 @@ impl Binaries {
     }
 
     fn find(major: Major) -> Result<Self> {
-        let variable = format!("PGHAUL_PG_BIN_{}", major.to_string().replace('.', "_"));
+        let variable = variable(major);
         let bin = match std::env::var_os(&variable).filter(|value| !value.is_empty()) {
             Some(named) => PathBuf::from(named),
-            None => fetched(major, &variable)?.join("bin"),
+            None => fetched_folder(major)?.join("bin"),
         };
         let version = version(&bin)?;
         let is_asked_for = match major {
@@ -98,15 +98,22 @@ impl Binaries {
     }
 }
 
-fn fetched(major: Major, variable: &str) -> Result<PathBuf> {
+/// The environment variable that names a folder of one's own.
+fn variable(major: Major) -> String {
+    format!("PGHAUL_PG_BIN_{}", major.to_string().replace('.', "_"))
+}
+
+/// The folder of the unpacked archive, fetched if it is not there yet.
+pub(crate) fn fetched_folder(major: Major) -> Result<PathBuf> {
     let Pinned { version, linux_x86_64 } = pinned(major);
     let platform = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
     let pin = (platform == "linux-x86_64").then_some(linux_x86_64);
     cache::entry("servers", &format!("{version}-{platform}"), |folder| {
         let archive = work::begin(download(major, version)).wait().map_err(|error| {
             error.with_hint(format!(
-                "this is done once and needs the network; without one, set {variable} to a \
-                 folder that holds initdb and postgres of {major}"
+                "this is done once and needs the network; without one, set {} to a \
+                 folder that holds initdb and postgres of {major}",
+                variable(major)
             ))
         })?;
         check(major, version, pin, &archive)?;
