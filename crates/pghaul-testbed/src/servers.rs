@@ -10,6 +10,7 @@ mod major;
 mod options;
 mod postmaster;
 mod session;
+mod standby;
 mod template;
 mod tls;
 mod watchdog;
@@ -58,6 +59,7 @@ pub struct Server {
     watchdog: Mutex<Watchdog>,
 }
 
+#[derive(Default)]
 struct State {
     postmaster: Option<Postmaster>,
     settings: BTreeMap<String, String>,
@@ -84,26 +86,27 @@ impl Server {
             None => locales()?.folder().map(Path::to_owned),
         };
         let template = Template::of(major, binaries, options, locpath.as_deref())?;
-        let folder = new_folder()?;
-        let watchdog = Watchdog::of(&folder)?;
-        template.copy_to(&folder.join("data"))?;
-        let mut server = Self {
-            major,
-            binaries,
-            folder,
-            port: 0,
-            password: template.password,
-            names: AtomicU32::new(0),
-            state: Mutex::new(State {
-                postmaster: None,
-                settings: options.settings.clone(),
-                locpath,
-            }),
-            watchdog: Mutex::new(watchdog),
-        };
+        let mut server = Self::in_new_folder(major, template.password.clone())?;
+        template.copy_to(&server.data_dir())?;
+        *server.state() = State { postmaster: None, settings: options.settings.clone(), locpath };
         server.write_files(options)?;
         server.find_port_and_start()?;
         Ok(server)
+    }
+
+    /// A server without data yet, but guarded.
+    fn in_new_folder(major: Major, password: String) -> Result<Self> {
+        let folder = new_folder()?;
+        Ok(Self {
+            major,
+            binaries: Binaries::of(major)?,
+            port: 0,
+            password,
+            names: AtomicU32::new(0),
+            state: Mutex::default(),
+            watchdog: Mutex::new(Watchdog::of(&folder)?),
+            folder,
+        })
     }
 
     /// The major version.

@@ -151,15 +151,17 @@ fn version(bin: &Path) -> Result<String> {
     let program = bin.join("postgres");
     let account = Account::current()?;
     let cannot = || format!("cannot run {} as the servers' user", program.display());
-    let hint = || {
-        let who = if account.is_us() { "you" } else { "users other than root" };
-        format!("check that the programs are there and that {who} can enter all folders above them")
+    let hint = if account.is_us() {
+        "check that the programs are there and that you can enter all folders above them"
+    } else {
+        "check that the programs are there; users other than root must be able to enter all \
+         folders above them, so set PGHAUL_CACHE to such a folder"
     };
     let output = account
         .command(&program, Path::new("/"))
         .arg("--version")
         .output()
-        .map_err(|cause| Error::new(cannot()).caused_by(&cause).with_hint(hint()))?;
+        .map_err(|cause| Error::new(cannot()).caused_by(&cause).with_hint(hint))?;
     let text = String::from_utf8_lossy(&output.stdout);
     match text.trim().strip_prefix("postgres (PostgreSQL) ") {
         Some(version) if output.status.success() => {
@@ -167,7 +169,7 @@ fn version(bin: &Path) -> Result<String> {
         }
         _ => Err(Error::new(cannot())
             .explained(String::from_utf8_lossy(&output.stderr).trim().to_owned())
-            .with_hint(hint())),
+            .with_hint(hint)),
     }
 }
 
