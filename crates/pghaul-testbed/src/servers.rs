@@ -128,6 +128,11 @@ impl Server {
         self.folder.join("data")
     }
 
+    /// The superuser's name: `postgres`.
+    pub fn superuser(&self) -> &str {
+        SUPERUSER
+    }
+
     /// The superuser's password. It holds characters that need escaping everywhere.
     pub fn password(&self) -> &str {
         &self.password
@@ -448,7 +453,7 @@ fn new_folder() -> Result<PathBuf> {
 
 /// Outside of the range that systems take for outgoing connections, so that the port is still
 /// free when a server is started again.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let spread = std::process::id().wrapping_mul(97);
     for _ in 0..2000 {

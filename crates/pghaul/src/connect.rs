@@ -5,9 +5,10 @@
 //! session every other is on the same server and database, or it is an error; no password is
 //! ever shown.
 //!
-//! A source in `SQL_ASCII` has no encoding: its bytes arrive as they are, whatever
-//! `client_encoding` says, and need not be UTF-8. Everything read from such a database, names
-//! included, must be taken as bytes.
+//! All text is UTF-8 on our side, and servers convert (from and to `LATIN1`, say). A database in
+//! `SQL_ASCII` has no encoding, so nothing can be converted: sessions that read and write rows
+//! get and give its bytes as they are, valid UTF-8 or not, while catalog sessions insist on
+//! valid UTF-8, and a name that is not is an error of the server (SQLSTATE 22021).
 
 mod conninfo;
 mod driver;
@@ -37,6 +38,7 @@ use self::host::{Address, HostEntry};
 use self::identity::Facts;
 use self::parameters::{Parameters, WantedSession};
 use self::passfile::{Found, Wanted};
+use self::pins::Encoding;
 use self::route::{Encryption, Route, within};
 use self::socket::{Negotiated, Watch};
 use self::tls::Tls;
@@ -379,17 +381,16 @@ impl Endpoint {
         }
     }
 
-    /// `pghaul`, the run, and what the session is for, cut to the 63 bytes that servers keep.
+    /// `pghaul`, the run, and what the session is for, cut to the 63 bytes that servers keep, in
+    /// ASCII since they keep nothing else.
     fn application_name(&self, what: &str) -> String {
         let name = match &self.run {
             Some(run) => format!("pghaul {run} {what}"),
             None => format!("pghaul {what}"),
         };
         name.chars()
-            .scan(0, |bytes, c| {
-                *bytes += c.len_utf8();
-                (*bytes <= 63).then_some(c)
-            })
+            .take(63)
+            .map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' })
             .collect()
     }
 }
@@ -449,10 +450,14 @@ impl Attempt<'_> {
         if version < ServerVersion::OLDEST || version >= ServerVersion::TOO_NEW {
             return Ok(Made::Refused(self.endpoint.wrong_version(Some(version))));
         }
+        let encoding = match connection.parameter("server_encoding") {
+            Some("SQL_ASCII") => Encoding::None,
+            _ => Encoding::Known,
+        };
         let driver = Driver::start(connection);
         let failed = |error| (Failure::driver(&place, error), Some(version));
         let known = self.pinned.map(|pinned| &pinned.identity);
-        let statement = pins::statement(self.purpose);
+        let statement = pins::statement(self.purpose, encoding);
         let (first, writes, pinned, facts) = futures::join!(
             client.batch_execute(pins::FIRST),
             client.simple_query("show transaction_read_only"),
@@ -464,7 +469,7 @@ impl Attempt<'_> {
             if error.as_db_error().is_none() || is_timeout(error.code().map(|c| c.code())) {
                 return Err(failed(error));
             }
-            pins::apply_singly(&client, self.purpose).await.map_err(failed)?;
+            pins::apply_singly(&client, self.purpose, encoding).await.map_err(failed)?;
         }
         let facts = facts.map_err(failed)?;
         let writes_by_default = session::first_value(&writes.map_err(failed)?) == Some("off");
