@@ -259,7 +259,7 @@ fn without_where(condition: &str) -> &str {
     }
 }
 
-fn read_backs(tables: &[TablePlan]) -> Vec<ReadBack> {
+pub(crate) fn read_backs(tables: &[TablePlan]) -> Vec<ReadBack> {
     let mut by_target: BTreeMap<&RelationName, ReadBack> = BTreeMap::new();
     for (at, table) in tables.iter().enumerate() {
         by_target

@@ -5,6 +5,8 @@
 
 pub mod board;
 mod claim;
+mod entries;
+mod evidence;
 mod execute;
 mod graph;
 mod lane;
@@ -12,11 +14,14 @@ pub mod moment;
 pub mod options;
 pub mod outcome;
 mod prepare;
+mod restart;
 pub mod retry;
+mod reverify;
 mod steps;
+mod stored;
 mod work;
 
 pub use options::CloneOptions;
 pub use outcome::{Ending, Outcome, TableOutcome};
-pub use prepare::PreparedClone;
+pub use prepare::{Consistency, PreparedClone};
 pub use work::Stop;

@@ -5,11 +5,22 @@
 //! as text (the scanner reads tokens), and it is never shown: the statement of a user mapping
 //! or a subscription holds a password.
 
+mod adapt;
+pub mod digest;
+mod edit;
 pub mod emit;
 pub mod entry;
+mod family;
+pub mod owner_grant;
 mod scan;
+pub mod step;
+pub mod subject;
 pub mod toc;
 
-pub use emit::{EmitOptions, Emitted, Owners, RunsAs, Tablespaces};
+pub use digest::digest;
+pub use emit::{EmitOptions, Emitted, Emitter, Owners, RunsAs, Tablespaces};
 pub use entry::{DumpId, Entry, Kind, Section};
+pub use owner_grant::{OwnerGrant, missing_grants, owner_grants};
+pub use step::{Step, StepId, StepOptions, steps};
+pub use subject::Subject;
 pub use toc::{Toc, TocError};

@@ -91,6 +91,31 @@ impl Keeper {
         .with_hint("stop what creates and drops tables on the source, and try again"))
     }
 
+    /// Takes over a snapshot that another session holds: locks the same tables, imports it, and
+    /// exports it again, so that it lives on when the other session ends.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SnapshotGone`] when the source does not know the snapshot any more.
+    pub async fn take_over(
+        source: &Endpoint,
+        snapshot: &SnapshotId,
+        wanted: impl Fn(&RelationName) -> bool,
+    ) -> Result<Self, Error> {
+        let session = open_reader(source, snapshot, "keeper").await?;
+        let tables = list(&session).await?.into_iter().filter(wanted).collect();
+        if !lock(&session, &tables).await? {
+            return Err(Error::new(
+                ErrorKind::SnapshotGone,
+                "source: a table of the snapshot is gone: whoever holds it does not hold its locks",
+            )
+            .with_hint("hold snapshots with `pghaul snapshot`, which locks the tables too"));
+        }
+        let row = session
+            .query_one("export the snapshot", "select pg_catalog.pg_export_snapshot()", &[])
+            .await?;
+        Ok(Self { id: SnapshotId(row.get(0)), session })
+    }
+
     /// The snapshot's name.
     pub fn id(&self) -> &SnapshotId {
         &self.id

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use pghaul_rows::layout::{Column as LayoutColumn, CopyFormat, Hidden, Layout};
 use pghaul_rows::shape::{Geometry, Shape};
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalog::{Catalog, Oid, Relation, Type, TypeKind};
 use crate::connect::Session;
 use crate::error::Error;
@@ -63,7 +65,8 @@ const SAFE_EXTENSION_TYPES: &[(&str, &str, u32)] = &[
 ];
 
 /// What the user asked for with `--format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FormatChoice {
     /// Binary where it is safe, else text.
     #[default]

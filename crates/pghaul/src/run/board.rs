@@ -182,6 +182,16 @@ impl<W> Board<W> {
         self.lock().unfinished.values().sum()
     }
 
+    /// How many of these are for lanes of that kind.
+    pub fn unfinished_of(&self, lane: LaneKind) -> usize {
+        self.lock().unfinished_of(lane)
+    }
+
+    /// How many tasks were left out.
+    pub fn left_out(&self) -> usize {
+        self.lock().status.iter().filter(|status| **status == Status::LeftOut).count()
+    }
+
     /// Whether a task is done.
     pub fn is_done(&self, id: TaskId) -> bool {
         self.lock().status[id.0] == Status::Done

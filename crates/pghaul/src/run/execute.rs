@@ -1,6 +1,6 @@
 //! Runs what was prepared: state, pre-data, lanes, the end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -12,16 +12,19 @@ use super::board::{Board, LaneKind};
 use super::graph::{self, Prepared};
 use super::lane;
 use super::moment::{WriteCounters, written_meanwhile};
-use super::options::{CloneOptions, SourceUse, Verify};
+use super::options::{CloneOptions, SourceUse, Start, Verify};
 use super::outcome::{Ending, Outcome, TableOutcome};
-use super::prepare::PreparedClone;
-use super::work::{Facts, Run, Stop};
+use super::prepare::{Consistency, PreparedClone};
+use super::reverify;
+use super::stored::ALL_READ_BACK;
+use super::work::{Facts, ReadBackResult, Run, Stop, Work};
 use crate::connect::{Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Counters, Event, Observer, Phase};
 use crate::finding::{Finding, Severity};
+use crate::name::literal;
 use crate::plan::Plan;
-use crate::state::{self, RunRecord};
+use crate::state::{self, RunRecord, StepReceipt};
 use crate::transfer::Transfer;
 use crate::transfer::pace::Pace;
 
@@ -39,11 +42,8 @@ impl PreparedClone {
         counters: Arc<Counters>,
         stop: Stop,
     ) -> Result<Outcome, Error> {
-        let now = stop.now.clone();
-        tokio::select! {
-            outcome = self.run_to_the_end(observer, counters, stop) => outcome,
-            () = now.cancelled() => Err(Error::new(ErrorKind::Transfer, "stopped at once")),
-        }
+        // Boxed: the future of a whole run is large, and its callers' need not be.
+        Box::pin(self.run_to_the_end(observer, counters, stop)).await
     }
 
     async fn run_to_the_end(
@@ -52,40 +52,18 @@ impl PreparedClone {
         counters: Arc<Counters>,
         stop: Stop,
     ) -> Result<Outcome, Error> {
-        let Self {
-            source,
-            target,
-            options,
-            control,
-            keeper,
-            identities,
-            plan,
-            entries,
-            large_objects,
-            schema_digest,
-            findings,
-            moment,
-            writes,
-        } = self;
         let mut phases = Phases::new(Arc::clone(&observer));
-        let id = new_run_id();
-        let record = RunRecord {
-            id: id.clone(),
-            source: identities.0,
-            target: identities.1,
-            options: String::new(),
-            snapshot: keeper.id().as_str().to_owned(),
-            moment: moment.to_json()?,
-            consistency: "snapshot".to_owned(),
-            schema_digest,
-            phase: "pre-data".to_owned(),
-            finished: false,
-        };
-        state::create(&control, &record, &plan).await?;
         phases.begin(Phase::PreData);
+        let record = self.record()?;
+        let id = record.id.clone();
+        if self.stored.is_none() {
+            state::create(&self.control, &record, &self.plan).await?;
+        }
+        let done = self.stored.as_ref().map(|stored| stored.steps.clone()).unwrap_or_default();
         let worker = format!("{} pid {}", id, std::process::id());
-        pre_data(&control, &entries, &worker).await?;
-        let graph = graph::build(&plan, &entries, large_objects.len(), &options);
+        pre_data(&self.control, &self.schema.entries, &done, &worker).await?;
+        let Self { source, target, options, control, keeper, plan, schema, .. } = self;
+        let graph = graph::build(&plan, &schema.entries, self.large_objects.len(), &options);
         observer.on_event(&Event::Planned {
             tables: plan.tables.len(),
             parts: plan.parts.len(),
@@ -94,7 +72,7 @@ impl PreparedClone {
         });
         let run = Arc::new(Run {
             id,
-            source: Arc::clone(&source),
+            source,
             target,
             transfer: Transfer {
                 pace: Pace::new(options.max_rate),
@@ -109,37 +87,170 @@ impl PreparedClone {
             options,
             plan,
             steps: graph.steps,
-            large_objects,
-            snapshot: keeper.id().clone(),
+            large_objects: self.large_objects,
+            snapshot: keeper.as_ref().map(|keeper| keeper.id().clone()),
             board: Board::new(graph.tasks),
             observer,
             stop,
-            facts: Mutex::new(Facts { findings, ..Facts::default() }),
+            facts: Mutex::new(Facts {
+                findings: self.findings,
+                receipts: self.stored.map(|stored| stored.receipts).unwrap_or_default(),
+                ..Facts::default()
+            }),
             tries: AtomicU64::new(0),
         });
+        if !done.is_empty() && keeper.is_some() {
+            go_on(&run, &control, &done, self.consistency, &record).await?;
+        }
+        skip_what_is_done(&run, &done);
         state::set_phase(&control, "data", false).await?;
         phases.begin(Phase::Data);
         let mut copying = lanes(&run, LaneKind::Copy, run.options.jobs.get());
         let mut stepping = lanes(&run, LaneKind::Step, run.options.index_jobs.get());
-        join(&mut copying).await?;
+        join(&run, &mut copying).await?;
+        note_all_read_back(&run, &control, &done).await?;
         // All is copied and read back: from here on the source may vacuum again.
-        keeper.release().await;
+        if let Some(keeper) = keeper {
+            keeper.release().await;
+        }
         phases.begin(Phase::PostData);
         state::set_phase(&control, "post-data", false).await?;
-        join(&mut stepping).await?;
+        join(&run, &mut stepping).await?;
         let stopped = run.stop.soon.is_cancelled() && run.board.unfinished() > 0;
         if let Some(failure) = first_failure(&run) {
             return Err(failure);
         }
         if !stopped {
-            forgotten_writers(&run, &writes).await?;
+            forgotten_writers(&run, &self.writes).await?;
         }
         let findings = run.facts().findings.clone();
         state::store_findings(&control, &findings).await?;
-        state::set_phase(&control, if stopped { "stopped" } else { "complete" }, !stopped).await?;
-        let phases = phases.end();
-        Ok(outcome(&run, if stopped { Ending::Stopped } else { Ending::Complete }, phases))
+        let (phase, ending) = if stopped {
+            ("stopped", Ending::Stopped)
+        } else if run.board.left_out() > 0 {
+            ("waiting for a repair", Ending::Complete)
+        } else {
+            ("complete", Ending::Complete)
+        };
+        state::set_phase(&control, phase, phase == "complete").await?;
+        Ok(outcome(&run, self.consistency, ending, phases.end()))
     }
+
+    /// What the target will know, or knows already, of this run.
+    fn record(&self) -> Result<RunRecord, Error> {
+        let shape = serde_json::to_string(&self.options.shape()).map_err(|error| {
+            Error::new(ErrorKind::Bug, "cannot write the options as JSON").caused_by(error)
+        })?;
+        let snapshot = self.keeper.as_ref().map(|keeper| keeper.id().as_str().to_owned());
+        Ok(RunRecord {
+            id: self.stored.as_ref().map_or_else(new_run_id, |stored| stored.record.id.clone()),
+            source: self.identities.0.clone(),
+            target: self.identities.1.clone(),
+            options: shape,
+            snapshot: snapshot.unwrap_or_default(),
+            moment: self.moment.to_json()?,
+            consistency: self.consistency.name().to_owned(),
+            schema_digest: self.schema.digest.clone(),
+            large_objects: self.large_objects_text.clone(),
+            phase: "pre-data".to_owned(),
+            finished: false,
+        })
+    }
+}
+
+/// Makes sure that what is copied from now on is of the moment of what was copied before.
+async fn go_on(
+    run: &Arc<Run>,
+    control: &Session,
+    done: &HashMap<String, String>,
+    consistency: Consistency,
+    record: &RunRecord,
+) -> Result<(), Error> {
+    let restarted = restarted_tables(run)?;
+    if consistency == Consistency::Reverified {
+        let objects = (0..run.large_objects.len())
+            .filter_map(|batch| {
+                let key = run.key(&Work::LargeObjects(batch));
+                done.get(&key).map(|digest| (batch, digest.clone()))
+            })
+            .collect();
+        reverify::all(run, &restarted, objects).await?;
+    }
+    for table in restarted {
+        let name = &run.plan.tables[table].written_to;
+        let sql = format!(
+            "begin; delete from only {}; \
+             delete from pghaul.receipt where part in (select id from pghaul.part where relation = {table}); \
+             delete from pghaul.step where id in ({}, {}); commit",
+            name.quoted(),
+            literal(&format!("read back {}", name.quoted())),
+            literal(ALL_READ_BACK),
+        );
+        control.batch(&format!("begin again for `{name}`"), &sql).await?;
+        for part in run.plan.parts_of(table) {
+            run.facts().receipts.replace(part.id, Vec::new());
+        }
+    }
+    state::set_moment(control, &record.snapshot, &record.moment, &record.consistency).await
+}
+
+fn restarted_tables(run: &Run) -> Result<BTreeSet<usize>, Error> {
+    let Start::ResumeRestarting(patterns) = &run.options.start else {
+        return Ok(BTreeSet::new());
+    };
+    crate::plan::filter::matching(patterns, run.plan.tables.iter().map(|table| &table.name))
+}
+
+/// Tasks whose receipts are there are not handed out.
+fn skip_what_is_done(run: &Run, done: &HashMap<String, String>) {
+    let mut known = Vec::new();
+    for (id, task) in run.board.tasks() {
+        let is_done = match &task.work {
+            Work::Part(part) => run.facts().receipts.is_done(*part),
+            Work::ReadBack(at) => {
+                let found = done.get(&run.key(&task.work)).and_then(|text| read_back_of(text));
+                known.extend(found.map(|digest| (*at, digest)));
+                found.is_some()
+            }
+            Work::Gate(_) | Work::Analyze(_) => false,
+            other => done.contains_key(&run.key(other)),
+        };
+        if is_done {
+            run.board.already_done(id);
+        }
+    }
+    for (at, target) in known {
+        let result = ReadBackResult { target, equal: true, differences: Vec::new() };
+        run.facts().read_backs.insert(at, result);
+    }
+}
+
+/// A read-back's result, as its receipt has it: rows and lanes.
+fn read_back_of(text: &str) -> Option<pghaul_rows::TableDigest> {
+    let (rows, lanes) = text.split_once(' ')?;
+    pghaul_rows::TableDigest::from_hex(rows.parse().ok()?, lanes).ok()
+}
+
+async fn note_all_read_back(
+    run: &Run,
+    control: &Session,
+    done: &HashMap<String, String>,
+) -> Result<(), Error> {
+    if run.board.unfinished_of(LaneKind::Copy) > 0
+        || !run.facts().failures.is_empty()
+        || done.contains_key(ALL_READ_BACK)
+    {
+        return Ok(());
+    }
+    let receipt = StepReceipt {
+        id: ALL_READ_BACK,
+        kind: "DATA",
+        object: "all tables",
+        result: "",
+        undo: "",
+        worker: &run.transfer.worker,
+    };
+    control.batch("note that all is read back", &receipt.insert_statement()).await
 }
 
 fn first_failure(run: &Run) -> Option<Error> {
@@ -151,13 +262,18 @@ fn first_failure(run: &Run) -> Option<Error> {
 async fn pre_data(
     control: &Session,
     entries: &[(usize, Prepared)],
+    done: &HashMap<String, String>,
     worker: &str,
 ) -> Result<(), Error> {
     let sections: HashMap<_, _> =
         entries.iter().map(|(_, p)| (p.entry.dump_id, p.entry.section)).collect();
     let wanted: Vec<&(usize, Prepared)> = entries
         .iter()
-        .filter(|(_, p)| graph::is_pre_data(&p.entry, &sections) && !p.sql.trim().is_empty())
+        .filter(|(place, p)| {
+            graph::is_pre_data(&p.entry, &sections)
+                && !p.sql.trim().is_empty()
+                && !done.contains_key(&graph::step_key(*place))
+        })
         .collect();
     for batch in wanted.chunks(ENTRIES_A_BATCH) {
         let mut sql = String::from("begin;\n");
@@ -191,10 +307,15 @@ async fn pre_data(
 }
 
 fn receipt(place: usize, prepared: &Prepared, worker: &str) -> String {
-    let object = graph::object_of(&prepared.entry);
-    let kind = prepared.entry.kind.name();
-    let sql = state::step_receipt(&graph::step_key(place), kind, &object, "", worker);
-    format!("{sql};\n")
+    let receipt = StepReceipt {
+        id: &graph::step_key(place),
+        kind: prepared.entry.kind.name(),
+        object: &graph::object_of(&prepared.entry),
+        result: "",
+        undo: &graph::undo_of(&prepared.entry),
+        worker,
+    };
+    format!("{};\n", receipt.insert_statement())
 }
 
 fn lanes(run: &Arc<Run>, kind: LaneKind, count: usize) -> JoinSet<()> {
@@ -206,14 +327,25 @@ fn lanes(run: &Arc<Run>, kind: LaneKind, count: usize) -> JoinSet<()> {
     lanes
 }
 
-async fn join(lanes: &mut JoinSet<()>) -> Result<(), Error> {
-    while let Some(ended) = lanes.join_next().await {
+/// Waits for lanes; when all is to stop at once, they are dropped where they are, and with them
+/// their sessions: what was not committed is not there.
+async fn join(run: &Run, lanes: &mut JoinSet<()>) -> Result<(), Error> {
+    loop {
+        let ended = tokio::select! {
+            ended = lanes.join_next() => ended,
+            () = run.stop.now.cancelled() => {
+                run.stop.soon.cancel();
+                run.board.close();
+                lanes.shutdown().await;
+                return Ok(());
+            }
+        };
+        let Some(ended) = ended else { return Ok(()) };
         ended.map_err(|error| {
             Error::new(ErrorKind::Bug, "a lane ended by a panic; the state in the target is intact")
                 .caused_by(error)
         })?;
     }
-    Ok(())
 }
 
 async fn forgotten_writers(run: &Run, before: &WriteCounters) -> Result<(), Error> {
@@ -233,7 +365,12 @@ async fn forgotten_writers(run: &Run, before: &WriteCounters) -> Result<(), Erro
     Ok(())
 }
 
-fn outcome(run: &Run, ending: Ending, phases: Vec<(Phase, std::time::Duration)>) -> Outcome {
+fn outcome(
+    run: &Run,
+    consistency: Consistency,
+    ending: Ending,
+    phases: Vec<(Phase, std::time::Duration)>,
+) -> Outcome {
     let facts = run.facts();
     let mut findings = facts.findings.clone();
     findings.extend(unverified(&run.plan, &run.options));
@@ -268,7 +405,7 @@ fn outcome(run: &Run, ending: Ending, phases: Vec<(Phase, std::time::Duration)>)
         ending,
         tables,
         findings,
-        consistency: "snapshot",
+        consistency: consistency.name(),
         indexes: facts.indexes,
         constraints: facts.constraints,
         phases,

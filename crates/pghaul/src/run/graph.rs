@@ -210,6 +210,8 @@ impl Builder<'_> {
             kind: prepared.entry.kind.name().to_owned(),
             object: object_of(&prepared.entry),
             sql: prepared.sql.clone(),
+            undo: undo_of(&prepared.entry),
+            source_oid: prepared.entry.oid,
         });
         let work = Work::Schema(self.steps.len() - 1);
         self.add(work, LaneKind::Step, after, resources, weight)
@@ -336,5 +338,14 @@ pub(super) fn object_of(entry: &Entry) -> String {
     match entry.namespace() {
         Some(namespace) => format!("{namespace}.{}", entry.tag),
         None => entry.tag.clone(),
+    }
+}
+
+/// The statement that drops what an entry has created; empty where nothing was: comments and
+/// privileges go with their object, and `pg_dump` only remarks on a schema that is there already.
+pub(super) fn undo_of(entry: &Entry) -> String {
+    match &entry.drop_stmt {
+        Some(statement) if !entry.is_remark() => statement.trim().trim_end_matches(';').to_owned(),
+        _ => String::new(),
     }
 }

@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::plan::PartId;
 use crate::snapshot;
-use crate::state::{self, Receipts};
+use crate::state::{self, Receipts, StepReceipt};
 use crate::transfer::Ended;
 use crate::transfer::large_objects::{self, Attributes};
 use crate::verify::difference::{Compared, differences};
@@ -194,9 +194,20 @@ impl Sessions<'_> {
                 large_objects::copy(source, target, objects, attributes, &run.transfer.counters)
                     .await?;
             let object = format!("{} large objects", objects.len());
-            let receipt =
-                state::step_receipt(&key, "LARGE OBJECTS", &object, &digest, &run.transfer.worker);
-            target.batch("commit a batch of large objects", &format!("{receipt}; commit")).await?;
+            let unlinks: Vec<String> = objects
+                .iter()
+                .map(|object| format!("select pg_catalog.lo_unlink({})", object.oid))
+                .collect();
+            let receipt = StepReceipt {
+                id: &key,
+                kind: "LARGE OBJECTS",
+                object: &object,
+                result: &digest,
+                undo: &unlinks.join("; "),
+                worker: &run.transfer.worker,
+            };
+            let sql = format!("{}; commit", receipt.insert_statement());
+            target.batch("commit a batch of large objects", &sql).await?;
             result = Some(digest);
         }
         if run.options.verify == Verify::Full {
@@ -277,6 +288,9 @@ impl Sessions<'_> {
                 .about(&what.name),
             );
         }
+        if equal {
+            self.note_read_back(at, digest).await?;
+        }
         run.facts()
             .read_backs
             .insert(at, ReadBackResult { target: digest, equal, differences: named });
@@ -284,12 +298,31 @@ impl Sessions<'_> {
         Ok(Some(Verdict::Done))
     }
 
+    async fn note_read_back(
+        &mut self,
+        at: usize,
+        digest: pghaul_rows::TableDigest,
+    ) -> Result<(), Error> {
+        self.open_target(Purpose::Write).await?;
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        let receipt = StepReceipt {
+            id: &self.run.key(&Work::ReadBack(at)),
+            kind: "READ BACK",
+            object: &self.run.plan.read_backs[at].name.to_string(),
+            result: &format!("{} {digest}", digest.rows),
+            undo: "",
+            worker: &self.run.transfer.worker,
+        };
+        let sql = format!("{} on conflict do nothing", receipt.insert_statement());
+        target.batch("note that a table was read back", &sql).await
+    }
+
     /// The source's session, inside the run's snapshot.
     pub(super) async fn open_source(&mut self) -> Result<(), Error> {
         if self.source.as_ref().is_none_or(Session::is_closed) {
             let name = format!("{} {}", self.run.id, self.lane);
-            let session =
-                snapshot::open_reader(&self.run.source, &self.run.snapshot, &name).await?;
+            let snapshot = self.run.snapshot.as_ref().ok_or_else(lost)?;
+            let session = snapshot::open_reader(&self.run.source, snapshot, &name).await?;
             self.source = Some(session);
         }
         Ok(())

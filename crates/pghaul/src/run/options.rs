@@ -72,6 +72,56 @@ pub enum Start {
     New,
     /// Go on with it.
     Resume,
+    /// Go on with it, but begin again for the tables that match these globs.
+    ResumeRestarting(Vec<String>),
+    /// Drop exactly what it created, without CASCADE, and begin anew.
+    Restart,
+}
+
+/// The options that shape a run: fixed when it begins, stored with it, the same for everybody who
+/// goes on with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// What is carried.
+    pub scope: Scope,
+    /// Globs over `schema.table`; empty: all.
+    pub include: Vec<String>,
+    /// Globs over `schema.table`; wins over `include`.
+    pub exclude: Vec<String>,
+    /// Owners of objects.
+    pub owners: Keep,
+    /// GRANTs and default privileges.
+    pub privileges: Keep,
+    /// How much is proven.
+    pub verify: Verify,
+    /// Text or binary.
+    pub format: FormatChoice,
+    /// Bytes of a part, TOAST included.
+    pub part_size: Option<u64>,
+}
+
+impl CloneOptions {
+    /// The part of the options that is stored with the run.
+    pub fn shape(&self) -> Shape {
+        Shape {
+            scope: self.scope,
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            owners: self.owners,
+            privileges: self.privileges,
+            verify: self.verify,
+            format: self.format,
+            part_size: self.part_size,
+        }
+    }
+
+    /// These options under the shape of a run that has begun.
+    #[must_use]
+    pub fn shaped(self, shape: Shape) -> Self {
+        let Shape { scope, include, exclude, owners, privileges, verify, format, part_size } =
+            shape;
+        Self { scope, include, exclude, owners, privileges, verify, format, part_size, ..self }
+    }
 }
 
 /// The options of a clone.

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::claim::ClaimKey;
-use super::graph::Prepared;
-use super::options::{CloneOptions, Keep, Scope, Start};
-use crate::catalog::Catalog;
+use super::entries::{self, SourceSchema};
+use super::moment::{Moment, WriteCounters};
+use super::options::{CloneOptions, Scope, Start};
+use super::stored::{StoredRun, large_objects_text};
+use crate::catalog::{Catalog, size};
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
@@ -15,8 +17,7 @@ use crate::name::RelationName;
 use crate::plan::filter::Filter;
 use crate::plan::format::Formats;
 use crate::plan::{PartSizing, Plan};
-use crate::schema::{EmitOptions, Owners, RunsAs, Tablespaces, emit::emit};
-use crate::snapshot::Keeper;
+use crate::snapshot::{Keeper, SnapshotId};
 use crate::state::{self, DatabaseIdentity, Presence};
 use crate::transfer::large_objects::{self, LargeObject, OBJECTS_A_BATCH};
 
@@ -27,15 +28,40 @@ pub struct PreparedClone {
     pub(super) target: Arc<Endpoint>,
     pub(super) options: CloneOptions,
     pub(super) control: Session,
-    pub(super) keeper: Keeper,
+    /// None when all rows have arrived already: then the source's moment is not needed.
+    pub(super) keeper: Option<Keeper>,
     pub(super) identities: (DatabaseIdentity, DatabaseIdentity),
     pub(super) plan: Plan,
-    pub(super) entries: Vec<(usize, Prepared)>,
+    pub(super) schema: SourceSchema,
     pub(super) large_objects: Vec<Vec<LargeObject>>,
-    pub(super) schema_digest: String,
+    pub(super) large_objects_text: String,
     pub(super) findings: Vec<Finding>,
-    pub(super) moment: super::moment::Moment,
-    pub(super) writes: super::moment::WriteCounters,
+    pub(super) moment: Moment,
+    pub(super) consistency: Consistency,
+    pub(super) writes: WriteCounters,
+    pub(super) stored: Option<StoredRun>,
+}
+
+/// Why all that was read belongs to one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consistency {
+    /// All was read under one snapshot.
+    Snapshot,
+    /// The snapshot of the finished pieces is gone, and nothing was written since.
+    ProvenUnchanged,
+    /// The snapshot of the finished pieces is gone; they were read again and are the same.
+    Reverified,
+}
+
+impl Consistency {
+    /// Its name in results and in the state.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::ProvenUnchanged => "proven-unchanged",
+            Self::Reverified => "reverified",
+        }
+    }
 }
 
 impl PreparedClone {
@@ -60,53 +86,53 @@ impl PreparedClone {
             )
             .with_hint("check the host, port and database name of --source and --target"));
         }
-        meet_run(&control, &options).await?;
-        let writes = super::moment::WriteCounters::read(&look).await?;
+        let stored = meet_run(&control, &options, &identities).await?;
+        let options = match &stored {
+            Some(stored) => options.shaped(stored.shape.clone()),
+            None => options,
+        };
+        let writes = WriteCounters::read(&look).await?;
         let before = Catalog::read(&look).await?;
         let filter = Filter::new(&before, &options.include, &options.exclude)?;
-        let wanted: HashMap<&RelationName, bool> = before
+        let known: HashMap<&RelationName, bool> = before
             .relations
             .iter()
             .map(|relation| (&relation.name, filter.wants(&before, relation)))
             .collect();
-        let keeper = Keeper::start(&source, |name| {
-            wanted.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
-        })
-        .await?;
-        let catalog = Catalog::read(keeper.session()).await?;
-        let moment = super::moment::Moment::read(keeper.session()).await?;
-        let formats = Formats::new(&catalog, &control, options.format).await?;
-        let block_size: i64 = look
-            .query_one(
-                "ask for the block size",
-                "select pg_catalog.current_setting('block_size')::int8",
-                &[],
-            )
-            .await?
-            .get(0);
-        let sizing = PartSizing {
-            source: catalog.version,
-            jobs: options.jobs,
-            part_size: options.part_size,
-            block_size: crate::catalog::size(block_size),
+        let wanted = |name: &RelationName| {
+            known.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
         };
-        let plan = if options.scope == Scope::SchemaOnly {
-            Plan::default()
-        } else {
-            Plan::make(&catalog, &formats, &filter, sizing)?
+        let (keeper, same_snapshot) = keep(&source, &options, stored.as_ref(), wanted).await?;
+        let inside = keeper.as_ref().map_or(&look, Keeper::session);
+        let catalog = if keeper.is_some() { Catalog::read(inside).await? } else { before };
+        let moment = Moment::read(inside).await?;
+        let (moment, consistency) = match &stored {
+            None => (moment, Consistency::Snapshot),
+            Some(stored) if same_snapshot || keeper.is_none() => {
+                (stored.moment()?, stored.consistency())
+            }
+            Some(stored) => match stored.moment()?.since(moment) {
+                (moment, true) => (moment, Consistency::ProvenUnchanged),
+                (moment, false) => (moment, Consistency::Reverified),
+            },
         };
+        let mut plan = plan(&catalog, (&look, &control), &filter, &options).await?;
+        if let Some(stored) = &stored
+            && options.scope != Scope::SchemaOnly
+        {
+            stored.adopt(&mut plan, &catalog)?;
+        }
         let objects = match options.scope {
-            Scope::SchemaOnly => Vec::new(),
-            Scope::Everything | Scope::DataOnly => large_objects::list(keeper.session()).await?,
+            Scope::Everything | Scope::DataOnly if filter.is_everything() => {
+                large_objects::list(inside).await?
+            }
+            _ => Vec::new(),
         };
-        let objects = if filter.is_everything() { objects } else { Vec::new() };
-        let large_objects = objects.chunks(OBJECTS_A_BATCH).map(<[LargeObject]>::to_vec).collect();
-        let (entries, schema_digest) = if options.scope == Scope::DataOnly {
-            (Vec::new(), String::new())
-        } else {
-            schema(&source, &control, &keeper, &options).await?
-        };
-        Ok(Self {
+        let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
+        let schema =
+            entries::read(&source, (&look, &control), keeper.as_ref().map(Keeper::id), &options)
+                .await?;
+        let prepared = Self {
             source: Arc::new(source),
             target: Arc::new(target),
             options,
@@ -114,13 +140,17 @@ impl PreparedClone {
             keeper,
             identities,
             plan,
-            entries,
-            large_objects,
-            schema_digest,
-            findings: Vec::new(),
+            findings: schema.findings.clone(),
+            schema,
+            large_objects: objects.chunks(OBJECTS_A_BATCH).map(<[LargeObject]>::to_vec).collect(),
+            large_objects_text: large_objects_text(&oids),
             moment,
+            consistency,
             writes,
-        })
+            stored,
+        };
+        prepared.refuse_another_schema()?;
+        Ok(prepared)
     }
 
     /// The plan of the data.
@@ -132,10 +162,87 @@ impl PreparedClone {
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
+
+    /// Why all that is read belongs to one moment.
+    pub fn consistency(&self) -> Consistency {
+        self.consistency
+    }
+
+    /// Going on under another schema would mix two moments.
+    fn refuse_another_schema(&self) -> Result<(), Error> {
+        let Some(stored) = &self.stored else { return Ok(()) };
+        let what = if stored.record.schema_digest != self.schema.digest {
+            "the schema was changed"
+        } else if stored.record.large_objects != self.large_objects_text && self.keeper.is_some() {
+            "large objects were created or removed"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::SnapshotGone, format!("source: {what} since the run began"))
+            .with_hint("begin again with `pghaul clone --restart`"))
+    }
+}
+
+/// The snapshot to read under, and whether it is the one that the run has read under before.
+async fn keep(
+    source: &Endpoint,
+    options: &CloneOptions,
+    stored: Option<&StoredRun>,
+    wanted: impl Fn(&RelationName) -> bool,
+) -> Result<(Option<Keeper>, bool), Error> {
+    if let Some(given) = &options.snapshot {
+        let keeper = Keeper::take_over(source, &SnapshotId::new(given)?, wanted).await?;
+        let same = stored.is_some_and(|stored| stored.record.snapshot == *given);
+        return Ok((Some(keeper), same));
+    }
+    let Some(stored) = stored else {
+        return Ok((Some(Keeper::start(source, wanted).await?), true));
+    };
+    if stored.data_is_complete() {
+        return Ok((None, true));
+    }
+    let before = SnapshotId::new(&stored.record.snapshot)?;
+    match Keeper::take_over(source, &before, &wanted).await {
+        Ok(keeper) => Ok((Some(keeper), true)),
+        Err(error) if error.kind() == ErrorKind::SnapshotGone => {
+            Ok((Some(Keeper::start(source, wanted).await?), false))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn plan(
+    catalog: &Catalog,
+    (look, control): (&Session, &Session),
+    filter: &Filter,
+    options: &CloneOptions,
+) -> Result<Plan, Error> {
+    if options.scope == Scope::SchemaOnly {
+        return Ok(Plan::default());
+    }
+    let formats = Formats::new(catalog, control, options.format).await?;
+    let row = look
+        .query_one(
+            "ask for the block size",
+            "select pg_catalog.current_setting('block_size')::int8",
+            &[],
+        )
+        .await?;
+    let sizing = PartSizing {
+        source: catalog.version,
+        jobs: options.jobs,
+        part_size: options.part_size,
+        block_size: size(row.get(0)),
+    };
+    Plan::make(catalog, &formats, filter, sizing)
 }
 
 /// A run that is in the target already decides what may begin.
-async fn meet_run(control: &Session, options: &CloneOptions) -> Result<(), Error> {
+async fn meet_run(
+    control: &Session,
+    options: &CloneOptions,
+    identities: &(DatabaseIdentity, DatabaseIdentity),
+) -> Result<Option<StoredRun>, Error> {
     let present = state::presence(control).await? == Presence::Ours;
     if !ClaimKey::of_run().try_take(control).await? {
         return Err(Error::new(
@@ -144,13 +251,26 @@ async fn meet_run(control: &Session, options: &CloneOptions) -> Result<(), Error
         )
         .with_hint("wait for it, or join it with `pghaul worker`"));
     }
-    match (present, &options.start) {
-        (false, Start::New) => Ok(()),
-        (false, Start::Resume) => {
+    let resuming = matches!(options.start, Start::Resume | Start::ResumeRestarting(_));
+    if !present {
+        return if resuming {
             Err(Error::new(ErrorKind::RunState, "target: there is no run to resume")
                 .with_hint("leave out --resume to begin one"))
+        } else {
+            Ok(None)
+        };
+    }
+    match options.start {
+        Start::Resume | Start::ResumeRestarting(_) => {
+            let stored = StoredRun::load(control).await?;
+            stored.refuse_other_databases(identities)?;
+            Ok(Some(stored))
         }
-        (true, Start::New) => {
+        Start::Restart => {
+            super::restart::drop_what_was_created(control).await?;
+            Ok(None)
+        }
+        Start::New => {
             let run = state::load(control).await?;
             let (what, hint) = if run.finished {
                 ("a finished run", "remove its state with `pghaul finish`")
@@ -166,64 +286,5 @@ async fn meet_run(control: &Session, options: &CloneOptions) -> Result<(), Error
             )
             .with_hint(hint))
         }
-        (true, Start::Resume) => {
-            Err(Error::new(ErrorKind::RunState, "target: resuming is not built yet"))
-        }
-    }
-}
-
-/// The schema's entries with their statements, and the schema's digest.
-async fn schema(
-    source: &Endpoint,
-    control: &Session,
-    keeper: &Keeper,
-    options: &CloneOptions,
-) -> Result<(Vec<(usize, Prepared)>, String), Error> {
-    let _ = source;
-    let output = tokio::process::Command::new(options.pg_dump.clone().unwrap_or("pg_dump".into()))
-        .args(["-Fc", "-s", "-E", "UTF8", "--snapshot", keeper.id().as_str(), "-d"])
-        .arg(std::env::var("TMP_SOURCE_URL").unwrap_or_default())
-        .output()
-        .await
-        .map_err(|error| Error::new(ErrorKind::LocalIo, "cannot run pg_dump").caused_by(error))?;
-    if !output.status.success() {
-        return Err(Error::new(ErrorKind::Transfer, String::from_utf8_lossy(&output.stderr)));
-    }
-    let toc = crate::schema::Toc::read(&output.stdout[..]).map_err(|error| {
-        Error::new(ErrorKind::Transfer, "cannot read pg_dump's archive").caused_by(error)
-    })?;
-    let emit_options = EmitOptions {
-        target: control.version(),
-        owners: match options.owners {
-            Keep::AsIs => Owners::Carry,
-            Keep::LeaveOut => Owners::Leave,
-        },
-        tablespaces: Tablespaces::Leave,
-        runs_as: RunsAs::Superuser,
-    };
-    let entries = toc
-        .entries
-        .into_iter()
-        .enumerate()
-        .filter(|(_, entry)| !skipped(entry, options))
-        .map(|(place, entry)| {
-            let sql = emit(&entry, &emit_options).sql();
-            (place, Prepared { entry, sql })
-        })
-        .collect();
-    Ok((entries, String::new()))
-}
-
-fn skipped(entry: &crate::schema::Entry, options: &CloneOptions) -> bool {
-    use crate::schema::Kind;
-    match entry.kind {
-        Kind::Encoding
-        | Kind::StdStrings
-        | Kind::SearchPath
-        | Kind::Database
-        | Kind::DatabaseProperties => true,
-        Kind::Acl | Kind::DefaultAcl if options.privileges == Keep::LeaveOut => true,
-        Kind::Acl | Kind::Comment | Kind::SecurityLabel => entry.tag.starts_with("DATABASE "),
-        _ => false,
     }
 }

@@ -6,6 +6,7 @@
 
 use super::board::Verdict;
 use super::claim::ClaimKey;
+use super::evidence;
 use super::lane::lost;
 use super::work::{Sessions, Work};
 use crate::connect::{Purpose, Session};
@@ -13,7 +14,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::name::{RelationName, literal};
-use crate::state;
+use crate::state::{self, StepReceipt};
 
 /// A statement of the schema, ready to run.
 #[derive(Clone)]
@@ -26,6 +27,10 @@ pub(super) struct SchemaStep {
     pub(super) object: String,
     /// What to run. May hold a password.
     pub(super) sql: String,
+    /// What drops it again.
+    pub(super) undo: String,
+    /// The OID of the object on the source; 0 if none.
+    pub(super) source_oid: u32,
 }
 
 impl Sessions<'_> {
@@ -54,11 +59,56 @@ impl Sessions<'_> {
                 Ok(Verdict::Done)
             }
             Err(error) if is_of_the_data(&error) => {
-                run.find(data_finding(step, &error));
+                let finding = self.data_finding(step, &error).await?;
+                run.find(finding);
                 Ok(Verdict::LeftOut)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Why the rows forbid a step, with what it takes to mend them.
+    async fn data_finding(&self, step: &SchemaStep, error: &Error) -> Result<Finding, Error> {
+        let run = self.run;
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        let source = run.source.connect(Purpose::Catalog, "evidence").await?;
+        let (code, message, remedy) = match error.sqlstate() {
+            Some("23505") => {
+                let groups = evidence::duplicate_groups(&source, target, step.source_oid).await?;
+                let count = groups.map_or_else(
+                    || "rows share its key".to_owned(),
+                    |found| {
+                        format!(
+                            "{} groups of rows in `{}` share its key, {} rows too many",
+                            found.groups, found.table, found.extra_rows
+                        )
+                    },
+                );
+                (
+                    "duplicates",
+                    format!("the unique index could not be built: {count}"),
+                    "mend the groups, then go on with `pghaul clone --resume`",
+                )
+            }
+            Some("23503") => {
+                let found = evidence::orphans(&source, target, step.source_oid).await?;
+                let rows = found.map_or_else(
+                    || "rows refer to rows that are not there".to_owned(),
+                    |found| found.to_string(),
+                );
+                (
+                    "orphans",
+                    format!("the foreign key could not be validated: {rows}"),
+                    "mend the rows named, then go on with `pghaul clone --resume`",
+                )
+            }
+            _ => (
+                "constraint_violated",
+                format!("{} could not be created: rows violate it", step.kind),
+                "mend the rows on the target, then go on with `pghaul clone --resume`",
+            ),
+        };
+        Ok(Finding::new(Severity::Warning, code, message, remedy).about(&step.object))
     }
 
     pub(super) async fn refresh(
@@ -71,6 +121,8 @@ impl Sessions<'_> {
             kind: "MATERIALIZED VIEW DATA".to_owned(),
             object: name.to_string(),
             sql: format!("refresh materialized view {}", name.quoted()),
+            undo: String::new(),
+            source_oid: 0,
         };
         self.open_target(Purpose::Schema).await?;
         let target = self.target.as_ref().ok_or_else(lost)?;
@@ -131,6 +183,8 @@ impl Sessions<'_> {
             kind: "SEQUENCE SET".to_owned(),
             object: format!("{} sequences", run.plan.sequences.len()),
             sql,
+            undo: String::new(),
+            source_oid: 0,
         };
         run_step(target, &run.id, &step, &run.transfer.worker, again).await?;
         Ok(Verdict::Done)
@@ -175,7 +229,15 @@ pub(super) async fn run_step(
     let claim = ClaimKey::of_task(run, &step.key);
     claim.take(target).await?;
     if !(again && state::step_result(target, &step.key).await?.is_some()) {
-        let receipt = state::step_receipt(&step.key, &step.kind, &step.object, "", worker);
+        let receipt = StepReceipt {
+            id: &step.key,
+            kind: &step.kind,
+            object: &step.object,
+            result: "",
+            undo: &step.undo,
+            worker,
+        }
+        .insert_statement();
         let ran: Result<(), Error> = async {
             target.batch(&doing, &format!("begin;\n{}", step.sql)).await?;
             target.batch(&doing, &format!("{receipt}; commit")).await
@@ -195,26 +257,4 @@ pub(super) async fn run_step(
 /// Whether it was the rows that forbade a statement (class 23, integrity constraint violation).
 fn is_of_the_data(error: &Error) -> bool {
     error.sqlstate().is_some_and(|state| state.starts_with("23"))
-}
-
-fn data_finding(step: &SchemaStep, error: &Error) -> Finding {
-    let (code, message, remedy) = match error.sqlstate() {
-        Some("23505") => (
-            "duplicates",
-            "the unique index could not be built: rows share its key".to_owned(),
-            "see all groups with `pghaul duplicates scan`, mend them, then `pghaul clone --resume`",
-        ),
-        Some("23503") => (
-            "orphans",
-            "the foreign key could not be validated: rows refer to rows that are not there"
-                .to_owned(),
-            "mend the rows named, then validate the constraint",
-        ),
-        _ => (
-            "constraint_violated",
-            format!("{} could not be created: rows violate it", step.kind),
-            "mend the rows on the target, then `pghaul clone --resume`",
-        ),
-    };
-    Finding::new(Severity::Warning, code, message, remedy).about(&step.object)
 }

@@ -69,7 +69,8 @@ pub(super) struct Run {
     pub(super) plan: Plan,
     pub(super) steps: Vec<SchemaStep>,
     pub(super) large_objects: Vec<Vec<LargeObject>>,
-    pub(super) snapshot: SnapshotId,
+    /// None when no row is read from the source any more.
+    pub(super) snapshot: Option<SnapshotId>,
     pub(super) transfer: Transfer,
     pub(super) board: Board<Work>,
     pub(super) observer: Arc<dyn Observer>,

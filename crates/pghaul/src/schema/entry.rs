@@ -220,3 +220,38 @@ impl fmt::Debug for Entry {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An entry of which only kind and statement matter.
+    pub(in crate::schema) fn entry(kind: Kind, defn: &str) -> Entry {
+        Entry {
+            dump_id: DumpId(1),
+            table_oid: 0,
+            oid: 0,
+            tag: String::new(),
+            kind,
+            section: Section::PreData,
+            defn: defn.to_owned(),
+            drop_stmt: None,
+            copy_stmt: None,
+            namespace: None,
+            tablespace: None,
+            table_am: None,
+            relkind: None,
+            owner: None,
+            with_oids: false,
+            dependencies: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_statement() {
+        let mut entry = entry(Kind::UserMapping, "OPTIONS (password 'hunter2')");
+        entry.drop_stmt = Some("hunter2".to_owned());
+        entry.copy_stmt = Some("hunter2".to_owned());
+        assert!(!format!("{entry:?} {entry} {entry:#?}").contains("hunter2"));
+    }
+}

@@ -99,6 +99,27 @@ pub(super) fn statements<'t, 'a>(tokens: &'t [Token<'a>]) -> Vec<&'t [Token<'a>]
         .collect()
 }
 
+/// The tokens of the name that begins at `from`, with its schema if there is one. The number of
+/// its tokens is the length of what is given.
+pub(super) fn qualified_name<'t, 'a>(
+    tokens: &'t [Token<'a>],
+    from: usize,
+) -> Option<&'t [Token<'a>]> {
+    let is_name = |at: usize| {
+        let kind = tokens.get(at).map(|token| token.kind);
+        matches!(kind, Some(TokenKind::Word | TokenKind::QuotedName))
+    };
+    let mut end = from;
+    while is_name(end) {
+        end += 1;
+        if !tokens.get(end).is_some_and(|token| token.is_symbol('.')) {
+            return tokens.get(from..end);
+        }
+        end += 1;
+    }
+    None
+}
+
 /// The bytes of the text that these tokens cover.
 pub(super) fn span(tokens: &[Token<'_>]) -> Range<usize> {
     match (tokens.first(), tokens.last()) {
