@@ -377,10 +377,7 @@ fn empty_step(key: String, stage: Stage, makes: Makes, entry: &Entry) -> Step {
         makes,
         kind: entry.kind.clone(),
         entry: Some(entry.dump_id),
-        object: match entry.namespace() {
-            Some(namespace) => format!("{namespace}.{}", entry.tag),
-            None => entry.tag.clone(),
-        },
+        object: entry.object(),
         relation: None,
         after: Vec::new(),
         behind: Vec::new(),
