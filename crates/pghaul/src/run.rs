@@ -10,6 +10,7 @@ mod execute;
 mod graph;
 mod lane;
 pub mod moment;
+mod obstacles;
 pub mod options;
 pub mod outcome;
 mod prepare;

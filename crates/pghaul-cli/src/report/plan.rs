@@ -96,7 +96,7 @@ fn planned(prepared: &PreparedClone) -> Planned<'_> {
             .collect(),
         steps: prepared
             .steps()
-            .map(|(kind, object)| Step { kind: kind.to_owned(), object })
+            .map(|(kind, object)| Step { kind: kind.to_owned(), object: object.to_owned() })
             .collect(),
         refreshes: plan.refreshes.iter().map(relation).collect(),
         sequences: plan.sequences.len(),
