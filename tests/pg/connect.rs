@@ -1,7 +1,9 @@
 //! Connections: what is reached, what is refused and how that reads.
 
+mod child;
 mod hosts;
 mod pins;
+mod pooler;
 mod refusals;
 mod sessions;
 mod tls;

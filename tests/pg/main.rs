@@ -1,11 +1,7 @@
-//! The engine on real servers. Servers come from the testbed: one by major for the whole binary,
-//! one database for each test.
+//! The engine on real servers: one server per major for all tests here, one database per test.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking, its helpers too"
-)]
+#![expect(clippy::unwrap_used, reason = "a test says by panicking what went wrong")]
 
+mod clone;
 mod connect;
+mod harness;

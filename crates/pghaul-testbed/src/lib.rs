@@ -14,8 +14,8 @@ mod cache;
 pub mod clients;
 pub mod error;
 pub mod locales;
-pub mod proxy;
 pub mod mastodon;
+pub mod proxy;
 pub mod servers;
 mod work;
 
@@ -23,5 +23,7 @@ pub use clients::{Clients, clients};
 pub use error::{Error, Result};
 pub use locales::{Locales, locales};
 pub use proxy::{Direction, Proxy, Strike};
-pub use servers::{CreateOptions, Database, Major, Options, Role, Server, Session};
+pub use servers::{
+    Authority, Certificate, CreateOptions, Database, Major, Options, Role, Server, Session,
+};
 pub use work::Answer;

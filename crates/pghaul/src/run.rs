@@ -5,7 +5,6 @@
 
 pub mod board;
 mod claim;
-mod entries;
 mod evidence;
 mod execute;
 mod graph;
@@ -17,6 +16,7 @@ mod prepare;
 mod restart;
 pub mod retry;
 mod reverify;
+mod source_schema;
 mod steps;
 mod stored;
 mod work;

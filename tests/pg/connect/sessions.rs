@@ -1,10 +1,13 @@
 //! What a session can do beside statements.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use pghaul::connect::{Purpose, Trouble, trouble};
 use pghaul::error::ErrorKind;
 use pghaul_testbed::{Database, Major, Options, Server};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::{connect, endpoint, value};
 
@@ -125,11 +128,43 @@ async fn a_database_of_the_same_name_made_anew_is_another_one() {
     assert!(super::told(&error).contains("another server answers: its database OID is"));
 }
 
+/// As when a name or a virtual address moves to a server that was made anew.
 #[tokio::test]
-async fn another_server_on_the_same_port_is_refused() {
-    let first = Server::start(Major::NEWEST, &Options::new()).unwrap();
-    let endpoint = endpoint(&first.url("postgres"));
-    drop(endpoint.connect(Purpose::Catalog, "t").await.unwrap());
-    first.restart().unwrap();
-    drop(endpoint.connect(Purpose::Catalog, "t").await.expect("a restart changes nothing"));
+async fn another_server_behind_the_same_address_is_refused() {
+    let one = Server::shared(Major::NEWEST).unwrap();
+    let other = Server::shared(Major::V14).unwrap();
+    let leads_to = Arc::new(AtomicU16::new(one.port()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let now = Arc::clone(&leads_to);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let to = now.load(Ordering::Relaxed);
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    let role = "create role moved login superuser password 'same'";
+    one.execute(role).await.unwrap();
+    other.execute(role).await.unwrap();
+    let endpoint = endpoint(&format!("postgresql://moved:same@127.0.0.1:{port}/postgres"));
+    endpoint.connect(Purpose::Catalog, "t").await.unwrap();
+    leads_to.store(other.port(), Ordering::Relaxed);
+    let error = endpoint.connect(Purpose::Catalog, "t").await.err().unwrap();
+    assert_eq!(trouble(&error), Some(Trouble::AnotherServer), "{}", super::told(&error));
+    assert!(super::told(&error).contains("its system identifier is"));
+    leads_to.store(one.port(), Ordering::Relaxed);
+    endpoint.connect(Purpose::Catalog, "t").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restart_does_not_make_another_server() {
+    let server = Server::start(Major::NEWEST, &Options::new()).unwrap();
+    let endpoint = endpoint(&server.url("postgres"));
+    endpoint.connect(Purpose::Catalog, "t").await.unwrap();
+    server.crash().unwrap();
+    server.start_again().unwrap();
+    endpoint.connect(Purpose::Catalog, "t").await.unwrap();
 }

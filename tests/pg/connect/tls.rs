@@ -47,8 +47,8 @@ fn set_mode(file: &Path, mode: u32) {
 }
 
 impl Secured {
-    fn start(major: Major, more: Options) -> Self {
-        let server = Server::start(major, &more).unwrap();
+    fn start(major: Major, options: &Options) -> Self {
+        let server = Server::start(major, options).unwrap();
         let authority = authority("authority of the test");
         let secured = Self { server, folder: tempfile::tempdir().unwrap(), authority };
         std::fs::write(secured.file("root.crt"), secured.authority.pem()).unwrap();
@@ -114,7 +114,7 @@ async fn refused_for_tls(url: &str, why: &str) {
 #[tokio::test]
 async fn each_mode_with_right_and_wrong_authority_and_name() {
     for major in [Major::OLDEST, Major::V10, Major::V14, Major::NEWEST] {
-        let secured = Secured::start(major, Options::new());
+        let secured = Secured::start(major, &Options::new());
         let root = secured.root();
         let stranger = secured.file("stranger.crt");
         std::fs::write(&stranger, authority("somebody else").pem()).unwrap();
@@ -148,7 +148,7 @@ async fn each_mode_with_right_and_wrong_authority_and_name() {
 
 #[tokio::test]
 async fn versions_and_direct_negotiation() {
-    let secured = Secured::start(Major::NEWEST, Options::new());
+    let secured = Secured::start(Major::NEWEST, &Options::new());
     for (parameters, expected) in [
         ("ssl_max_protocol_version=TLSv1.2", "TLSv1.2"),
         ("ssl_min_protocol_version=TLSv1.3", "TLSv1.3"),
@@ -168,7 +168,7 @@ async fn versions_and_direct_negotiation() {
         let (slept, ()) = futures::join!(sleep, cancel);
         assert_eq!(slept.unwrap_err().sqlstate(), Some("57014"), "cancelled over {parameters}");
     }
-    let old = Secured::start(Major::V14, Options::new());
+    let old = Secured::start(Major::V14, &Options::new());
     let url = old.url("localhost", "sslmode=require&sslnegotiation=direct");
     let error = refused(&url).await;
     assert_eq!(trouble(&error), Some(Trouble::Tls), "{}", told(&error));
@@ -190,7 +190,7 @@ async fn the_rules_of_pg_hba_decide_between_plain_and_tls() {
         ("hostssl all all all reject", "prefer", false),
         ("hostssl all all all reject", "allow", false),
     ] {
-        let secured = Secured::start(Major::V14, Options::new().hba(line));
+        let secured = Secured::start(Major::V14, &Options::new().hba(line));
         let url = secured.url("127.0.0.1", &format!("sslmode={mode}"));
         assert_eq!(encrypted(&url).await, expected, "{line} with {mode}");
     }
@@ -199,7 +199,7 @@ async fn the_rules_of_pg_hba_decide_between_plain_and_tls() {
 #[tokio::test]
 async fn client_certificates() {
     let options = Options::new().hba("hostssl all postgres all cert");
-    let secured = Secured::start(Major::NEWEST, options);
+    let secured = Secured::start(Major::NEWEST, &options);
     let write_key = |name: &str, key: &str, mode: u32| {
         let file = secured.file(name);
         std::fs::write(&file, key).unwrap();
@@ -265,7 +265,7 @@ async fn client_certificates() {
 
 #[tokio::test]
 async fn channel_binding() {
-    let secured = Secured::start(Major::NEWEST, Options::new());
+    let secured = Secured::start(Major::NEWEST, &Options::new());
     for (parameters, works) in [
         ("sslmode=require&channel_binding=require", true),
         ("sslmode=require&channel_binding=disable", true),
@@ -279,7 +279,7 @@ async fn channel_binding() {
         }
     }
     // 10 knows SCRAM but no binding.
-    let old = Secured::start(Major::V10, Options::new());
+    let old = Secured::start(Major::V10, &Options::new());
     assert!(encrypted(&old.url("localhost", "sslmode=require")).await);
     let error = refused(&old.url("localhost", "sslmode=require&channel_binding=require")).await;
     assert_eq!(trouble(&error), Some(Trouble::Authentication), "{}", told(&error));
@@ -289,7 +289,7 @@ async fn channel_binding() {
 /// says that it is an authority, and has its name only as the common name.
 #[tokio::test]
 async fn a_self_signed_certificate_that_is_its_own_root() {
-    let secured = Secured::start(Major::NEWEST, Options::new());
+    let secured = Secured::start(Major::NEWEST, &Options::new());
     let own = authority("db.example.com");
     secured.use_certificate(&own.pem(), &own.key().serialize_pem());
     std::fs::write(secured.file("own.crt"), own.pem()).unwrap();
@@ -308,7 +308,7 @@ async fn a_certificate_of_version_1() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tls");
     let text = |name: &str| std::fs::read_to_string(fixtures.join(name)).unwrap();
     for major in [Major::V10, Major::NEWEST] {
-        let secured = Secured::start(major, Options::new());
+        let secured = Secured::start(major, &Options::new());
         secured.use_certificate(&text("version1-server.crt"), &text("version1-server.key"));
         let root = format!(
             "hostaddr=127.0.0.1&sslrootcert={}",
@@ -329,7 +329,7 @@ async fn a_certificate_of_version_1() {
 #[tokio::test]
 async fn revocation_lists() {
     use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, SerialNumber};
-    let secured = Secured::start(Major::NEWEST, Options::new());
+    let secured = Secured::start(Major::NEWEST, &Options::new());
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     params.serial_number = Some(SerialNumber::from(7));
     let key = KeyPair::generate().unwrap();

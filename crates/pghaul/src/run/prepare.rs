@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::claim::ClaimKey;
-use super::entries::{self, SourceSchema};
 use super::moment::{Moment, WriteCounters};
 use super::options::{CloneOptions, Scope, Start};
+use super::source_schema::{self, SourceSchema};
 use super::stored::{StoredRun, large_objects_text};
 use crate::catalog::{Catalog, size};
 use crate::connect::{Endpoint, Purpose, Session};
@@ -129,9 +129,14 @@ impl PreparedClone {
             _ => Vec::new(),
         };
         let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
-        let schema =
-            entries::read(&source, (&look, &control), keeper.as_ref().map(Keeper::id), &options)
-                .await?;
+        let schema = source_schema::read(
+            (&source, &target),
+            (&look, &control),
+            keeper.as_ref().map(Keeper::id),
+            &plan.refreshes,
+            &options,
+        )
+        .await?;
         let prepared = Self {
             source: Arc::new(source),
             target: Arc::new(target),
@@ -156,6 +161,18 @@ impl PreparedClone {
     /// The plan of the data.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The statements of the schema, in the order of `pg_dump`: kind, as it calls it, and object.
+    pub fn steps(&self) -> impl Iterator<Item = (&str, String)> {
+        self.entries.iter().filter(|(_, prepared)| !prepared.sql.trim().is_empty()).map(
+            |(_, prepared)| (prepared.entry.kind.name(), super::graph::object_of(&prepared.entry)),
+        )
+    }
+
+    /// Which databases source and target are.
+    pub fn identities(&self) -> (&DatabaseIdentity, &DatabaseIdentity) {
+        (&self.identities.0, &self.identities.1)
     }
 
     /// What was found so far.
