@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::name::Ident;
 use crate::plan::Plan;
 use crate::schema::roles::{RoleTrouble, RoleUse, role_troubles};
-use crate::schema::{Entry, Kind};
+use crate::schema::{self, Entry};
 use crate::transfer::large_objects::LargeObject;
 
 /// Objects named in a message; the rest are counted.
@@ -21,44 +21,13 @@ pub(super) async fn refuse_existing(
     entries: &[Entry],
     objects: &[LargeObject],
 ) -> Result<(), Error> {
-    let made: Vec<(&str, &str, &str)> = entries
+    let made = schema::objects::objects(entries);
+    let existing = schema::objects::existing(control, &made).await?;
+    let mut there: Vec<String> = existing
         .iter()
-        .filter(|entry| !entry.is_remark())
-        .filter_map(|entry| {
-            let kind = match entry.kind {
-                Kind::Schema => "schema",
-                Kind::Table
-                | Kind::ForeignTable
-                | Kind::View
-                | Kind::MaterializedView
-                | Kind::Sequence
-                | Kind::Index => "relation",
-                Kind::Type | Kind::Domain | Kind::ShellType => "type",
-                Kind::Function | Kind::Procedure | Kind::Aggregate => "routine",
-                _ => return None,
-            };
-            Some((kind, entry.namespace().unwrap_or_default(), entry.tag.as_str()))
-        })
-        .collect();
-    let kinds: Vec<&str> = made.iter().map(|(kind, ..)| *kind).collect();
-    let schemas: Vec<&str> = made.iter().map(|(_, schema, _)| *schema).collect();
-    let names: Vec<&str> = made.iter().map(|(.., name)| *name).collect();
-    let rows = control
-        .query(
-            "look for objects that are there already",
-            include_str!("obstacles/objects.sql"),
-            &[&kinds, &schemas, &names],
-        )
-        .await?;
-    let mut there: Vec<String> = rows
-        .iter()
-        .map(|row| {
-            let (kind, schema, name): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
-            if schema.is_empty() {
-                format!("{kind} `{name}`")
-            } else {
-                format!("{kind} `{schema}.{name}`")
-            }
+        .map(|object| match &object.namespace {
+            Some(namespace) => format!("{} `{namespace}.{}`", object.kind, object.tag),
+            None => format!("{} `{}`", object.kind, object.tag),
         })
         .collect();
     let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();

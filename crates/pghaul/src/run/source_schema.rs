@@ -48,7 +48,9 @@ pub(super) async fn dump(
             lock_wait: None,
         })
         .await?;
-    let entries = dumped.toc.entries;
+    let mut entries = dumped.toc.entries;
+    let names = schema::not_null_names::not_null_names(look).await?;
+    schema::not_null_names::quote_not_null_names(&mut entries, &names);
     if filter.is_everything() {
         return Ok(Selected { entries, findings: Vec::new() });
     }
