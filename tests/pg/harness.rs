@@ -56,3 +56,45 @@ impl Memory {
         self.0.lock().unwrap().clone()
     }
 }
+
+/// Stops a run after its n-th event, as if the power had gone.
+pub(crate) struct StopAfter {
+    left: std::sync::atomic::AtomicI64,
+    stop: Stop,
+    how: How,
+}
+
+/// How a run is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// After what is in flight.
+    Soon,
+    /// At once: what is in flight is lost.
+    Now,
+}
+
+impl Observer for StopAfter {
+    fn on_event(&self, _: &Event<'_>) {
+        if self.left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 0 {
+            match self.how {
+                How::Soon => self.stop.soon.cancel(),
+                How::Now => self.stop.now.cancel(),
+            }
+        }
+    }
+}
+
+/// Clones until the n-th event.
+pub(crate) async fn clone_until(
+    source: &str,
+    target: &str,
+    options: CloneOptions,
+    (events, how): (i64, How),
+) -> Result<Outcome, Error> {
+    let stop = Stop::default();
+    let observer = StopAfter { left: events.into(), stop: stop.clone(), how };
+    prepare(source, target, options)
+        .await?
+        .run(Arc::new(observer), Arc::new(Counters::default()), stop)
+        .await
+}
