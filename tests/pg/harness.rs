@@ -1,6 +1,6 @@
 //! What the engine's tests share: endpoints, options, an observer that remembers.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use pghaul::Error;
 use pghaul::connect::{Endpoint, Side};
@@ -39,22 +39,6 @@ pub(crate) async fn clone(
         .await?
         .run(Arc::new(()), Arc::new(Counters::default()), Stop::default())
         .await
-}
-
-/// Remembers events as text, in their order.
-#[derive(Default)]
-pub(crate) struct Memory(Mutex<Vec<String>>);
-
-impl Observer for Memory {
-    fn on_event(&self, event: &Event<'_>) {
-        self.0.lock().unwrap().push(format!("{event:?}"));
-    }
-}
-
-impl Memory {
-    pub(crate) fn events(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
 }
 
 /// Stops a run after its n-th event, as if the power had gone.

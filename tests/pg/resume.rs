@@ -36,10 +36,8 @@ async fn stopped_and_resumed(from: Major, to: Major, how: How) {
         let parts = target.value("select count(*) from pghaul.part").await.unwrap();
         let parts: u64 = parts.unwrap().parse().unwrap();
         assert!(kept <= parts && receipts(&target).await >= parts);
-        let invalid = target
-            .value("select count(*) from pg_index where not indisvalid")
-            .await
-            .unwrap();
+        let invalid =
+            target.value("select count(*) from pg_index where not indisvalid").await.unwrap();
         assert_eq!(invalid.as_deref(), Some("0"));
     }
 }

@@ -7,6 +7,7 @@ pub mod board;
 mod claim;
 mod evidence;
 mod execute;
+mod finish;
 mod graph;
 mod lane;
 pub mod moment;
@@ -22,6 +23,7 @@ mod steps;
 mod stored;
 mod work;
 
+pub use finish::{Unfinished, finish};
 pub use options::CloneOptions;
 pub use outcome::{Ending, Outcome, TableOutcome};
 pub use prepare::{Consistency, PreparedClone};
