@@ -14,6 +14,7 @@ mod cache;
 pub mod clients;
 pub mod error;
 pub mod locales;
+pub mod mastodon;
 pub mod proxy;
 pub mod servers;
 mod work;

@@ -5,17 +5,19 @@
 
 pub mod board;
 mod claim;
-mod entries;
+mod evidence;
 mod execute;
 mod graph;
 mod lane;
 pub mod moment;
+mod obstacles;
 pub mod options;
 pub mod outcome;
 mod prepare;
 mod restart;
 pub mod retry;
 mod reverify;
+mod source_schema;
 mod steps;
 mod stored;
 mod work;

@@ -12,6 +12,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::CertificateError;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
@@ -21,7 +22,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsConnector;
 
 use self::verify::{Names, Roots, Verifier};
-use super::failure::{Cause, Failure, Trouble, chain};
+use super::failure::{Cause, Failure, Trouble};
 use super::parameters::{self, MaybeFile, SslMode, TlsParameters, TlsVersion};
 use super::route::Encryption;
 use super::socket::{Stream, Transport};
@@ -105,7 +106,7 @@ impl Tls {
         };
         let tls = Box::pin(connector.connect(server, stream))
             .await
-            .map_err(|error| refused(error, place))?;
+            .map_err(|error| refused(&error, place))?;
         let (_, connection) = tls.get_ref();
         if self.direct && connection.alpn_protocol() != Some(ALPN) {
             return fail(Trouble::Tls, "the server does not speak Postgres' protocol (ALPN)");
@@ -127,15 +128,18 @@ async fn ask(stream: &mut Box<dyn Stream>) -> io::Result<u8> {
     stream.read_u8().await
 }
 
-fn refused(error: io::Error, place: &str) -> Failure {
-    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-    if is_tls {
-        Failure::new(Trouble::Tls, place, Cause::Text(chain(&error)))
-    } else {
-        // A server that does not like our certificate may just hang up, but so does a crash.
-        let why = format!("the TLS handshake broke off: {error}");
-        Failure::new(Trouble::Tls, place, Cause::Text(why))
-    }
+fn refused(error: &io::Error, place: &str) -> Failure {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let why = match tls {
+        // rustls shows these by `Debug`.
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(ours))) => {
+            ours.0.to_string()
+        }
+        Some(tls) => tls.to_string(),
+        // A server that does not like our certificate may just hang up.
+        None => format!("the TLS handshake broke off: {error}"),
+    };
+    Failure::new(Trouble::Tls, place, Cause::Text(why))
 }
 
 fn connector(parameters: &TlsParameters) -> Result<TlsConnector, TlsTrouble> {

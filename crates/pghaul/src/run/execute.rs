@@ -9,13 +9,14 @@ use pghaul_rows::reader::Digesting;
 use tokio::task::JoinSet;
 
 use super::board::{Board, LaneKind};
-use super::graph::{self, Prepared};
+use super::graph;
 use super::lane;
 use super::moment::{WriteCounters, written_meanwhile};
 use super::options::{CloneOptions, SourceUse, Start, Verify};
 use super::outcome::{Ending, Outcome, TableOutcome};
 use super::prepare::{Consistency, PreparedClone};
 use super::reverify;
+use super::steps;
 use super::stored::ALL_READ_BACK;
 use super::work::{Facts, ReadBackResult, Run, Stop, Work};
 use crate::connect::{Purpose, Session};
@@ -28,9 +29,6 @@ use crate::state::{self, RunRecord, StepReceipt};
 use crate::transfer::Transfer;
 use crate::transfer::pace::Pace;
 
-/// Entries of pre-data that share a transaction: five times quicker than one each.
-const ENTRIES_A_BATCH: usize = 50;
-
 impl PreparedClone {
     /// Carries everything out.
     ///
@@ -42,11 +40,8 @@ impl PreparedClone {
         counters: Arc<Counters>,
         stop: Stop,
     ) -> Result<Outcome, Error> {
-        let now = stop.now.clone();
-        tokio::select! {
-            outcome = self.run_to_the_end(observer, counters, stop) => outcome,
-            () = now.cancelled() => Err(Error::new(ErrorKind::Transfer, "stopped at once")),
-        }
+        // Boxed: the future of a whole run is large, and its callers' need not be.
+        Box::pin(self.run_to_the_end(observer, counters, stop)).await
     }
 
     async fn run_to_the_end(
@@ -64,14 +59,14 @@ impl PreparedClone {
         }
         let done = self.stored.as_ref().map(|stored| stored.steps.clone()).unwrap_or_default();
         let worker = format!("{} pid {}", id, std::process::id());
-        pre_data(&self.control, &self.schema.entries, &done, &worker).await?;
+        steps::pre_data(&self.control, &self.schema.steps, &done, &worker).await?;
         let Self { source, target, options, control, keeper, plan, schema, .. } = self;
-        let graph = graph::build(&plan, &schema.entries, self.large_objects.len(), &options);
+        let tasks = graph::build(&plan, &schema.steps, self.large_objects.len(), &options);
         observer.on_event(&Event::Planned {
             tables: plan.tables.len(),
             parts: plan.parts.len(),
             bytes: plan.bytes(),
-            steps: graph.tasks.len() - plan.parts.len(),
+            steps: tasks.len() - plan.parts.len(),
         });
         let run = Arc::new(Run {
             id,
@@ -89,10 +84,10 @@ impl PreparedClone {
             },
             options,
             plan,
-            steps: graph.steps,
+            steps: schema.steps,
             large_objects: self.large_objects,
             snapshot: keeper.as_ref().map(|keeper| keeper.id().clone()),
-            board: Board::new(graph.tasks),
+            board: Board::new(tasks),
             observer,
             stop,
             facts: Mutex::new(Facts {
@@ -110,7 +105,7 @@ impl PreparedClone {
         phases.begin(Phase::Data);
         let mut copying = lanes(&run, LaneKind::Copy, run.options.jobs.get());
         let mut stepping = lanes(&run, LaneKind::Step, run.options.index_jobs.get());
-        join(&mut copying).await?;
+        join(&run, &mut copying).await?;
         note_all_read_back(&run, &control, &done).await?;
         // All is copied and read back: from here on the source may vacuum again.
         if let Some(keeper) = keeper {
@@ -118,7 +113,7 @@ impl PreparedClone {
         }
         phases.begin(Phase::PostData);
         state::set_phase(&control, "post-data", false).await?;
-        join(&mut stepping).await?;
+        join(&run, &mut stepping).await?;
         let stopped = run.stop.soon.is_cancelled() && run.board.unfinished() > 0;
         if let Some(failure) = first_failure(&run) {
             return Err(failure);
@@ -261,66 +256,6 @@ fn first_failure(run: &Run) -> Option<Error> {
     if failures.is_empty() { None } else { Some(failures.remove(0)) }
 }
 
-/// Types, functions, tables: serial, in the archive's order.
-async fn pre_data(
-    control: &Session,
-    entries: &[(usize, Prepared)],
-    done: &HashMap<String, String>,
-    worker: &str,
-) -> Result<(), Error> {
-    let sections: HashMap<_, _> =
-        entries.iter().map(|(_, p)| (p.entry.dump_id, p.entry.section)).collect();
-    let wanted: Vec<&(usize, Prepared)> = entries
-        .iter()
-        .filter(|(place, p)| {
-            graph::is_pre_data(&p.entry, &sections)
-                && !p.sql.trim().is_empty()
-                && !done.contains_key(&graph::step_key(*place))
-        })
-        .collect();
-    for batch in wanted.chunks(ENTRIES_A_BATCH) {
-        let mut sql = String::from("begin;\n");
-        for (place, prepared) in batch {
-            sql.push_str(&prepared.sql);
-            sql.push_str(&receipt(*place, prepared, worker));
-        }
-        sql.push_str("commit");
-        if control.batch("create types, functions and tables", &sql).await.is_ok() {
-            continue;
-        }
-        // One at a time, to name the one that fails and to keep those before it.
-        control.batch("give up a batch of entries", "rollback").await?;
-        for (place, prepared) in batch {
-            let doing = format!(
-                "create {} `{}`",
-                prepared.entry.kind.name(),
-                graph::object_of(&prepared.entry)
-            );
-            let sql =
-                format!("begin;\n{}\n{}commit", prepared.sql, receipt(*place, prepared, worker));
-            if let Err(error) = control.batch(&doing, &sql).await {
-                if !error.connection_lost() {
-                    control.batch("give up an entry", "rollback").await?;
-                }
-                return Err(error);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn receipt(place: usize, prepared: &Prepared, worker: &str) -> String {
-    let receipt = StepReceipt {
-        id: &graph::step_key(place),
-        kind: prepared.entry.kind.name(),
-        object: &graph::object_of(&prepared.entry),
-        result: "",
-        undo: &graph::undo_of(&prepared.entry),
-        worker,
-    };
-    format!("{};\n", receipt.insert_statement())
-}
-
 fn lanes(run: &Arc<Run>, kind: LaneKind, count: usize) -> JoinSet<()> {
     let mut lanes = JoinSet::new();
     for number in 1..=count {
@@ -330,14 +265,25 @@ fn lanes(run: &Arc<Run>, kind: LaneKind, count: usize) -> JoinSet<()> {
     lanes
 }
 
-async fn join(lanes: &mut JoinSet<()>) -> Result<(), Error> {
-    while let Some(ended) = lanes.join_next().await {
+/// Waits for lanes; when all is to stop at once, they are dropped where they are, and with them
+/// their sessions: what was not committed is not there.
+async fn join(run: &Run, lanes: &mut JoinSet<()>) -> Result<(), Error> {
+    loop {
+        let ended = tokio::select! {
+            ended = lanes.join_next() => ended,
+            () = run.stop.now.cancelled() => {
+                run.stop.soon.cancel();
+                run.board.close();
+                lanes.shutdown().await;
+                return Ok(());
+            }
+        };
+        let Some(ended) = ended else { return Ok(()) };
         ended.map_err(|error| {
             Error::new(ErrorKind::Bug, "a lane ended by a panic; the state in the target is intact")
                 .caused_by(error)
         })?;
     }
-    Ok(())
 }
 
 async fn forgotten_writers(run: &Run, before: &WriteCounters) -> Result<(), Error> {

@@ -65,7 +65,12 @@ pub struct Emitted<'a> {
     pub losses: Vec<String>,
 }
 
-impl Emitted<'_> {
+impl<'a> Emitted<'a> {
+    /// The same with other statements of the entry's own.
+    pub(super) fn with(&self, definition: String) -> Self {
+        Self { definition: Cow::Owned(definition), ..self.clone() }
+    }
+
     /// Everything as one text for the simple query protocol, to be sent inside a transaction.
     /// Empty if there is nothing to run. May hold a password.
     pub fn sql(&self) -> String {
@@ -154,6 +159,11 @@ fn around<'a>(
         after.push(format!("ALTER TABLE {} SET ACCESS METHOD {method};", table.quoted()));
     }
     (settings, after)
+}
+
+/// Whether an entry's object has an owner of its own.
+pub(super) fn has_owner(entry: &Entry) -> bool {
+    entry.owner().is_some() && owned_object(entry).is_some()
 }
 
 /// Kind and name of an object that has an owner of its own, as `ALTER` wants it. What has no

@@ -50,6 +50,11 @@ impl<'a> Certificate<'a> {
             && self.0.verify_signature(Some(authority.0.public_key())).is_ok()
     }
 
+    /// Whether its subject and its issuer are the same.
+    pub(super) fn is_self_issued(&self) -> bool {
+        self.0.issuer().as_raw() == self.0.subject().as_raw()
+    }
+
     /// DER of the public key with its algorithm.
     pub(super) fn public_key_info(&self) -> &'a [u8] {
         self.0.tbs_certificate.subject_pki.raw

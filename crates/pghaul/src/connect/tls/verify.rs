@@ -111,6 +111,7 @@ impl Trusted {
     ) -> Result<(), Error> {
         let certificate =
             Certificate::read(end_entity).ok_or_else(|| Mistrust::Unreadable.into_error())?;
+        let unknown = || Mistrust::UnknownIssuer(self.roots.whose.clone()).into_error();
         if self.roots.certificates.iter().any(|root| root == end_entity) {
             if !certificate.is_valid_at(now.as_secs()) {
                 return Err(Mistrust::Dates.into_error());
@@ -118,7 +119,17 @@ impl Trusted {
         } else if certificate.is_version_1() && self.roots.revoked.is_empty() {
             self.verify_version_1(&certificate, now).map_err(Mistrust::into_error)?;
         } else {
-            self.verify_by_webpki(end_entity, intermediates, server, now)?;
+            let refused = |error| match error {
+                Error::InvalidCertificate(CertificateError::UnknownIssuer) => unknown(),
+                // webpki calls a stranger's self-signed certificate an authority out of place.
+                Error::InvalidCertificate(CertificateError::Other(_))
+                    if certificate.is_self_issued() =>
+                {
+                    unknown()
+                }
+                error => error,
+            };
+            self.verify_by_webpki(end_entity, intermediates, server, now).map_err(refused)?;
         }
         let wanted = server.to_str();
         if self.names == Names::MustMatch && !certificate.is_for(&wanted) {
@@ -156,15 +167,14 @@ impl Trusted {
         server: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), Error> {
-        let unknown = || Mistrust::UnknownIssuer(self.roots.whose.clone()).into_error();
-        let webpki = self.webpki.as_ref().ok_or_else(unknown)?;
+        let no_roots = Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let webpki = self.webpki.as_ref().ok_or(no_roots)?;
         match webpki.verify_server_cert(end_entity, intermediates, server, &[], now) {
             Ok(_) => Ok(()),
             // webpki looks at the name last, when everything else is right; ours comes after.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(()),
-            Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Err(unknown()),
             Err(error) => Err(error),
         }
     }

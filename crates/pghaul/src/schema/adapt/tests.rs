@@ -2,28 +2,7 @@
 
 use super::*;
 use crate::schema::emit::{Owners, Tablespaces};
-use crate::schema::entry::{DumpId, Section};
-
-fn entry(kind: Kind, defn: &str) -> Entry {
-    Entry {
-        dump_id: DumpId(1),
-        table_oid: 0,
-        oid: 0,
-        tag: String::new(),
-        kind,
-        section: Section::PreData,
-        defn: defn.to_owned(),
-        drop_stmt: None,
-        copy_stmt: None,
-        namespace: None,
-        tablespace: None,
-        table_am: None,
-        relkind: None,
-        owner: None,
-        with_oids: false,
-        dependencies: Vec::new(),
-    }
-}
+use crate::schema::entry::tests::entry;
 
 fn adapted(major: u32, runs_as: RunsAs, entries: &[Entry]) -> (String, Vec<String>) {
     let options = EmitOptions {
