@@ -1,0 +1,6 @@
+//! The verbs, one file each: flags to options, one call of the engine, result to the console.
+
+pub mod clone;
+pub mod completions;
+pub mod man;
+pub mod status;

@@ -1,0 +1,119 @@
+//! Plain SQL for tests: text in, text out, each call on a connection of its own or on a held
+//! [`Session`].
+
+use std::sync::Arc;
+
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+
+use crate::error::{Error, Result};
+use crate::work::{self, Answer};
+
+/// The `application_name` of all connections made here.
+pub const APPLICATION_NAME: &str = "pghaul-testbed";
+
+/// Rows of text, NULL as `None`.
+pub type Rows = Vec<Vec<Option<String>>>;
+
+/// A held connection. It closes when the last clone is dropped.
+#[derive(Clone)]
+pub struct Session {
+    client: Arc<Client>,
+}
+
+impl Session {
+    pub(crate) fn connect(mut config: Config) -> Answer<Self> {
+        config.application_name(APPLICATION_NAME);
+        work::begin(Self::open(config))
+    }
+
+    async fn open(config: Config) -> Result<Self> {
+        let (client, connection) = config.connect(NoTls).await.map_err(|cause| {
+            let database = config.get_dbname().unwrap_or_default();
+            Error::server(format!("cannot connect to database {database}"), &cause)
+        })?;
+        // The connection's own error reaches the client's requests.
+        work::begin(async move {
+            let _ = connection.await;
+            Ok(())
+        })
+        .forget();
+        Ok(Self { client: Arc::new(client) })
+    }
+
+    /// Runs statements, separated by semicolons, whose rows do not matter.
+    pub fn execute(&self, sql: impl Into<String>) -> Answer<()> {
+        let (client, sql) = (Arc::clone(&self.client), sql.into());
+        work::begin(async move { execute(&client, &sql).await })
+    }
+
+    /// Runs statements and gives all their rows.
+    pub fn query_text(&self, sql: impl Into<String>) -> Answer<Rows> {
+        let (client, sql) = (Arc::clone(&self.client), sql.into());
+        work::begin(async move { query_text(&client, &sql).await })
+    }
+
+    /// The one value of a query; an error unless it gives one row of one column.
+    pub fn value(&self, sql: impl Into<String>) -> Answer<Option<String>> {
+        let (client, sql) = (Arc::clone(&self.client), sql.into());
+        work::begin(async move { value(&client, &sql).await })
+    }
+
+    /// For what text cannot do: parameters, COPY, transactions held open.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+/// On a connection of its own.
+pub(crate) fn execute_once(config: Config, sql: String) -> Answer<()> {
+    work::begin(async move { execute(Session::connect(config).await?.client(), &sql).await })
+}
+
+/// On a connection of its own.
+pub(crate) fn query_once(config: Config, sql: String) -> Answer<Rows> {
+    work::begin(async move { query_text(Session::connect(config).await?.client(), &sql).await })
+}
+
+/// On a connection of its own.
+pub(crate) fn value_once(config: Config, sql: String) -> Answer<Option<String>> {
+    work::begin(async move { value(Session::connect(config).await?.client(), &sql).await })
+}
+
+async fn execute(client: &Client, sql: &str) -> Result<()> {
+    client.batch_execute(sql).await.map_err(|cause| refused(sql, &cause))
+}
+
+async fn query_text(client: &Client, sql: &str) -> Result<Rows> {
+    let messages = client.simple_query(sql).await.map_err(|cause| refused(sql, &cause))?;
+    let mut rows = Rows::new();
+    for message in &messages {
+        if let SimpleQueryMessage::Row(row) = message {
+            let fields = (0..row.len())
+                .map(|column| Ok(row.try_get(column)?.map(str::to_owned)))
+                .collect::<std::result::Result<_, _>>();
+            rows.push(fields.map_err(|cause| refused(sql, &cause))?);
+        }
+    }
+    Ok(rows)
+}
+
+async fn value(client: &Client, sql: &str) -> Result<Option<String>> {
+    let mut rows = query_text(client, sql).await?;
+    match (rows.len(), rows.pop().unwrap_or_default()) {
+        (1, mut row) if row.len() == 1 => Ok(row.pop().flatten()),
+        (count, _) => {
+            Err(Error::new(format!("not one value but {count} rows: {}", first_line(sql))))
+        }
+    }
+}
+
+fn refused(sql: &str, cause: &tokio_postgres::Error) -> Error {
+    Error::server(format!("`{}`", first_line(sql)), cause)
+}
+
+/// Enough of a statement to find it again.
+fn first_line(sql: &str) -> String {
+    let line = sql.trim().lines().next().unwrap_or_default();
+    let shown: String = line.chars().take(120).collect();
+    if shown.len() < sql.trim().len() { format!("{shown} …") } else { shown }
+}
