@@ -1,8 +1,10 @@
 //! Memory budgets, kept by the allocator: what goes above aborts the test.
-#![expect(clippy::unwrap_used, reason = "tests")]
+//!
+//! One test for all, since the limit holds for whatever happens in the process.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::alloc::System;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cap::Cap;
@@ -17,21 +19,26 @@ static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 /// The test harness allocates too, a little.
 const HARNESS_BYTES: usize = 8 << 10;
 
-/// One test at a time: the limit holds for all that happens in the process.
-struct Alone(#[expect(dead_code, reason = "held until the test ends")] MutexGuard<'static, ()>);
-
-impl Alone {
-    fn wait() -> Self {
-        static ALONE: Mutex<()> = Mutex::new(());
-        Self(ALONE.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Runs something that may have at most so many bytes more than there are now.
-    fn within(&self, budget: usize, run: impl FnOnce()) {
-        ALLOCATOR.set_limit(ALLOCATOR.allocated() + budget + HARNESS_BYTES).unwrap();
-        run();
+#[test]
+fn budgets_are_kept() {
+    // A panic needs memory to say why.
+    let say_why = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
         ALLOCATOR.set_limit(usize::MAX).unwrap();
-    }
+        say_why(panic);
+    }));
+    finder();
+    finder_when_all_rows_are_equal();
+    finder_that_merges_many_runs();
+    large_row();
+    rows_in_pieces();
+}
+
+/// Runs something that may have at most so many bytes more than there are now.
+fn within(budget: usize, run: impl FnOnce()) {
+    ALLOCATOR.set_limit(ALLOCATOR.allocated() + budget + HARNESS_BYTES).unwrap();
+    run();
+    ALLOCATOR.set_limit(usize::MAX).unwrap();
 }
 
 /// Different numbers give different digests, in no order.
@@ -48,7 +55,7 @@ fn member(relations: Relations, row: u32) -> Member {
 /// Groups and members among `rows` rows, of which row `n` has the key `key_of(n)`.
 fn count(relations: Relations, budget: usize, rows: u32, key_of: fn(u32) -> u32) -> (u64, u64) {
     let mut counts = (0, 0);
-    Alone::wait().within(budget, || {
+    within(budget, || {
         let mut finder = DuplicateFinder::new(relations, budget, std::env::temp_dir()).unwrap();
         for row in 0..rows {
             finder.push(digest(key_of(row).into()), member(relations, row)).unwrap();
@@ -64,8 +71,7 @@ fn count(relations: Relations, budget: usize, rows: u32, key_of: fn(u32) -> u32)
     counts
 }
 
-#[test]
-fn the_finder_keeps_its_budget() {
+fn finder() {
     let pairs = |row: u32| row - u32::from(row % 1000 == 999);
     for relations in [Relations::One, Relations::Many] {
         for budget in [1 << 20, 3_333_333, 8 << 20, 64 << 20] {
@@ -74,15 +80,13 @@ fn the_finder_keeps_its_budget() {
     }
 }
 
-#[test]
-fn the_finder_keeps_its_budget_when_all_rows_are_equal() {
+fn finder_when_all_rows_are_equal() {
     assert_eq!(count(Relations::Many, 1 << 20, 1_000_000, |_| 7), (1, 1_000_000));
     assert_eq!(count(Relations::One, 64 << 20, 4_000_000, |_| 7), (1, 4_000_000));
 }
 
 /// First as many runs as can be merged at once, or nearly, then more.
-#[test]
-fn the_finder_keeps_its_budget_when_it_merges_many_runs() {
+fn finder_that_merges_many_runs() {
     let pairs = |row: u32| row - u32::from(row % 1000 == 999);
     let in_file = |rows| spill_bytes(Relations::Many, rows, 1 << 20).unwrap();
     assert_eq!([in_file(4_700_000), in_file(6_000_000)], [4_700_000 * 26, 6_000_000 * 52]);
@@ -96,13 +100,11 @@ fn plain(format: CopyFormat) -> Arc<Layout> {
 }
 
 /// A row of 32 MB in one message is neither copied by the reader nor by the writer.
-#[test]
-fn a_large_row_is_held_once() {
-    let alone = Alone::wait();
+fn large_row() {
     let length = 32_000_000_u32;
     let row = [&[0, 1][..], &length.to_be_bytes(), &vec![9; 32_000_000]].concat();
     let row = Bytes::from(row);
-    alone.within(400 << 10, || {
+    within(400 << 10, || {
         let mut reader = RowReader::new(plain(CopyFormat::Binary), Digesting::Sha256);
         reader.feed(Bytes::from_static(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0")).unwrap();
         let mut writer = CopyWriter::new(CopyFormat::Binary);
@@ -119,11 +121,9 @@ fn a_large_row_is_held_once() {
 }
 
 /// Rows that come in pieces need twice the largest of them, however many there are.
-#[test]
-fn rows_in_pieces_are_forgotten() {
-    let alone = Alone::wait();
+fn rows_in_pieces() {
     let line = [vec![b'x'; 999_999], vec![b'\n']].concat();
-    alone.within(2_200_000, || {
+    within(2_200_000, || {
         let mut reader = RowReader::new(plain(CopyFormat::Text), Digesting::Sha256);
         let mut rows = 0;
         for _ in 0..50 {
