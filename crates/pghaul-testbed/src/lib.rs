@@ -13,7 +13,9 @@ mod account;
 mod cache;
 pub mod clients;
 pub mod error;
+pub mod every_type;
 pub mod locales;
+pub mod oracle;
 pub mod servers;
 mod work;
 
