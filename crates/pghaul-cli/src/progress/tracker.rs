@@ -14,7 +14,7 @@ use pghaul::name::RelationName;
 use pghaul::run::PreparedClone;
 use pghaul::run::options::{CloneOptions, Scope, Verify};
 
-use super::estimate::{Pace, Remaining, Work, remaining};
+use super::estimate::{Limit, Pace, Remaining, Work, remaining};
 
 /// Bytes of COPY for a byte on disk, before anything is known: rows without their headers, free
 /// space and line pointers.
@@ -89,6 +89,7 @@ pub(super) struct Expected {
     indexes: usize,
     keys: usize,
     index_jobs: usize,
+    limit: Limit,
 }
 
 impl Expected {
@@ -114,6 +115,7 @@ impl Expected {
             indexes: steps(is_index),
             keys: steps(is_key),
             index_jobs: options.index_jobs.get(),
+            limit: options.max_rate.map_or(Limit::None, |_| Limit::MaxRate),
         }
     }
 }
@@ -276,6 +278,7 @@ impl Tracker {
             indexes: self.indexes.left_of(self.expected.indexes),
             keys: self.keys.left_of(self.expected.keys),
             index_jobs: self.expected.index_jobs,
+            limit: self.expected.limit,
         };
         let phase = self.phase.unwrap_or(Phase::Prepare);
         Sample {
@@ -380,6 +383,7 @@ mod tests {
             indexes: 2,
             keys: 0,
             index_jobs: 1,
+            limit: Limit::None,
         });
         tracker
     }

@@ -12,6 +12,7 @@ use crate::console::{Console, Detail, Results};
 use crate::exit::Exit;
 use crate::progress::Kept;
 use crate::quantity::{bytes, duration, grouped};
+use crate::report;
 use crate::report::failure::kept_text;
 use crate::report::wire::{self, Envelope};
 use crate::report::{failure, findings};
@@ -24,8 +25,8 @@ const DIFFERENCES_NAMED: usize = 10;
 
 #[derive(Serialize)]
 struct Body<'a> {
-    source: &'a str,
-    target: &'a str,
+    source: wire::Database,
+    target: wire::Database,
     consistency: &'static str,
     tables: Vec<wire::Table<'a>>,
     indexes: usize,
@@ -44,8 +45,8 @@ pub fn done(console: &Console, cloned: &Cloned) -> Exit {
         Results::Json => {
             let outcome = &cloned.outcome;
             let body = Body {
-                source: &cloned.source,
-                target: &cloned.target,
+                source: wire::database(&cloned.source),
+                target: wire::database(&cloned.target),
                 consistency: outcome.consistency,
                 tables: outcome.tables.iter().map(wire::table).collect(),
                 indexes: outcome.indexes,
@@ -134,8 +135,8 @@ fn headline(cloned: &Cloned) -> String {
     format!(
         "{} {} to {} in {}",
         paint(style, word),
-        paint(STRONG, &cloned.source),
-        paint(STRONG, &cloned.target),
+        paint(STRONG, report::database(&cloned.source)),
+        paint(STRONG, report::database(&cloned.target)),
         duration(cloned.took)
     )
 }

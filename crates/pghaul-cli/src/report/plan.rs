@@ -28,7 +28,7 @@ struct Planned<'a> {
     disk_bytes: u64,
     parts: usize,
     tables: Vec<Table<'a>>,
-    steps: Vec<Step>,
+    steps: Vec<Step<'a>>,
     refreshes: Vec<Relation<'a>>,
     sequences: usize,
 }
@@ -51,9 +51,9 @@ struct Relation<'a> {
 }
 
 #[derive(Serialize)]
-struct Step {
-    kind: String,
-    object: String,
+struct Step<'a> {
+    kind: &'a str,
+    object: &'a str,
 }
 
 /// Prints the plan; gives the exit code.
@@ -94,10 +94,7 @@ fn planned(prepared: &PreparedClone) -> Planned<'_> {
                 written_to: relation(&table.written_to),
             })
             .collect(),
-        steps: prepared
-            .steps()
-            .map(|(kind, object)| Step { kind: kind.to_owned(), object })
-            .collect(),
+        steps: prepared.steps().map(|(kind, object)| Step { kind, object }).collect(),
         refreshes: plan.refreshes.iter().map(relation).collect(),
         sequences: plan.sequences.len(),
     }

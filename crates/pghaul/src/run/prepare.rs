@@ -163,11 +163,9 @@ impl PreparedClone {
         &self.plan
     }
 
-    /// The statements of the schema, in the order of `pg_dump`: kind, as it calls it, and object.
-    pub fn steps(&self) -> impl Iterator<Item = (&str, String)> {
-        self.entries.iter().filter(|(_, prepared)| !prepared.sql.trim().is_empty()).map(
-            |(_, prepared)| (prepared.entry.kind.name(), super::graph::object_of(&prepared.entry)),
-        )
+    /// The steps of the schema: kind, as `pg_dump` calls it, and object.
+    pub fn steps(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.schema.steps.iter().map(|step| (step.step.kind.name(), step.step.object.as_str()))
     }
 
     /// Which databases source and target are.
