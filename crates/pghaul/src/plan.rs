@@ -16,7 +16,6 @@ use pghaul_rows::layout::CopyFormat;
 use crate::catalog::{Catalog, Relation, RelationKind};
 use crate::error::{Error, ErrorKind};
 use crate::name::{Ident, RelationName};
-use filter::Filter;
 use format::{Formats, TableFormat};
 pub use parts::{Part, PartId, PartSizing};
 
@@ -70,21 +69,21 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans all tables that the filter lets through.
+    /// Plans all relations that are wanted.
     ///
     /// # Errors
     /// [`ErrorKind::Preflight`] when binary is insisted on and not safe for a table.
     pub fn make(
         catalog: &Catalog,
         formats: &Formats<'_>,
-        filter: &Filter,
+        wants: impl Fn(&Relation) -> bool,
         sizing: PartSizing,
     ) -> Result<Self, Error> {
         let mut plan = Self::default();
         let mut wanted: Vec<&Relation> = catalog
             .relations
             .iter()
-            .filter(|relation| filter.wants(catalog, relation) && !relation.belongs_to_extension)
+            .filter(|relation| wants(relation) && !relation.belongs_to_extension)
             .collect();
         wanted.sort_by(|a, b| b.table_bytes.cmp(&a.table_bytes).then_with(|| a.name.cmp(&b.name)));
         for relation in wanted {

@@ -6,7 +6,7 @@ use super::constraint::{foreign_key_parts, index_and_role, key_parts};
 use super::key::Names;
 use super::{
     Keys, Makes, Privileges, Rows, Stage, Step, StepId, StepOptions, Subscriptions, Validation,
-    is_skipped, unknown_kind,
+    check_shapes, is_skipped, unknown_kind,
 };
 use crate::error::Error;
 use crate::name::RelationName;
@@ -20,10 +20,12 @@ use crate::schema::subject::Subject;
 ///
 /// # Errors
 /// [`ErrorKind::Preflight`](crate::ErrorKind::Preflight) for an entry of a kind that pghaul does
-/// not know.
+/// not know, and for statements that are not of the shape that `pg_dump` gives their kind: a name
+/// of the source may have been made to smuggle one in.
 pub fn steps(entries: &[Entry], options: &StepOptions<'_>) -> Result<Vec<Step>, Error> {
     let mut builder = Builder::new(entries, options);
-    builder.pre_data()?;
+    builder.check()?;
+    builder.pre_data();
     builder.post_data();
     builder.wait_for_index_builds();
     builder.privileges();
@@ -79,10 +81,14 @@ impl<'a> Builder<'a> {
         self.entries.iter().filter(is_of).collect()
     }
 
-    fn pre_data(&mut self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
         if let Some(entry) = self.entries.iter().find(|one| matches!(one.kind, Kind::Unknown(_))) {
             return Err(unknown_kind(entry));
         }
+        check_shapes(self.entries.iter().filter(|entry| self.plan.contains_key(&entry.dump_id)))
+    }
+
+    fn pre_data(&mut self) {
         let made_here: BTreeSet<&str> = self
             .entries
             .iter()
@@ -107,7 +113,6 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        Ok(())
     }
 
     /// In the archive's order, which is a topological one: what an entry needs is there already.
