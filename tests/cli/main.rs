@@ -3,6 +3,8 @@
 //! Invariants: the binary gets nothing from the environment of the tests but what a test gives
 //! it; a server that cannot be had is a failure.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod command;
 mod exit_codes;
 mod output;

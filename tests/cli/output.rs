@@ -18,6 +18,7 @@ fn help_names_the_verbs() {
           clone        Copy a database: schema, rows, indexes, constraints, sequences, large objects;
                        verified
           status       Show the run in the target: its phase, what is done, what was found; writes nothing
+          finish       Remove the state of the run that is in the target, once you are satisfied with it
           completions  Print a completion script for a shell
           man          Print the manual page
 
@@ -34,7 +35,7 @@ fn help_names_the_verbs() {
 
                   Possible values:
                   - auto:  Bars on a terminal, else plain lines
-                  - bar:   Bars
+                  - bar:   Bars; plain lines where stderr is no terminal
                   - plain: A line every 10 seconds
                   - json:  One JSON object a line
                   - none:  Nothing
@@ -81,10 +82,12 @@ fn help_of_clone_names_all_flags_and_bounds() {
           -h, --help  Print help (see more with '--help')
 
         Connections:
-              --source <URL>              Where the data comes from: anything libpq accepts, URI or
-                                          key=value words; only read [env: PGHAUL_SOURCE]
-              --target <URL>              Where the data goes: anything libpq accepts, URI or key=value
-                                          words [env: PGHAUL_TARGET]
+              --source <URL>  Where the data comes from: anything libpq accepts, URI or key=value words;
+                              only read [env: PGHAUL_SOURCE]
+              --target <URL>  Where the data goes: anything libpq accepts, URI or key=value words [env:
+                              PGHAUL_TARGET]
+
+        The run:
               --dry-run                   Print what would be done, and do nothing
               --resume                    Go on with the run that is in the target, with the options it
                                           began with
@@ -133,8 +136,10 @@ fn help_of_clone_names_all_flags_and_bounds() {
 
 #[test]
 fn help_does_not_show_what_the_environment_holds() {
-    let output =
-        pghaul(&["clone", "--help"]).source("postgres://u:s3cret@h/d").target("password=s3cret").run();
+    let output = pghaul(&["clone", "--help"])
+        .source("postgres://u:s3cret@h/d")
+        .target("password=s3cret")
+        .run();
     assert_eq!(output.code, 0);
     assert!(output.stdout.contains("PGHAUL_SOURCE") && !output.stdout.contains("s3cret"));
 }

@@ -64,9 +64,9 @@ impl Pace {
         self.took += took;
     }
 
-    pub(super) fn left_of(&self, all: usize) -> Left {
+    pub(super) fn left(&self, count: usize) -> Left {
         let each = u32::try_from(self.done).ok().filter(|done| *done > 0).map(|n| self.took / n);
-        Left { count: all.saturating_sub(self.done), each }
+        Left { count, each }
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use pghaul::Error;
 use pghaul::event::Phase;
 use pghaul::run::{Ending, Outcome, TableOutcome};
+use pghaul::{Error, ErrorKind};
 use serde::Serialize;
 
 use crate::console::style::{BAD, FAINT, GOOD, STRONG, WARNING, paint};
 use crate::console::{Console, Detail, Results};
 use crate::exit::Exit;
-use crate::progress::Kept;
+use crate::progress::{Kept, SoFar};
 use crate::quantity::{bytes, duration, grouped};
 use crate::report;
 use crate::report::failure::kept_text;
@@ -58,13 +58,27 @@ pub fn done(console: &Console, cloned: &Cloned) -> Exit {
     }
 }
 
-/// Prints a failure; gives its exit code.
-pub fn failed(console: &Console, took: Duration, error: &Error, kept: Option<&Kept>) -> Exit {
+/// Prints a failure; gives its exit code. `so_far` is what is kept and what was found until then,
+/// once anything was written.
+pub fn failed(console: &Console, took: Duration, error: &Error, so_far: Option<&SoFar>) -> Exit {
     let exit = Exit::of_failure(error.kind());
+    // Going on as it is is not what these ask for.
+    let kept = match error.kind() {
+        ErrorKind::Usage | ErrorKind::Preflight | ErrorKind::SnapshotGone | ErrorKind::RunState => {
+            None
+        }
+        ErrorKind::Connect
+        | ErrorKind::Transfer
+        | ErrorKind::Archive
+        | ErrorKind::LocalIo
+        | ErrorKind::Bug => so_far.map(|so_far| &so_far.kept),
+    };
     failure::print(console, error, kept);
     match console.results {
         Results::Text => exit,
-        Results::Json => Envelope::failed(VERB, exit, took, error, kept).print(console, exit),
+        Results::Json => Envelope::failed(VERB, exit, took, error, kept)
+            .with_findings(so_far.map_or(&[], |so_far| &so_far.findings))
+            .print(console, exit),
     }
 }
 

@@ -17,7 +17,7 @@ use pghaul::state::DatabaseIdentity;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::{Source, Target};
-use crate::progress::{Kept, Progress};
+use crate::progress::{Kept, Progress, SoFar};
 use crate::quantity::parse_size;
 use crate::report;
 use crate::signals::{Signal, Watch};
@@ -30,20 +30,20 @@ pub struct Flags {
     #[command(flatten)]
     target: Target,
     /// Print what would be done, and do nothing
-    #[arg(long)]
+    #[arg(long, help_heading = "The run")]
     dry_run: bool,
     /// Go on with the run that is in the target, with the options it began with
-    #[arg(long)]
+    #[arg(long, help_heading = "The run")]
     resume: bool,
     /// Forget the run that is in the target: drop exactly what it created, without CASCADE, and
     /// begin again
-    #[arg(long, conflicts_with_all = ["resume", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["resume", "dry_run"], help_heading = "The run")]
     restart: bool,
     /// With --resume: begin again for the tables that match this glob (repeatable)
-    #[arg(long, value_name = "PATTERN", requires = "resume")]
+    #[arg(long, value_name = "PATTERN", requires = "resume", help_heading = "The run")]
     restart_tables: Vec<String>,
     /// Read under this snapshot, exported by another session, instead of one's own
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", help_heading = "The run")]
     snapshot: Option<String>,
 
     /// Only tables that match this glob over schema.table (repeatable)
@@ -256,8 +256,8 @@ pub async fn clone(
     let begun = Instant::now();
     match carry(source, target, options, console).await {
         Ok(cloned) => report::clone::done(console, &cloned),
-        Err(Unfinished::Failed(error, kept)) => {
-            report::clone::failed(console, begun.elapsed(), &error, kept.as_ref())
+        Err(Unfinished::Failed(error, so_far)) => {
+            report::clone::failed(console, begun.elapsed(), &error, so_far.as_ref())
         }
         Err(Unfinished::Stopped(signal, kept)) => {
             report::clone::stopped(console, begun.elapsed(), signal, kept.as_ref())
@@ -267,8 +267,8 @@ pub async fn clone(
 
 /// Why a clone has no outcome.
 pub enum Unfinished {
-    /// It failed; what is kept in the target, once anything was written.
-    Failed(Error, Option<Kept>),
+    /// It failed; what is kept and was found, once anything was written.
+    Failed(Error, Option<SoFar>),
     /// It was stopped at once, or before anything was written.
     Stopped(Option<Signal>, Option<Kept>),
 }
@@ -323,7 +323,7 @@ pub async fn carry(
         Err(_) if watch.stop.now.is_cancelled() => {
             Err(Unfinished::Stopped(watch.signal(), progress.kept()))
         }
-        Err(error) => Err(Unfinished::Failed(error, progress.kept())),
+        Err(error) => Err(Unfinished::Failed(error, progress.so_far())),
     }
 }
 
