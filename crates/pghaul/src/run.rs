@@ -3,6 +3,7 @@
 //! [`PreparedClone::new`] looks at both sides and plans, and writes nothing;
 //! [`PreparedClone::run`] carries it out.
 
+pub mod before;
 pub mod board;
 mod claim;
 mod evidence;

@@ -18,6 +18,7 @@ use crate::name::RelationName;
 use crate::plan::filter::Filter;
 use crate::plan::format::Formats;
 use crate::plan::{PartSizing, Plan};
+use crate::schema::Step;
 use crate::snapshot::{Keeper, SnapshotId};
 use crate::state::{self, DatabaseIdentity, Presence};
 use crate::transfer::large_objects::{self, LargeObject, OBJECTS_A_BATCH};
@@ -168,9 +169,9 @@ impl PreparedClone {
         &self.plan
     }
 
-    /// The steps of the schema: kind, as `pg_dump` calls it, and object.
-    pub fn steps(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.schema.steps.iter().map(|step| (step.step.kind.name(), step.step.object.as_str()))
+    /// The steps of the schema, in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.schema.steps.iter().map(|step| &step.step)
     }
 
     /// Which databases source and target are.
