@@ -163,13 +163,6 @@ impl PreparedClone {
         &self.plan
     }
 
-    /// The statements of the schema, in the order of `pg_dump`: kind, as it calls it, and object.
-    pub fn steps(&self) -> impl Iterator<Item = (&str, String)> {
-        self.entries.iter().filter(|(_, prepared)| !prepared.sql.trim().is_empty()).map(
-            |(_, prepared)| (prepared.entry.kind.name(), super::graph::object_of(&prepared.entry)),
-        )
-    }
-
     /// Which databases source and target are.
     pub fn identities(&self) -> (&DatabaseIdentity, &DatabaseIdentity) {
         (&self.identities.0, &self.identities.1)
