@@ -1,6 +1,12 @@
 //! The schema: what `pg_dump` wrote, read and run by pghaul, compared with what `pg_restore` makes
 //! of it.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 mod filters;
 mod hostile;
 mod members;

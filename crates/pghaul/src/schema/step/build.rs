@@ -174,7 +174,7 @@ impl<'a> Builder<'a> {
             let step = self.part_behind(entry, validate, Makes::Validation, added, ", validation");
             // It lets others read and write both tables.
             let own = Subject::of(entry).relation;
-            self.steps[step.0].locks = self.families.roots(own.as_ref());
+            self.steps[step.0].locks = self.families.of_all(own.as_ref());
         }
     }
 
@@ -184,7 +184,7 @@ impl<'a> Builder<'a> {
         let mut builds: HashMap<RelationName, Vec<StepId>> = HashMap::new();
         for (at, step) in self.steps.iter().enumerate() {
             if let (Stage::Index, Some(relation)) = (step.stage, &step.relation) {
-                builds.entry(self.families.root(relation)).or_default().push(StepId(at));
+                builds.entry(relation.clone()).or_default().push(StepId(at));
             }
         }
         for at in 0..self.steps.len() {
@@ -368,19 +368,13 @@ impl<'a> Builder<'a> {
         if step.stage == Stage::PostData
             && !matches!(entry.kind, Kind::View | Kind::MaterializedView)
         {
-            let touched = subject.relation.iter().chain(&subject.others);
-            step.locks = touched.flat_map(|relation| self.families.roots(Some(relation))).collect();
+            step.locks = self.families.of_all(subject.relation.iter().chain(&subject.others));
         }
         step.relation = subject.relation;
     }
 
     fn rows(&self, entry: &Entry, subject: &Subject) -> Rows {
-        let names: BTreeSet<RelationName> = subject
-            .relation
-            .iter()
-            .chain(&subject.others)
-            .flat_map(|relation| self.families.with_descendants(relation))
-            .collect();
+        let names = self.families.of_all(subject.relation.iter().chain(&subject.others));
         match entry.kind {
             // New relations, and what hangs on other steps alone.
             Kind::View
