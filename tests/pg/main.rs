@@ -12,3 +12,4 @@ mod connect;
 mod harness;
 mod restart;
 mod resume;
+mod schema;
