@@ -4,11 +4,21 @@
 //! Invariants of the whole crate: it prints nothing, installs no signal handler, and never
 //! writes to a source. All state of a run lives in the target.
 
+pub mod catalog;
 pub mod connect;
 pub mod error;
 pub mod event;
 pub mod finding;
 pub mod name;
+pub mod pg_dump;
+pub mod plan;
+pub mod run;
+pub mod schema;
+pub mod snapshot;
+pub mod state;
+pub mod status;
+pub mod transfer;
+pub mod verify;
 pub mod version;
 
 pub use error::{Error, ErrorKind};

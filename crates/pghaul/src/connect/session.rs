@@ -3,47 +3,41 @@
 //! Invariant: requests go through the methods here, so no error of the driver escapes without
 //! its side and what was being done.
 
-use bytes::Bytes;
-use tokio::task::JoinHandle;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{CancelToken, Client, CopyInSink, CopyOutStream, Row};
+use std::sync::Arc;
 
+use bytes::Bytes;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, CopyInSink, CopyOutStream, Row, SimpleQueryMessage};
+
+use super::driver::{Driver, Notice};
+use super::identity::Identity;
+use super::route::Route;
 use super::{Purpose, Side};
 use crate::error::{Error, ErrorKind};
 use crate::version::ServerVersion;
 
 /// A connected, pinned session. Dropping it closes the connection.
 pub struct Session {
-    side: Side,
-    client: Client,
-    version: ServerVersion,
-    pid: i32,
-    _driver: JoinHandle<()>,
+    pub(super) side: Side,
+    pub(super) purpose: Purpose,
+    pub(super) client: Client,
+    pub(super) version: ServerVersion,
+    pub(super) pid: i32,
+    pub(super) identity: Identity,
+    pub(super) writes_by_default: bool,
+    pub(super) driver: Arc<Driver>,
+    pub(super) route: Route,
 }
 
 impl Session {
-    pub(super) async fn start(
-        side: Side,
-        purpose: Purpose,
-        client: Client,
-        driver: JoinHandle<()>,
-    ) -> Result<Self, Error> {
-        let _ = purpose;
-        let row = client
-            .query_one(
-                "select current_setting('server_version_num')::int4, pg_catalog.pg_backend_pid()",
-                &[],
-            )
-            .await
-            .map_err(|error| Error::server(side, "ask for the server's version", &error))?;
-        let num: i32 = row.get(0);
-        let version = ServerVersion::from_num(u32::try_from(num).unwrap_or(0));
-        Ok(Self { side, client, version, pid: row.get(1), _driver: driver })
-    }
-
     /// The side this session is on.
     pub fn side(&self) -> Side {
         self.side
+    }
+
+    /// What this session was opened for.
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     /// The server's version.
@@ -56,9 +50,38 @@ impl Session {
         self.pid
     }
 
-    /// Can cancel the statement that runs in this session.
+    /// Which server and database this is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Whether a transaction of this role could write before our pins were set: false on a
+    /// standby and where `default_transaction_read_only` is on, as managed servers set it when
+    /// their disk is full.
+    pub fn writes_by_default(&self) -> bool {
+        self.writes_by_default
+    }
+
+    /// Whether the session runs inside TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.route.is_encrypted()
+    }
+
+    /// Can cancel the statement that runs in this session, also while the session is in use.
     pub fn cancel_token(&self) -> CancelToken {
-        self.client.cancel_token()
+        CancelToken {
+            side: self.side,
+            token: self.client.cancel_token(),
+            route: self.route.clone(),
+        }
+    }
+
+    /// Cancels the statement that runs in this session: see [`CancelToken::cancel`].
+    ///
+    /// # Errors
+    /// As [`CancelToken::cancel`].
+    pub async fn cancel(&self) -> Result<(), Error> {
+        self.cancel_token().cancel().await
     }
 
     /// Whether the connection is known to be dead.
@@ -66,9 +89,33 @@ impl Session {
         self.client.is_closed()
     }
 
+    /// Resolves when the connection dies, also while nothing is asked of it: a keeper learns so
+    /// that its snapshot is gone.
+    pub async fn closed(&self) {
+        self.driver.closed().await;
+    }
+
+    /// What the server said when it ended the session on its own account, if it did: an
+    /// administrator's command, a timeout, a shutdown.
+    pub fn last_words(&self) -> Option<String> {
+        self.driver.last_words()
+    }
+
+    /// Takes the warnings the server sent since this was asked last; notices below WARNING are
+    /// dropped, and of very many warnings the newest are.
+    pub fn take_warnings(&self) -> Vec<Notice> {
+        self.driver.take_warnings()
+    }
+
     /// Makes an error of this session's side.
     pub fn error(&self, doing: &str, cause: &tokio_postgres::Error) -> Error {
-        Error::server(self.side, doing, cause)
+        let error = Error::server(self.side, doing, cause);
+        match self.last_words() {
+            Some(words) if cause.as_db_error().is_none() => {
+                error.with_hint(format!("the server ended the session: {words}"))
+            }
+            _ => error,
+        }
     }
 
     /// Runs a statement and collects its rows.
@@ -122,6 +169,29 @@ impl Session {
         self.client.batch_execute(sql).await.map_err(|error| self.error(doing, &error))
     }
 
+    /// Runs statements by the simple protocol and collects the rows of all of them as text: one
+    /// round trip, no type is looked up.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub async fn simple_rows(
+        &self,
+        doing: &str,
+        sql: &str,
+    ) -> Result<Vec<Vec<Option<String>>>, Error> {
+        let messages =
+            self.client.simple_query(sql).await.map_err(|error| self.error(doing, &error))?;
+        Ok(messages
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => {
+                    Some((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect())
+                }
+                _ => None,
+            })
+            .collect())
+    }
+
     /// Starts a `COPY … TO STDOUT`.
     ///
     /// # Errors
@@ -137,4 +207,41 @@ impl Session {
     pub async fn copy_in(&self, doing: &str, sql: &str) -> Result<CopyInSink<Bytes>, Error> {
         self.client.copy_in(sql).await.map_err(|error| self.error(doing, &error))
     }
+}
+
+/// Cancels the statement that runs in a session, over a connection of its own to the same
+/// address with the same TLS.
+#[derive(Clone)]
+pub struct CancelToken {
+    side: Side,
+    token: tokio_postgres::CancelToken,
+    route: Route,
+}
+
+impl CancelToken {
+    /// Asks the server to cancel; returns when the server has read the request, not when the
+    /// statement has ended. A session that runs nothing is left alone, but the request can meet
+    /// the session's next statement if it is late (Postgres manual, 55.2.8).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Connect`] when the request could not be sent.
+    pub async fn cancel(&self) -> Result<(), Error> {
+        let transport = self
+            .route
+            .open_again()
+            .await
+            .map_err(|failure| failure.into_error(self.side, "to cancel a statement", &[]))?;
+        let sent = self.token.cancel_query_raw(transport, super::socket::Negotiated).await;
+        sent.map_err(|error| {
+            Error::server(self.side, "cancel a statement", &error).with_kind(ErrorKind::Connect)
+        })
+    }
+}
+
+/// The first value of the first row.
+pub(super) fn first_value(messages: &[SimpleQueryMessage]) -> Option<&str> {
+    messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    })
 }

@@ -1,0 +1,330 @@
+//! Takes a COPY stream apart into rows, and makes the digest of each.
+//!
+//! A server sends each row as one message, but nothing here depends on it: messages may end
+//! anywhere. A row that lies in one message is never copied; one that straddles messages is put
+//! together first, so memory is bounded by the largest row (at most [`MAX_ROW_BYTES`]).
+//!
+//! Invariants: no panic and no unbounded allocation, whatever comes in; nothing is skipped in
+//! silence; after an error every call gives that error again.
+
+mod binary;
+mod image;
+mod straddling;
+mod text;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+
+use crate::error::{CopyError, CopyProblem};
+use crate::layout::{CopyFormat, Layout};
+use crate::tid::Tid;
+use crate::tuple::{Inline, Row, Tuple};
+use image::{NoImage, RowHasher};
+use straddling::Straddling;
+
+/// No server can send a longer row: its message has to fit a buffer below 1 GiB.
+pub const MAX_ROW_BYTES: usize = 1 << 30;
+
+/// Whether rows get digests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Digesting {
+    /// Each row has the digest of its image.
+    Sha256,
+    /// No digests. Framing, field counts and escapes are checked all the same; what is inside of
+    /// values is not.
+    Off,
+}
+
+/// Reads the rows of one COPY stream.
+///
+/// Feed it messages, and take rows until there is `None`; when the stream has ended, call
+/// [`RowReader::finish`].
+#[derive(Debug)]
+pub struct RowReader {
+    layout: Arc<Layout>,
+    hasher: Option<RowHasher>,
+    fields: text::FieldBuffer,
+    stage: Stage,
+    /// The bytes that come next, unless a row straddles: then those after its beginning.
+    front: Bytes,
+    /// `front` is known to hold no whole row.
+    stalled: bool,
+    straddling: Straddling,
+    /// Messages after `front`.
+    queue: VecDeque<Bytes>,
+    /// Bytes of the stream before the row that comes next.
+    offset: u64,
+    /// The row that comes next, from 1.
+    row: u64,
+    failed: Option<CopyError>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Header,
+    /// In the header's extension area; so many bytes are left.
+    Extension(u64),
+    Rows,
+    /// After the trailer.
+    End,
+}
+
+/// Something wrong, and where: bytes after the beginning of the row (or the header).
+#[derive(Debug)]
+struct Fault {
+    at: usize,
+    problem: CopyProblem,
+}
+
+impl Fault {
+    fn new(at: usize, problem: CopyProblem) -> Self {
+        Self { at, problem }
+    }
+}
+
+/// What a format's parser found at the beginning of some bytes.
+#[derive(Debug)]
+enum Found {
+    /// No whole row yet.
+    Incomplete,
+    /// The trailer.
+    Trailer { len: usize },
+    /// A row.
+    Row(Span),
+}
+
+/// A row within some bytes.
+#[derive(Debug)]
+struct Span {
+    len: usize,
+    ctid: Option<Tid>,
+    head: Inline,
+    /// Where the part of the tuple lies that is passed on as it is.
+    body: std::ops::Range<usize>,
+    tail: Inline,
+}
+
+impl RowReader {
+    /// A reader of one stream. A layout that contradicts itself is an error of the first call.
+    pub fn new(layout: Arc<Layout>, digesting: Digesting) -> Self {
+        let failed = layout.check().err().map(|layout| CopyError {
+            row: 1,
+            offset: 0,
+            problem: CopyProblem::Layout(layout),
+        });
+        Self {
+            hasher: match digesting {
+                Digesting::Sha256 => Some(RowHasher::default()),
+                Digesting::Off => None,
+            },
+            fields: text::FieldBuffer::default(),
+            stage: match layout.format {
+                CopyFormat::Binary => Stage::Header,
+                CopyFormat::Text => Stage::Rows,
+            },
+            layout,
+            front: Bytes::new(),
+            stalled: false,
+            straddling: Straddling::new(MAX_ROW_BYTES),
+            queue: VecDeque::new(),
+            offset: 0,
+            row: 1,
+            failed,
+        }
+    }
+
+    /// Adds the payload of one message. Take all rows before feeding the next: what was fed and
+    /// not taken is held in memory.
+    pub fn feed(&mut self, message: Bytes) -> Result<(), CopyError> {
+        self.check_failed()?;
+        if message.is_empty() {
+            return Ok(());
+        }
+        if self.front.is_empty() {
+            self.front = message;
+            self.stalled = false;
+        } else {
+            self.queue.push_back(message);
+        }
+        Ok(())
+    }
+
+    /// The next row; `None` when more has to be fed, or the stream has ended.
+    pub fn next_row(&mut self) -> Result<Option<Row>, CopyError> {
+        self.check_failed()?;
+        let next = match self.stage {
+            Stage::Rows => self.advance(),
+            _ => self.advance_outside_rows(),
+        };
+        next.map_err(|fault| {
+            let offset = self.offset + fault.at as u64;
+            let error = CopyError { row: self.row, offset, problem: fault.problem };
+            self.failed = Some(error.clone());
+            error
+        })
+    }
+
+    /// The stream has ended here. An error if it should not have: in the middle of a row, without
+    /// the trailer of a binary stream, or with rows that were never taken.
+    pub fn finish(mut self) -> Result<(), CopyError> {
+        let problem = if self.next_row()?.is_some() {
+            CopyProblem::Unread
+        } else if self.straddling.is_begun() || !self.front.is_empty() {
+            CopyProblem::Truncated
+        } else {
+            match (self.layout.format, self.stage) {
+                (CopyFormat::Text, _) | (CopyFormat::Binary, Stage::End) => return Ok(()),
+                (CopyFormat::Binary, Stage::Rows) => CopyProblem::NoTrailer,
+                (CopyFormat::Binary, _) => CopyProblem::Truncated,
+            }
+        };
+        Err(CopyError { row: self.row, offset: self.offset, problem })
+    }
+
+    /// How many rows were taken.
+    pub fn rows(&self) -> u64 {
+        self.row - 1
+    }
+
+    fn check_failed(&self) -> Result<(), CopyError> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Header, extension area and what may follow the trailer; then rows.
+    fn advance_outside_rows(&mut self) -> Result<Option<Row>, Fault> {
+        loop {
+            match self.stage {
+                Stage::Header => {
+                    let header = binary::HEADER_BYTES;
+                    let Some(bytes) =
+                        self.straddling.take(header, &mut self.front, &mut self.queue)
+                    else {
+                        return Ok(None);
+                    };
+                    self.stage = Stage::Extension(binary::check_header(&bytes)?);
+                    self.offset += header as u64;
+                }
+                Stage::Extension(0) => {
+                    self.stage = Stage::Rows;
+                    return self.advance();
+                }
+                Stage::Extension(left) => {
+                    if !self.refill() {
+                        return Ok(None);
+                    }
+                    let here = self.front.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                    self.front.advance(here);
+                    self.offset += here as u64;
+                    self.stage = Stage::Extension(left - here as u64);
+                }
+                Stage::Rows => return self.advance(),
+                Stage::End => {
+                    let more = self.refill();
+                    return if more {
+                        Err(Fault::new(0, CopyProblem::AfterTrailer))
+                    } else {
+                        Ok(None)
+                    };
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self) -> Result<Option<Row>, Fault> {
+        loop {
+            if self.straddling.is_begun() {
+                let Self { layout, straddling, front, queue, .. } = self;
+                let whole = straddling.row(layout, front, queue)?;
+                let Some(mut row) = whole else { return Ok(None) };
+                return match self.parse(&row)? {
+                    Found::Row(span) => Ok(Some(self.take_row(span, &mut row))),
+                    Found::Trailer { len } => {
+                        self.end(len);
+                        self.advance_outside_rows()
+                    }
+                    // Never: it was framed whole. An error and not a loop, if it were so.
+                    Found::Incomplete => Err(Fault::new(0, CopyProblem::Truncated)),
+                };
+            }
+            if !self.refill() {
+                return Ok(None);
+            }
+            if self.stalled {
+                if self.queue.is_empty() {
+                    return Ok(None);
+                }
+                self.stalled = false;
+                self.straddling.begin();
+                continue;
+            }
+            let mut front = std::mem::take(&mut self.front);
+            match self.parse(&front)? {
+                Found::Row(span) if span.len > self.straddling.limit() => {
+                    return Err(Fault::new(0, CopyProblem::RowTooLong));
+                }
+                Found::Row(span) => {
+                    let row = self.take_row(span, &mut front);
+                    self.front = front;
+                    return Ok(Some(row));
+                }
+                Found::Trailer { len } => {
+                    front.advance(len);
+                    self.front = front;
+                    self.end(len);
+                    return self.advance_outside_rows();
+                }
+                Found::Incomplete => {
+                    self.front = front;
+                    self.stalled = true;
+                    if self.front.len() > self.straddling.limit() {
+                        return Err(Fault::new(0, CopyProblem::RowTooLong));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes `front` hold something, if there is anything.
+    fn refill(&mut self) -> bool {
+        if self.front.is_empty()
+            && let Some(next) = self.queue.pop_front()
+        {
+            self.front = next;
+            self.stalled = false;
+        }
+        !self.front.is_empty()
+    }
+
+    fn parse(&mut self, bytes: &[u8]) -> Result<Found, Fault> {
+        let Self { layout, hasher, fields, .. } = self;
+        match (layout.format, hasher) {
+            (CopyFormat::Binary, Some(hasher)) => binary::row(layout, bytes, hasher),
+            (CopyFormat::Binary, None) => binary::row(layout, bytes, &mut NoImage),
+            (CopyFormat::Text, Some(hasher)) => text::row(layout, bytes, fields, hasher),
+            (CopyFormat::Text, None) => text::row(layout, bytes, fields, &mut NoImage),
+        }
+    }
+
+    /// Takes the row at the beginning of `bytes` out of them.
+    fn take_row(&mut self, span: Span, bytes: &mut Bytes) -> Row {
+        let Span { len, ctid, head, body, tail } = span;
+        // The last row of a message takes the message with it: no reference is counted.
+        let mut row = if len == bytes.len() { std::mem::take(bytes) } else { bytes.split_to(len) };
+        row.truncate(body.end);
+        row.advance(body.start);
+        self.offset += len as u64;
+        self.row += 1;
+        let digest = self.hasher.as_mut().map(RowHasher::finish);
+        Row { ctid, digest, tuple: Tuple { head, body: row, tail } }
+    }
+
+    fn end(&mut self, trailer: usize) {
+        self.offset += trailer as u64;
+        self.stage = Stage::End;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! The image of a row, and its digest.
+//!
+//! `int32 ncols`, then for each column `uint32 type`, `int32 len` (-1 for NULL) and the bytes, all
+//! big-endian: what `record_send(ROW(…))` gives. It is never put together as a whole.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::digest::RowDigest;
+
+/// Where the parts of an image go.
+pub(super) trait ImageSink {
+    /// Does anybody look at it? If not, values need not be looked at either.
+    fn is_wanted(&self) -> bool;
+
+    /// A new row, whatever became of the last one.
+    fn begin(&mut self, columns: usize);
+
+    /// Bytes of the image.
+    fn put(&mut self, bytes: &[u8]);
+
+    /// A column that is NULL.
+    fn null(&mut self, image_type: u32) {
+        self.put(&head(image_type, u32::MAX));
+    }
+
+    /// Type and length of a column that is not. Rows are below 1 GiB, and so is the length.
+    fn length(&mut self, image_type: u32, length: usize) {
+        self.put(&head(image_type, u32::try_from(length).unwrap_or(u32::MAX)));
+    }
+
+    /// Bytes of a column.
+    fn value(&mut self, bytes: &[u8]) {
+        self.put(bytes);
+    }
+}
+
+fn head(image_type: u32, length: u32) -> [u8; 8] {
+    (u64::from(image_type) << 32 | u64::from(length)).to_be_bytes()
+}
+
+/// No image.
+pub(super) struct NoImage;
+
+impl ImageSink for NoImage {
+    fn is_wanted(&self) -> bool {
+        false
+    }
+
+    fn begin(&mut self, _: usize) {}
+
+    fn put(&mut self, _: &[u8]) {}
+}
+
+/// Images up to this size are put together and hashed at once, larger ones piece by piece.
+const SCRATCH_BYTES: usize = 4096;
+
+/// Makes the digests of rows, one after another.
+pub(super) struct RowHasher {
+    scratch: Vec<u8>,
+    sha: Sha256,
+    /// Something went to `sha` already.
+    large: bool,
+}
+
+impl Default for RowHasher {
+    fn default() -> Self {
+        Self { scratch: Vec::with_capacity(SCRATCH_BYTES), sha: Sha256::new(), large: false }
+    }
+}
+
+impl ImageSink for RowHasher {
+    fn is_wanted(&self) -> bool {
+        true
+    }
+
+    fn begin(&mut self, columns: usize) {
+        self.scratch.clear();
+        if self.large {
+            self.sha.reset();
+            self.large = false;
+        }
+        self.put(&u32::try_from(columns).unwrap_or(u32::MAX).to_be_bytes());
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if bytes.len() <= SCRATCH_BYTES - self.scratch.len() {
+            self.scratch.extend_from_slice(bytes);
+        } else {
+            self.put_large(bytes);
+        }
+    }
+}
+
+impl RowHasher {
+    #[cold]
+    fn put_large(&mut self, bytes: &[u8]) {
+        self.large = true;
+        self.sha.update(&self.scratch);
+        self.scratch.clear();
+        if bytes.len() < SCRATCH_BYTES {
+            self.scratch.extend_from_slice(bytes);
+        } else {
+            self.sha.update(bytes);
+        }
+    }
+
+    /// The digest of the image since `begin`.
+    pub(super) fn finish(&mut self) -> RowDigest {
+        let hash = if self.large {
+            self.large = false;
+            self.sha.update(&self.scratch);
+            self.sha.finalize_reset()
+        } else {
+            Sha256::digest(&self.scratch)
+        };
+        RowDigest::from_be_bytes(hash.first_chunk().copied().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for RowHasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowHasher").finish_non_exhaustive()
+    }
+}

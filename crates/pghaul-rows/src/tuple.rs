@@ -1,0 +1,67 @@
+//! A row as it is passed on: the bytes of its COPY tuple, without what only pghaul sees.
+
+use bytes::Bytes;
+
+use crate::digest::RowDigest;
+use crate::tid::Tid;
+
+/// A row taken out of a COPY stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Where it lies, if the layout has it.
+    pub ctid: Option<Tid>,
+    /// The digest of its image, if digests are on.
+    pub digest: Option<RowDigest>,
+    /// What is passed on.
+    pub tuple: Tuple,
+}
+
+/// The bytes of one COPY tuple: in binary the field count and the fields, in text one line with
+/// its newline. Held as a slice of the message it came in, between what had to be written anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tuple {
+    pub(crate) head: Inline,
+    pub(crate) body: Bytes,
+    pub(crate) tail: Inline,
+}
+
+impl Tuple {
+    /// The tuple's bytes, in three consecutive slices; any may be empty.
+    pub fn parts(&self) -> [&[u8]; 3] {
+        [self.head.as_slice(), &self.body, self.tail.as_slice()]
+    }
+
+    /// How many bytes it has in the stream: at least one in text (the newline), two in binary.
+    #[expect(clippy::len_without_is_empty, reason = "a tuple is never empty")]
+    pub fn len(&self) -> usize {
+        self.head.as_slice().len() + self.body.len() + self.tail.as_slice().len()
+    }
+
+    /// The tuple's bytes in one piece; a copy only if they are not already.
+    pub fn to_bytes(&self) -> Bytes {
+        if self.body.len() == self.len() {
+            return self.body.clone();
+        }
+        self.parts().concat().into()
+    }
+}
+
+/// Up to two bytes, without an allocation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Inline {
+    len: u8,
+    bytes: [u8; 2],
+}
+
+impl Inline {
+    pub(crate) const EMPTY: Self = Self { len: 0, bytes: [0; 2] };
+    pub(crate) const NEWLINE: Self = Self { len: 1, bytes: [b'\n', 0] };
+
+    pub(crate) const fn two(bytes: [u8; 2]) -> Self {
+        Self { len: 2, bytes }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len.min(2))]
+    }
+}

@@ -1,0 +1,31 @@
+-- Every relation that holds rows or a sequence, user schemas only. 9.6: no partitions, no identity.
+select c.oid::int8
+     , n.nspname::text
+     , c.relname::text
+     , c.relkind::text
+     , c.relpersistence::text
+     , c.relispopulated
+     , coalesce(pg_catalog.pg_relation_size(c.oid, 'main'), 0)::int8 as heap_bytes
+     , coalesce(pg_catalog.pg_table_size(c.oid), 0)::int8            as table_bytes
+     , false                                                         as is_partition
+     , null::int8                                                    as root
+     , true                                                          as is_heap
+     , case when e.extname is not null and x.condition is null then null
+            else e.extname::text end                                 as extension
+     , x.condition                                                   as extension_condition
+     , e.extname is not null and x.condition is null                 as belongs_to_extension
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  left join pg_catalog.pg_depend d
+    on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+   and d.objid = c.oid and d.objsubid = 0 and d.deptype = 'e'
+  left join pg_catalog.pg_extension e on e.oid = d.refobjid
+  left join lateral (
+       select e.extcondition[i] as condition
+         from pg_catalog.generate_subscripts(e.extconfig, 1) i
+        where e.extconfig[i] = c.oid) x on true
+ where c.relkind in ('r', 'm', 'S', 'f')
+   and n.nspname not in ('pg_catalog', 'information_schema', 'pghaul')
+   and n.nspname !~ '^pg_(toast|temp)'
+   and c.relpersistence <> 't'
+ order by c.oid

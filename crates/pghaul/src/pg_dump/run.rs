@@ -1,0 +1,240 @@
+//! Running `pg_dump` and reading its archive's table of contents.
+
+use std::ffi::{OsStr, OsString};
+use std::process::Stdio;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+
+use super::PgDump;
+use super::complaint::readable;
+use crate::connect::Side;
+use crate::error::{Error, ErrorKind};
+use crate::schema::Toc;
+
+/// A schema of a million objects takes about this much.
+const LARGEST_ARCHIVE: u64 = 2 << 30;
+/// As much of stderr as is looked at; the rest is read and thrown away.
+const LARGEST_COMPLAINT: u64 = 256 << 10;
+
+/// Settings that decide how the server prints definitions, or that could end the dump halfway.
+/// `pg_dump` sets the others itself.
+const SETTINGS: [(&str, &str); 4] = [
+    ("quote_all_identifiers", "off"),
+    ("standard_conforming_strings", "on"),
+    ("default_transaction_read_only", "on"),
+    ("array_nulls", "on"),
+];
+
+/// What to dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contents {
+    /// Everything but rows.
+    Schema,
+    /// Everything but rows, and the planner's statistics, for targets of 18 and newer. Needs a
+    /// `pg_dump` of 18 or newer.
+    SchemaAndStatistics,
+}
+
+/// One run of `pg_dump`.
+pub struct DumpRequest {
+    /// The server that is dumped, for messages.
+    pub side: Side,
+    /// `PGHOST`, `PGPASSWORD` and so on (Postgres manual, 32.15): all that the child gets to know
+    /// about the connection. They must name one server, the one that the run is pinned to.
+    pub environment: Vec<(String, OsString)>,
+    /// The exported snapshot to read under. Without one, `pg_dump` takes its own.
+    pub snapshot: Option<String>,
+    /// What to dump.
+    pub contents: Contents,
+    /// How long to wait for a table that somebody holds with ACCESS EXCLUSIVE; for ever if `None`.
+    pub lock_wait: Option<std::time::Duration>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Dumped {
+    /// The archive's table of contents.
+    pub toc: Toc,
+    /// What `pg_dump` warned about, one line each.
+    pub warnings: Vec<String>,
+}
+
+impl PgDump {
+    /// Dumps a schema. Dropping the future ends the program.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Preflight`] when it fails or when its archive cannot be read. The cause holds
+    /// its complaints, without details, queries or passwords.
+    pub async fn dump(&self, request: &DumpRequest) -> Result<Dumped, Error> {
+        let mut output = self.run(request, true).await?;
+        if !output.success && output.complaints.iter().any(|line| refuses_options(line)) {
+            // A pooler between us and the server. What the settings are good for is checked when
+            // the table of contents is read.
+            output = self.run(request, false).await?;
+        }
+        if !output.success {
+            return Err(self.failed(request.side, &output.complaints));
+        }
+        let toc = Toc::read(&output.archive).map_err(|why| {
+            Error::new(
+                ErrorKind::Preflight,
+                format!(
+                    "cannot read what pg_dump {} wrote about the {}",
+                    self.version, request.side
+                ),
+            )
+            .caused_by(why)
+            .with_hint("try another pg_dump: name it with --pg-dump PATH")
+        })?;
+        Ok(Dumped { toc, warnings: output.complaints })
+    }
+
+    async fn run(&self, request: &DumpRequest, with_settings: bool) -> Result<Output, Error> {
+        let mut command = Command::new(&self.path);
+        forget_postgres_variables(&mut command);
+        command
+            .args(self.arguments(request)?)
+            .envs(request.environment.iter().map(|(name, value)| (name, value)))
+            // So that what it says can be read line by line.
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if with_settings {
+            command.env("PGOPTIONS", options(request));
+        }
+        let cannot = |what: &str, why: std::io::Error| {
+            Error::new(ErrorKind::Preflight, format!("cannot {what} {}", self.path.display()))
+                .caused_by(why)
+        };
+        let mut child = command.spawn().map_err(|why| cannot("start", why))?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (archive, complaints, status) = tokio::join!(
+            read_bounded(stdout, LARGEST_ARCHIVE),
+            read_bounded(stderr, LARGEST_COMPLAINT),
+            child.wait(),
+        );
+        let archive = archive.map_err(|why| cannot("read from", why))?;
+        let complaints = complaints.map_err(|why| cannot("read from", why))?;
+        let status = status.map_err(|why| cannot("wait for", why))?;
+        if archive.cut {
+            return Err(Error::new(
+                ErrorKind::Preflight,
+                format!(
+                    "cannot read what pg_dump wrote about the {}: more than 2 GiB",
+                    request.side
+                ),
+            ));
+        }
+        let program = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        Ok(Output {
+            success: status.success(),
+            archive: archive.bytes,
+            complaints: readable(&complaints.bytes, &program, &secrets(request)),
+        })
+    }
+
+    fn arguments(&self, request: &DumpRequest) -> Result<Vec<OsString>, Error> {
+        let mut arguments: Vec<OsString> =
+            ["--format=custom", "--compress=0", "--encoding=UTF8", "--no-password"]
+                .map(OsString::from)
+                .to_vec();
+        match request.contents {
+            Contents::Schema => arguments.push("--schema-only".into()),
+            Contents::SchemaAndStatistics if self.version.at_least(18) => {
+                arguments.extend(["--no-data".into(), "--statistics".into()]);
+            }
+            Contents::SchemaAndStatistics => {
+                return Err(Error::new(
+                    ErrorKind::Preflight,
+                    format!(
+                        "cannot carry the planner's statistics with pg_dump {}: it is older than 18",
+                        self.version
+                    ),
+                ));
+            }
+        }
+        if let Some(snapshot) = &request.snapshot {
+            arguments.push(format!("--snapshot={snapshot}").into());
+        }
+        if let Some(wait) = request.lock_wait {
+            arguments.push(format!("--lock-wait-timeout={}", wait.as_millis()).into());
+        }
+        Ok(arguments)
+    }
+
+    fn failed(&self, side: Side, complaints: &[String]) -> Error {
+        let why = if complaints.is_empty() {
+            "it said nothing that can be shown".to_owned()
+        } else {
+            complaints.join("; ")
+        };
+        Error::new(
+            ErrorKind::Preflight,
+            format!("cannot read the schema of the {side} with pg_dump {}", self.version),
+        )
+        .caused_by(why)
+    }
+}
+
+struct Output {
+    success: bool,
+    archive: Vec<u8>,
+    complaints: Vec<String>,
+}
+
+/// Takes away every variable that libpq would read, so that a `PGHOST` or `PGSERVICE` of the
+/// user's shell cannot lead the child to another server.
+pub(super) fn forget_postgres_variables(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"PG") {
+            command.env_remove(name);
+        }
+    }
+}
+
+/// The user's own options first: ours win.
+fn options(request: &DumpRequest) -> OsString {
+    let mut options = variable(request, "PGOPTIONS").map(OsStr::to_owned).unwrap_or_default();
+    for (name, value) in SETTINGS {
+        options.push(format!(" -c {name}={value}"));
+    }
+    options
+}
+
+fn secrets(request: &DumpRequest) -> Vec<String> {
+    ["PGPASSWORD", "PGSSLPASSWORD"]
+        .iter()
+        .filter_map(|name| variable(request, name)?.to_str())
+        .filter(|secret| !secret.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn variable<'a>(request: &'a DumpRequest, name: &str) -> Option<&'a OsStr> {
+    request.environment.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_os_str())
+}
+
+/// What pgbouncer says about `options`.
+fn refuses_options(line: &str) -> bool {
+    line.contains("unsupported startup parameter")
+}
+
+struct Bounded {
+    bytes: Vec<u8>,
+    cut: bool,
+}
+
+/// Reads to the end, so that the writer never waits, and keeps the beginning.
+async fn read_bounded(
+    from: Option<impl AsyncRead + Unpin>,
+    limit: u64,
+) -> Result<Bounded, std::io::Error> {
+    let mut bytes = Vec::new();
+    let Some(mut from) = from else { return Ok(Bounded { bytes, cut: false }) };
+    (&mut from).take(limit).read_to_end(&mut bytes).await?;
+    let rest = tokio::io::copy(&mut from, &mut tokio::io::sink()).await?;
+    Ok(Bounded { bytes, cut: rest > 0 })
+}

@@ -1,0 +1,289 @@
+//! What a run will do, before it does it: tables, formats, parts, and what is read back.
+//!
+//! Invariants: made from catalogs and sizes alone, never from estimates that need ANALYZE; the
+//! same catalogs and options give the same plan; the parts of a table cover every block that
+//! can hold a row, so their outer ends are open; a pattern that matches nothing is an error.
+
+pub mod filter;
+pub mod format;
+pub mod parts;
+
+use std::collections::BTreeMap;
+
+use pghaul_rows::Tid;
+use pghaul_rows::layout::CopyFormat;
+
+use crate::catalog::{Catalog, Relation, RelationKind};
+use crate::error::{Error, ErrorKind};
+use crate::name::{Ident, RelationName};
+use format::{Formats, TableFormat};
+pub use parts::{Part, PartId, PartSizing};
+
+/// A table to copy.
+#[derive(Debug, Clone)]
+pub struct TablePlan {
+    /// Its OID on the source.
+    pub oid: u32,
+    /// The table on the source.
+    pub name: RelationName,
+    /// The table on the target that is written to: the root of the tree where the partition
+    /// bounds may mean something else there, else the table of the same name.
+    pub written_to: RelationName,
+    /// How it travels.
+    pub format: TableFormat,
+    /// Bytes on the source's disk, TOAST included.
+    pub bytes: u64,
+    /// For a configuration table of an extension, the condition for the rows to take along, else
+    /// empty.
+    pub condition: String,
+    /// Whether the reading delivers ctids.
+    pub has_ctid: bool,
+    /// The columns of the primary key, for naming rows.
+    pub key: Vec<Ident>,
+}
+
+/// A table to read back on the target and to compare with what was read on the source.
+#[derive(Debug, Clone)]
+pub struct ReadBack {
+    /// The table on the target.
+    pub name: RelationName,
+    /// The tables of [`Plan::tables`] whose digests add up to it.
+    pub tables: Vec<usize>,
+    /// Whether its partitions are read along: compared per root.
+    pub with_partitions: bool,
+}
+
+/// The plan of the data.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Tables, biggest first.
+    pub tables: Vec<TablePlan>,
+    /// Parts, in the order of the tables; ids are places in this list.
+    pub parts: Vec<Part>,
+    /// What is read back.
+    pub read_backs: Vec<ReadBack>,
+    /// Materialized views of the source that are populated, to be refreshed.
+    pub refreshes: Vec<RelationName>,
+    /// Sequences.
+    pub sequences: Vec<RelationName>,
+}
+
+impl Plan {
+    /// Plans all relations that are wanted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Preflight`] when binary is insisted on and not safe for a table.
+    pub fn make(
+        catalog: &Catalog,
+        formats: &Formats<'_>,
+        wants: impl Fn(&Relation) -> bool,
+        sizing: PartSizing,
+    ) -> Result<Self, Error> {
+        let mut plan = Self::default();
+        let mut wanted: Vec<&Relation> = catalog
+            .relations
+            .iter()
+            .filter(|relation| wants(relation) && !relation.belongs_to_extension)
+            .collect();
+        wanted.sort_by(|a, b| b.table_bytes.cmp(&a.table_bytes).then_with(|| a.name.cmp(&b.name)));
+        for relation in wanted {
+            match relation.kind {
+                RelationKind::Table => {
+                    plan.tables.push(table(catalog, formats, relation)?);
+                }
+                RelationKind::MaterializedView if relation.populated => {
+                    plan.refreshes.push(relation.name.clone());
+                }
+                RelationKind::Sequence => plan.sequences.push(relation.name.clone()),
+                RelationKind::MaterializedView
+                | RelationKind::Partitioned
+                | RelationKind::Foreign => {}
+            }
+        }
+        for (at, table) in plan.tables.iter().enumerate() {
+            let relation = catalog.relation(table.oid);
+            let heap_bytes = relation.map_or(0, |relation| relation.heap_bytes);
+            let splittable = table.has_ctid && table.condition.is_empty();
+            parts::split(&mut plan.parts, at, heap_bytes, table.bytes, splittable, sizing);
+        }
+        plan.read_backs = read_backs(&plan.tables);
+        Ok(plan)
+    }
+
+    /// The bytes of all tables.
+    pub fn bytes(&self) -> u64 {
+        self.tables.iter().map(|table| table.bytes).sum()
+    }
+
+    /// The parts of one table.
+    pub fn parts_of(&self, table: usize) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(move |part| part.table == table)
+    }
+}
+
+impl TablePlan {
+    /// `COPY (SELECT …) TO STDOUT` of one part, from `resume` on where the part was begun before.
+    pub fn read_statement(&self, part: &Part, resume: Option<Tid>) -> String {
+        let lower = resume.or(part.from.map(|block| Tid { block, offset: 0 }));
+        let upper = part.until.map(|block| Tid { block, offset: 0 });
+        let bounds: Vec<String> = [lower.map(|tid| (">=", tid)), upper.map(|tid| ("<", tid))]
+            .into_iter()
+            .flatten()
+            .map(|(operator, tid)| format!("ctid {operator} '{tid}'::pg_catalog.tid"))
+            .collect();
+        let condition = self.condition_and(&bounds);
+        let from = format!("only {}", self.name.quoted());
+        self.select(&from, &condition, self.has_ctid, &self.format.source_expressions)
+    }
+
+    /// `COPY (SELECT …) TO STDOUT` of the same columns on the target.
+    pub fn read_back_statement(&self, read_back: &ReadBack) -> String {
+        let only = if read_back.with_partitions { "" } else { "only " };
+        let from = format!("{only}{}", read_back.name.quoted());
+        self.select(&from, &self.condition_and(&[]), false, &self.target_expressions())
+    }
+
+    /// `COPY (SELECT …) TO STDOUT` of the same columns of one table of the target, with ctids
+    /// where there are some.
+    pub fn statement_on(&self, name: &RelationName) -> String {
+        let from = format!("only {}", name.quoted());
+        self.select(&from, &self.condition_and(&[]), self.has_ctid, &self.target_expressions())
+    }
+
+    /// Counts the rows that [`TablePlan::read_back_statement`] reads.
+    pub fn count_statement(&self, read_back: &ReadBack) -> String {
+        let only = if read_back.with_partitions { "" } else { "only " };
+        format!(
+            "select pg_catalog.count(*) from {only}{} {}",
+            read_back.name.quoted(),
+            self.condition_and(&[])
+        )
+    }
+
+    /// `COPY … FROM STDIN`.
+    pub fn write_statement(&self) -> String {
+        let columns = if self.format.columns.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", quoted_list(&self.format.columns))
+        };
+        format!(
+            "copy {}{columns} from stdin with (format {})",
+            self.written_to.quoted(),
+            format_name(self.format.format)
+        )
+    }
+
+    fn condition_and(&self, bounds: &[String]) -> String {
+        let own = (!self.condition.is_empty()).then(|| format!("({})", self.condition));
+        let all: Vec<String> = own.into_iter().chain(bounds.iter().cloned()).collect();
+        if all.is_empty() { String::new() } else { format!("where {}", all.join(" and ")) }
+    }
+
+    fn target_expressions(&self) -> Vec<String> {
+        self.format.columns.iter().map(Ident::quoted).collect()
+    }
+
+    fn select(
+        &self,
+        from: &str,
+        condition: &str,
+        with_ctid: bool,
+        columns: &[String],
+    ) -> String {
+        let expressions: Vec<String> = with_ctid
+            .then(|| "ctid".to_owned())
+            .into_iter()
+            .chain(columns.iter().cloned())
+            .chain(self.format.hidden.iter().cloned())
+            .collect();
+        format!(
+            "copy (select {} from {from} {condition}) to stdout with (format {})",
+            expressions.join(", "),
+            format_name(self.format.format)
+        )
+    }
+}
+
+/// The word of COPY for a format.
+pub fn format_name(format: CopyFormat) -> &'static str {
+    match format {
+        CopyFormat::Text => "text",
+        CopyFormat::Binary => "binary",
+    }
+}
+
+fn quoted_list(names: &[Ident]) -> String {
+    names.iter().map(Ident::quoted).collect::<Vec<_>>().join(", ")
+}
+
+fn table(
+    catalog: &Catalog,
+    formats: &Formats<'_>,
+    relation: &Relation,
+) -> Result<TablePlan, Error> {
+    let through = relation
+        .root
+        .filter(|root| catalog.unstable_roots.contains(root))
+        .and_then(|root| catalog.relation(root));
+    // Through the root, the leaf's columns travel in the root's order: leaves of one tree may
+    // differ in it, and their digests have to add up.
+    let ordered = through.unwrap_or(relation);
+    let columns: Vec<Ident> = ordered
+        .columns
+        .iter()
+        .filter(|column| !column.generated)
+        .map(|column| column.name.clone())
+        .collect();
+    let format = formats.of(relation, &columns);
+    if formats.insists_on_binary() && format.format == CopyFormat::Text {
+        return Err(Error::new(
+            ErrorKind::Preflight,
+            format!("cannot copy `{}` in binary: {}", relation.name, format.reason),
+        )
+        .with_hint(
+            "use --format auto, which takes text for this table and binary for the others",
+        ));
+    }
+    Ok(TablePlan {
+        oid: relation.oid,
+        name: relation.name.clone(),
+        written_to: through.unwrap_or(relation).name.clone(),
+        format,
+        bytes: relation.table_bytes,
+        condition: relation
+            .extension_config
+            .as_ref()
+            .map(|(_, condition)| without_where(condition).to_owned())
+            .unwrap_or_default(),
+        has_ctid: relation.is_heap,
+        key: relation.key.clone(),
+    })
+}
+
+/// `pg_extension_config_dump` takes its condition with the word WHERE (manual, 36.17.3).
+fn without_where(condition: &str) -> &str {
+    let condition = condition.trim();
+    match condition.get(..5) {
+        Some(word) if word.eq_ignore_ascii_case("where") => condition[5..].trim(),
+        _ => condition,
+    }
+}
+
+pub(crate) fn read_backs(tables: &[TablePlan]) -> Vec<ReadBack> {
+    let mut by_target: BTreeMap<&RelationName, ReadBack> = BTreeMap::new();
+    for (at, table) in tables.iter().enumerate() {
+        by_target
+            .entry(&table.written_to)
+            .or_insert_with(|| ReadBack {
+                name: table.written_to.clone(),
+                tables: Vec::new(),
+                with_partitions: table.written_to != table.name,
+            })
+            .tables
+            .push(at);
+    }
+    let mut all: Vec<ReadBack> = by_target.into_values().collect();
+    all.sort_by_key(|read_back| read_back.tables.first().copied());
+    all
+}

@@ -1,0 +1,116 @@
+//! Which tables are meant: `--include` and `--exclude`, globs over `schema.table`.
+//!
+//! Invariants: a pattern that matches nothing is an error, so a typing mistake never loses a
+//! table; a partition goes where its root goes; excluded wins over included.
+
+use std::collections::BTreeSet;
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+use crate::catalog::{Catalog, Relation};
+use crate::error::{Error, ErrorKind};
+use crate::name::RelationName;
+
+/// The patterns, ready to match.
+#[derive(Debug)]
+pub struct Filter {
+    include: Option<GlobSet>,
+    exclude: GlobSet,
+}
+
+impl Filter {
+    /// Takes the patterns and holds them against the catalog.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for a pattern that cannot be read or that matches no relation.
+    pub fn new(catalog: &Catalog, include: &[String], exclude: &[String]) -> Result<Self, Error> {
+        for pattern in include.iter().chain(exclude) {
+            let glob = parse(pattern)?.compile_matcher();
+            if !catalog.relations.iter().any(|relation| glob.is_match(text(&relation.name))) {
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    format!("the pattern `{pattern}` matches no table of the source"),
+                )
+                .with_hint(
+                    "patterns are globs over schema.table, such as public.statuses or 'audit_*.*'",
+                ));
+            }
+        }
+        Ok(Self {
+            include: if include.is_empty() { None } else { Some(set(include)?) },
+            exclude: set(exclude)?,
+        })
+    }
+
+    /// Whether a filter was given at all.
+    pub fn is_everything(&self) -> bool {
+        self.include.is_none() && self.exclude.is_empty()
+    }
+
+    /// Whether tables were asked for by name, and not only others excluded.
+    pub fn names_what_is_wanted(&self) -> bool {
+        self.include.is_some()
+    }
+
+    /// Whether a relation is meant, by its own name or by its partition root's.
+    pub fn wants(&self, catalog: &Catalog, relation: &Relation) -> bool {
+        let root = relation.root.and_then(|root| catalog.relation(root));
+        let names = [Some(&relation.name), root.map(|root| &root.name)];
+        let hit = |set: &GlobSet| names.iter().flatten().any(|name| set.is_match(text(name)));
+        self.include.as_ref().is_none_or(hit) && !hit(&self.exclude)
+    }
+}
+
+impl Filter {
+    /// Whether a relation is meant that no catalog has shown yet.
+    pub fn wants_name(&self, name: &RelationName) -> bool {
+        let name = text(name);
+        self.include.as_ref().is_none_or(|set| set.is_match(&name)) && !self.exclude.is_match(&name)
+    }
+}
+
+/// The places of the names that the patterns match.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for a pattern that cannot be read or that matches no name.
+pub fn matching<'a>(
+    patterns: &[String],
+    names: impl Iterator<Item = &'a RelationName>,
+) -> Result<BTreeSet<usize>, Error> {
+    let names: Vec<String> = names.map(text).collect();
+    let mut all = BTreeSet::new();
+    for pattern in patterns {
+        let glob = parse(pattern)?.compile_matcher();
+        let hits: Vec<usize> = (0..names.len()).filter(|at| glob.is_match(&names[*at])).collect();
+        let nothing = hits.is_empty();
+        all.extend(hits);
+        if nothing {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("the pattern `{pattern}` matches no table of the run"),
+            ));
+        }
+    }
+    Ok(all)
+}
+
+fn text(name: &RelationName) -> String {
+    name.to_string()
+}
+
+fn parse(pattern: &str) -> Result<Glob, Error> {
+    Glob::new(pattern).map_err(|error| {
+        Error::new(ErrorKind::Usage, format!("cannot read the pattern `{pattern}`"))
+            .caused_by(error)
+    })
+}
+
+fn set(patterns: &[String]) -> Result<GlobSet, Error> {
+    let mut builder = GlobSetBuilder::new();
+    for pattern in patterns {
+        builder.add(parse(pattern)?);
+    }
+    builder.build().map_err(|error| {
+        Error::new(ErrorKind::Usage, "cannot read the patterns together").caused_by(error)
+    })
+}

@@ -1,0 +1,377 @@
+//! What is to be done, what waits for what, and who takes what next.
+//!
+//! Invariants: a task is handed out once all tasks it waits for are done, and to one lane at a
+//! time; of tasks that share a resource one runs at a time; when a task is left out or fails, all
+//! that waits for it is left out too and names it; nothing here touches a server.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// The place of a task on its board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub usize);
+
+/// Which lanes take a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LaneKind {
+    /// Lanes with a session on each side: parts, large objects, sequences, reading back.
+    Copy,
+    /// Lanes with a session on the target: indexes, constraints and all other statements.
+    Step,
+}
+
+/// One task.
+#[derive(Debug, Clone)]
+pub struct Task<W> {
+    /// What it is.
+    pub work: W,
+    /// Which lanes take it.
+    pub lane: LaneKind,
+    /// What has to be done before; it is left out when one of these is.
+    pub after: Vec<TaskId>,
+    /// What has to be over before, done or left out.
+    pub behind: Vec<TaskId>,
+    /// Names of what no two running tasks may share.
+    pub resources: Vec<String>,
+    /// Among tasks that could start, the one with the greatest weight goes first.
+    pub weight: u64,
+}
+
+impl<W> Task<W> {
+    /// A task that waits for nothing.
+    pub fn new(work: W, lane: LaneKind) -> Self {
+        Self { work, lane, after: Vec::new(), behind: Vec::new(), resources: Vec::new(), weight: 0 }
+    }
+
+    /// Sets what has to be done before.
+    #[must_use]
+    pub fn after(self, after: Vec<TaskId>) -> Self {
+        Self { after, ..self }
+    }
+
+    /// Sets what has to be over before.
+    #[must_use]
+    pub fn behind(self, behind: Vec<TaskId>) -> Self {
+        Self { behind, ..self }
+    }
+
+    /// Sets what no other running task may share.
+    #[must_use]
+    pub fn alone_with(self, resources: Vec<String>) -> Self {
+        Self { resources, ..self }
+    }
+
+    /// Sets the weight.
+    #[must_use]
+    pub fn weighing(self, weight: u64) -> Self {
+        Self { weight, ..self }
+    }
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done; what waits for it may start.
+    Done,
+    /// Not done because of the data, and reported; what waits for it is left out.
+    LeftOut,
+    /// To be handed out again.
+    Again,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Waiting,
+    Ready,
+    Running,
+    Done,
+    LeftOut,
+}
+
+/// The board. Shared by all lanes of a process.
+pub struct Board<W> {
+    tasks: Vec<Task<W>>,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Waiter {
+    ForSuccess(TaskId),
+    ForEnd(TaskId),
+}
+
+struct State {
+    status: Vec<Status>,
+    open_waits: Vec<usize>,
+    waiters: Vec<Vec<Waiter>>,
+    ready: HashMap<LaneKind, BTreeMap<(std::cmp::Reverse<u64>, TaskId), ()>>,
+    in_use: HashSet<String>,
+    unfinished: HashMap<LaneKind, usize>,
+    closed: bool,
+}
+
+impl<W> Board<W> {
+    /// A board of these tasks; `after` names places in this very list.
+    pub fn new(tasks: Vec<Task<W>>) -> Self {
+        let mut state = State {
+            status: vec![Status::Waiting; tasks.len()],
+            open_waits: tasks.iter().map(|task| task.after.len() + task.behind.len()).collect(),
+            waiters: vec![Vec::new(); tasks.len()],
+            ready: HashMap::new(),
+            in_use: HashSet::new(),
+            unfinished: HashMap::new(),
+            closed: false,
+        };
+        for (at, task) in tasks.iter().enumerate() {
+            *state.unfinished.entry(task.lane).or_default() += 1;
+            for before in &task.after {
+                state.waiters[before.0].push(Waiter::ForSuccess(TaskId(at)));
+            }
+            for before in &task.behind {
+                state.waiters[before.0].push(Waiter::ForEnd(TaskId(at)));
+            }
+        }
+        for (at, task) in tasks.iter().enumerate() {
+            if task.after.is_empty() && task.behind.is_empty() {
+                state.make_ready(TaskId(at), task.lane, task.weight);
+            }
+        }
+        Self { tasks, state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// A task.
+    pub fn task(&self, id: TaskId) -> &Task<W> {
+        &self.tasks[id.0]
+    }
+
+    /// All tasks.
+    pub fn tasks(&self) -> impl Iterator<Item = (TaskId, &Task<W>)> {
+        self.tasks.iter().enumerate().map(|(at, task)| (TaskId(at), task))
+    }
+
+    /// Waits for a task that a lane of that kind can start; none when nothing is left for such
+    /// lanes or the board is closed. The task must be given back with [`Board::finish`].
+    pub async fn next(&self, lane: LaneKind) -> Option<TaskId> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Registered before looking, so that a change in between is not missed.
+            changed.as_mut().enable();
+            {
+                let mut state = self.lock();
+                if state.closed || state.unfinished_of(lane) == 0 {
+                    return None;
+                }
+                if let Some(id) = self.take(&mut state, lane) {
+                    return Some(id);
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Gives a task back. Returns the tasks that are left out because of it, nearest first.
+    pub fn finish(&self, id: TaskId, verdict: Verdict) -> Vec<TaskId> {
+        let mut left_out = Vec::new();
+        {
+            let mut state = self.lock();
+            for resource in &self.tasks[id.0].resources {
+                state.in_use.remove(resource);
+            }
+            match verdict {
+                Verdict::Done => self.mark_done(&mut state, id),
+                Verdict::Again => {
+                    let task = &self.tasks[id.0];
+                    state.make_ready(id, task.lane, task.weight);
+                }
+                Verdict::LeftOut => self.leave_out(&mut state, id, &mut left_out),
+            }
+        }
+        self.changed.notify_waiters();
+        left_out
+    }
+
+    /// Marks a task that was done by an earlier process, before any lane started.
+    pub fn already_done(&self, id: TaskId) {
+        let mut state = self.lock();
+        let task = &self.tasks[id.0];
+        state.unready(id, task.lane, task.weight);
+        self.mark_done(&mut state, id);
+    }
+
+    /// Hands out nothing more; lanes end after the task they have.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_waiters();
+    }
+
+    /// How many tasks are neither done nor left out.
+    pub fn unfinished(&self) -> usize {
+        self.lock().unfinished.values().sum()
+    }
+
+    /// How many of these are for lanes of that kind.
+    pub fn unfinished_of(&self, lane: LaneKind) -> usize {
+        self.lock().unfinished_of(lane)
+    }
+
+    /// How many tasks were left out.
+    pub fn left_out(&self) -> usize {
+        self.lock().status.iter().filter(|status| **status == Status::LeftOut).count()
+    }
+
+    /// Whether a task is done.
+    pub fn is_done(&self, id: TaskId) -> bool {
+        self.lock().status[id.0] == Status::Done
+    }
+
+    fn take(&self, state: &mut State, lane: LaneKind) -> Option<TaskId> {
+        let free = |state: &State, id: TaskId| {
+            self.tasks[id.0].resources.iter().all(|resource| !state.in_use.contains(resource))
+        };
+        let id = state.ready.get(&lane)?.keys().map(|(_, id)| *id).find(|id| free(state, *id))?;
+        state.unready(id, lane, self.tasks[id.0].weight);
+        state.status[id.0] = Status::Running;
+        state.in_use.extend(self.tasks[id.0].resources.iter().cloned());
+        Some(id)
+    }
+
+    fn mark_done(&self, state: &mut State, id: TaskId) {
+        if state.status[id.0] == Status::Done {
+            return;
+        }
+        state.status[id.0] = Status::Done;
+        state.ended(self.tasks[id.0].lane);
+        for waiter in state.waiters[id.0].clone() {
+            let (Waiter::ForSuccess(waiter) | Waiter::ForEnd(waiter)) = waiter;
+            self.one_less(state, waiter);
+        }
+    }
+
+    fn one_less(&self, state: &mut State, waiter: TaskId) {
+        state.open_waits[waiter.0] -= 1;
+        if state.open_waits[waiter.0] == 0 && state.status[waiter.0] == Status::Waiting {
+            let task = &self.tasks[waiter.0];
+            state.make_ready(waiter, task.lane, task.weight);
+        }
+    }
+
+    fn leave_out(&self, state: &mut State, id: TaskId, left_out: &mut Vec<TaskId>) {
+        let mut open = std::collections::VecDeque::from([id]);
+        while let Some(next) = open.pop_front() {
+            if matches!(state.status[next.0], Status::LeftOut | Status::Done) {
+                continue;
+            }
+            let task = &self.tasks[next.0];
+            state.unready(next, task.lane, task.weight);
+            state.status[next.0] = Status::LeftOut;
+            state.ended(task.lane);
+            if next != id {
+                left_out.push(next);
+            }
+            for waiter in state.waiters[next.0].clone() {
+                match waiter {
+                    Waiter::ForSuccess(waiter) => open.push_back(waiter),
+                    Waiter::ForEnd(waiter) => self.one_less(state, waiter),
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change of the state is complete before the lock is let go.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn unfinished_of(&self, lane: LaneKind) -> usize {
+        self.unfinished.get(&lane).copied().unwrap_or(0)
+    }
+
+    fn ended(&mut self, lane: LaneKind) {
+        if let Some(count) = self.unfinished.get_mut(&lane) {
+            *count -= 1;
+        }
+    }
+
+    fn make_ready(&mut self, id: TaskId, lane: LaneKind, weight: u64) {
+        self.status[id.0] = Status::Ready;
+        self.ready.entry(lane).or_default().insert((std::cmp::Reverse(weight), id), ());
+    }
+
+    fn unready(&mut self, id: TaskId, lane: LaneKind, weight: u64) {
+        if let Some(ready) = self.ready.get_mut(&lane) {
+            ready.remove(&(std::cmp::Reverse(weight), id));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(after: &[usize], resources: &[&str], weight: u64) -> Task<()> {
+        Task {
+            work: (),
+            lane: LaneKind::Step,
+            behind: Vec::new(),
+            after: after.iter().map(|at| TaskId(*at)).collect(),
+            resources: resources.iter().map(|name| (*name).to_owned()).collect(),
+            weight,
+        }
+    }
+
+    #[tokio::test]
+    async fn heavy_first_and_only_after_what_it_waits_for() {
+        let board = Board::new(vec![task(&[], &[], 1), task(&[], &[], 9), task(&[0, 1], &[], 99)]);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(1)));
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        board.finish(TaskId(1), Verdict::Done);
+        board.finish(TaskId(0), Verdict::Again);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        board.finish(TaskId(0), Verdict::Done);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(2)));
+        board.finish(TaskId(2), Verdict::Done);
+        assert_eq!(board.next(LaneKind::Step).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_task_left_out_is_left_out_and_the_rest_goes_on() {
+        let board = Board::new(vec![
+            task(&[], &[], 5),
+            task(&[0], &[], 0),
+            task(&[1], &[], 0),
+            task(&[], &[], 1),
+            task(&[], &[], 0).behind(vec![TaskId(2), TaskId(3)]),
+        ]);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        assert_eq!(board.finish(TaskId(0), Verdict::LeftOut), vec![TaskId(1), TaskId(2)]);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(3)));
+        board.finish(TaskId(3), Verdict::Done);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(4)));
+        board.finish(TaskId(4), Verdict::Done);
+        assert_eq!(board.next(LaneKind::Step).await, None);
+    }
+
+    #[tokio::test]
+    async fn tasks_that_share_a_resource_run_one_at_a_time() {
+        let board = Board::new(vec![task(&[], &["t"], 2), task(&[], &["t"], 1)]);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        let next = board.next(LaneKind::Step);
+        tokio::pin!(next);
+        assert!(futures::poll!(next.as_mut()).is_pending());
+        board.finish(TaskId(0), Verdict::Done);
+        assert_eq!(next.await, Some(TaskId(1)));
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_process_did_is_not_handed_out() {
+        let board = Board::new(vec![task(&[], &[], 1), task(&[0], &[], 1)]);
+        board.already_done(TaskId(0));
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(1)));
+    }
+}

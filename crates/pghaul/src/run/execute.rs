@@ -1,0 +1,419 @@
+//! Runs what was prepared: state, pre-data, lanes, the end.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use pghaul_rows::reader::Digesting;
+use tokio::task::JoinSet;
+
+use super::board::{Board, LaneKind};
+use super::graph;
+use super::lane;
+use super::moment::{WriteCounters, written_meanwhile};
+use super::options::{CloneOptions, SourceUse, Start, Verify};
+use super::outcome::{Ending, Outcome, TableOutcome};
+use super::prepare::{Consistency, PreparedClone};
+use super::reverify;
+use super::steps;
+use super::stored::ALL_READ_BACK;
+use super::work::{Facts, ReadBackResult, Run, Stop, Work};
+use crate::connect::{Purpose, Session};
+use crate::error::{Error, ErrorKind};
+use crate::event::{Counters, Event, Observer, Phase};
+use crate::finding::{Finding, Severity};
+use crate::name::literal;
+use crate::plan::Plan;
+use crate::state::{self, RunRecord, StepReceipt};
+use crate::transfer::Transfer;
+use crate::transfer::pace::Pace;
+
+impl PreparedClone {
+    /// Carries everything out.
+    ///
+    /// # Errors
+    /// The first failure that no attempt could mend; finished pieces and steps are kept.
+    pub async fn run(
+        self,
+        observer: Arc<dyn Observer>,
+        counters: Arc<Counters>,
+        stop: Stop,
+    ) -> Result<Outcome, Error> {
+        // Boxed: the future of a whole run is large, and its callers' need not be.
+        Box::pin(self.run_to_the_end(observer, counters, stop)).await
+    }
+
+    async fn run_to_the_end(
+        self,
+        observer: Arc<dyn Observer>,
+        counters: Arc<Counters>,
+        stop: Stop,
+    ) -> Result<Outcome, Error> {
+        let mut phases = Phases::new(Arc::clone(&observer));
+        phases.begin(Phase::PreData);
+        let record = self.record()?;
+        let id = record.id.clone();
+        if self.stored.is_none() {
+            state::create(&self.control, &record, &self.plan).await?;
+        }
+        let done = self.stored.as_ref().map(|stored| stored.steps.clone()).unwrap_or_default();
+        let worker = format!("{} pid {}", id, std::process::id());
+        steps::pre_data(&self.control, &self.schema.steps, &done, &worker).await?;
+        let Self { source, target, options, control, keeper, plan, schema, .. } = self;
+        let tasks = graph::build(&plan, &schema.steps, self.large_objects.len(), &options);
+        observer.on_event(&Event::Planned {
+            tables: plan.tables.len(),
+            parts: plan.parts.len(),
+            bytes: plan.bytes(),
+            steps: tasks.len() - plan.parts.len(),
+        });
+        let run = Arc::new(Run {
+            id,
+            source,
+            target,
+            transfer: Transfer {
+                pace: Pace::new(options.max_rate),
+                counters,
+                stop: stop.soon.clone(),
+                digesting: match options.verify {
+                    Verify::Full => Digesting::Sha256,
+                    Verify::Rows | Verify::None => Digesting::Off,
+                },
+                worker,
+            },
+            options,
+            plan,
+            steps: schema.steps,
+            large_objects: self.large_objects,
+            snapshot: keeper.as_ref().map(|keeper| keeper.id().clone()),
+            board: Board::new(tasks),
+            observer,
+            stop,
+            facts: Mutex::new(Facts {
+                findings: self.findings,
+                receipts: self.stored.map(|stored| stored.receipts).unwrap_or_default(),
+                ..Facts::default()
+            }),
+            tries: AtomicU64::new(0),
+        });
+        if !done.is_empty() && keeper.is_some() {
+            go_on(&run, &control, &done, self.consistency, &record).await?;
+        }
+        skip_what_is_done(&run, &done);
+        state::set_phase(&control, "data", false).await?;
+        phases.begin(Phase::Data);
+        let mut copying = lanes(&run, LaneKind::Copy, run.options.jobs.get());
+        let mut stepping = lanes(&run, LaneKind::Step, run.options.index_jobs.get());
+        join(&run, &mut copying).await?;
+        note_all_read_back(&run, &control, &done).await?;
+        // All is copied and read back: from here on the source may vacuum again.
+        if let Some(keeper) = keeper {
+            keeper.release().await;
+        }
+        phases.begin(Phase::PostData);
+        state::set_phase(&control, "post-data", false).await?;
+        join(&run, &mut stepping).await?;
+        let stopped = run.stop.soon.is_cancelled() && run.board.unfinished() > 0;
+        if let Some(failure) = first_failure(&run) {
+            return Err(failure);
+        }
+        if !stopped {
+            forgotten_writers(&run, &self.writes).await?;
+        }
+        let findings = run.facts().findings.clone();
+        state::store_findings(&control, &findings).await?;
+        let (phase, ending) = if stopped {
+            ("stopped", Ending::Stopped)
+        } else if run.board.left_out() > 0 {
+            ("waiting for a repair", Ending::Complete)
+        } else {
+            ("complete", Ending::Complete)
+        };
+        state::set_phase(&control, phase, phase == "complete").await?;
+        Ok(outcome(&run, self.consistency, ending, phases.end()))
+    }
+
+    /// What the target will know, or knows already, of this run.
+    fn record(&self) -> Result<RunRecord, Error> {
+        let shape = serde_json::to_string(&self.options.shape()).map_err(|error| {
+            Error::new(ErrorKind::Bug, "cannot write the options as JSON").caused_by(error)
+        })?;
+        let snapshot = self.keeper.as_ref().map(|keeper| keeper.id().as_str().to_owned());
+        Ok(RunRecord {
+            id: self.stored.as_ref().map_or_else(new_run_id, |stored| stored.record.id.clone()),
+            source: self.identities.0.clone(),
+            target: self.identities.1.clone(),
+            options: shape,
+            snapshot: snapshot.unwrap_or_default(),
+            moment: self.moment.to_json()?,
+            consistency: self.consistency.name().to_owned(),
+            schema_digest: self.schema.digest.clone(),
+            large_objects: self.large_objects_text.clone(),
+            phase: "pre-data".to_owned(),
+            finished: false,
+        })
+    }
+}
+
+/// Makes sure that what is copied from now on is of the moment of what was copied before.
+async fn go_on(
+    run: &Arc<Run>,
+    control: &Session,
+    done: &HashMap<String, String>,
+    consistency: Consistency,
+    record: &RunRecord,
+) -> Result<(), Error> {
+    let restarted = restarted_tables(run)?;
+    if consistency == Consistency::Reverified {
+        let objects = (0..run.large_objects.len())
+            .filter_map(|batch| {
+                let key = run.key(&Work::LargeObjects(batch));
+                done.get(&key).map(|digest| (batch, digest.clone()))
+            })
+            .collect();
+        reverify::all(run, &restarted, objects).await?;
+    }
+    for table in restarted {
+        let name = &run.plan.tables[table].written_to;
+        let sql = format!(
+            "begin; delete from only {}; \
+             delete from pghaul.receipt where part in (select id from pghaul.part where relation = {table}); \
+             delete from pghaul.step where id in ({}, {}); commit",
+            name.quoted(),
+            literal(&format!("read back {}", name.quoted())),
+            literal(ALL_READ_BACK),
+        );
+        control.batch(&format!("begin again for `{name}`"), &sql).await?;
+        for part in run.plan.parts_of(table) {
+            run.facts().receipts.replace(part.id, Vec::new());
+        }
+    }
+    state::set_moment(control, &record.snapshot, &record.moment, &record.consistency).await
+}
+
+fn restarted_tables(run: &Run) -> Result<BTreeSet<usize>, Error> {
+    let Start::ResumeRestarting(patterns) = &run.options.start else {
+        return Ok(BTreeSet::new());
+    };
+    crate::plan::filter::matching(patterns, run.plan.tables.iter().map(|table| &table.name))
+}
+
+/// Tasks whose receipts are there are not handed out.
+fn skip_what_is_done(run: &Run, done: &HashMap<String, String>) {
+    let mut known = Vec::new();
+    for (id, task) in run.board.tasks() {
+        let is_done = match &task.work {
+            Work::Part(part) => run.facts().receipts.is_done(*part),
+            Work::ReadBack(at) => {
+                let found = done.get(&run.key(&task.work)).and_then(|text| read_back_of(text));
+                known.extend(found.map(|digest| (*at, digest)));
+                found.is_some()
+            }
+            Work::Gate(_) | Work::Analyze(_) => false,
+            other => done.contains_key(&run.key(other)),
+        };
+        if is_done {
+            run.board.already_done(id);
+        }
+    }
+    for (at, target) in known {
+        let result = ReadBackResult { target, equal: true, differences: Vec::new() };
+        run.facts().read_backs.insert(at, result);
+    }
+}
+
+/// A read-back's result, as its receipt has it: rows and lanes.
+fn read_back_of(text: &str) -> Option<pghaul_rows::TableDigest> {
+    let (rows, lanes) = text.split_once(' ')?;
+    pghaul_rows::TableDigest::from_hex(rows.parse().ok()?, lanes).ok()
+}
+
+async fn note_all_read_back(
+    run: &Run,
+    control: &Session,
+    done: &HashMap<String, String>,
+) -> Result<(), Error> {
+    if run.board.unfinished_of(LaneKind::Copy) > 0
+        || !run.facts().failures.is_empty()
+        || done.contains_key(ALL_READ_BACK)
+    {
+        return Ok(());
+    }
+    let receipt = StepReceipt {
+        id: ALL_READ_BACK,
+        kind: "DATA",
+        object: "all tables",
+        result: "",
+        undo: "",
+        worker: &run.transfer.worker,
+    };
+    control.batch("note that all is read back", &receipt.insert_statement()).await
+}
+
+fn first_failure(run: &Run) -> Option<Error> {
+    let mut failures = std::mem::take(&mut run.facts().failures);
+    if failures.is_empty() { None } else { Some(failures.remove(0)) }
+}
+
+fn lanes(run: &Arc<Run>, kind: LaneKind, count: usize) -> JoinSet<()> {
+    let mut lanes = JoinSet::new();
+    for number in 1..=count {
+        let run = Arc::clone(run);
+        lanes.spawn(async move { lane::work(&run, kind, number).await });
+    }
+    lanes
+}
+
+/// Waits for lanes; when all is to stop at once, they are dropped where they are, and with them
+/// their sessions: what was not committed is not there.
+async fn join(run: &Run, lanes: &mut JoinSet<()>) -> Result<(), Error> {
+    loop {
+        let ended = tokio::select! {
+            ended = lanes.join_next() => ended,
+            () = run.stop.now.cancelled() => {
+                run.stop.soon.cancel();
+                run.board.close();
+                lanes.shutdown().await;
+                return Ok(());
+            }
+        };
+        let Some(ended) = ended else { return Ok(()) };
+        ended.map_err(|error| {
+            Error::new(ErrorKind::Bug, "a lane ended by a panic; the state in the target is intact")
+                .caused_by(error)
+        })?;
+    }
+}
+
+async fn forgotten_writers(run: &Run, before: &WriteCounters) -> Result<(), Error> {
+    let look = run.source.connect(Purpose::Catalog, &format!("{} end", run.id)).await?;
+    let moved = before.moved(&WriteCounters::read(&look).await?);
+    let planned: Vec<_> = moved
+        .into_iter()
+        .filter(|name| run.plan.tables.iter().any(|table| table.name == *name))
+        .collect();
+    let severity = match run.options.source_use {
+        SourceUse::Quiet => Severity::Warning,
+        SourceUse::Live => Severity::Note,
+    };
+    for finding in written_meanwhile(&planned, severity) {
+        run.find(finding);
+    }
+    Ok(())
+}
+
+fn outcome(
+    run: &Run,
+    consistency: Consistency,
+    ending: Ending,
+    phases: Vec<(Phase, std::time::Duration)>,
+) -> Outcome {
+    let facts = run.facts();
+    let mut findings = facts.findings.clone();
+    findings.extend(unverified(&run.plan, &run.options));
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let mut tables = Vec::new();
+    for (at, read_back) in run.plan.read_backs.iter().enumerate() {
+        let mut digest = pghaul_rows::TableDigest::default();
+        let mut bytes = 0;
+        for table in &read_back.tables {
+            for part in run.plan.parts_of(*table) {
+                digest.add(facts.receipts.digest(part.id));
+                bytes += facts.receipts.bytes(part.id);
+            }
+        }
+        let first = read_back.tables.first().map(|table| &run.plan.tables[*table]);
+        let seen = facts.read_backs.get(&at);
+        let full = run.options.verify == Verify::Full;
+        tables.push(TableOutcome {
+            name: read_back.name.clone(),
+            source_rows: digest.rows,
+            target_rows: seen.map(|seen| seen.target.rows),
+            bytes,
+            digest: first
+                .filter(|_| full)
+                .map(|table| (digest.to_string(), table.format.layout.image_kind().name())),
+            verified: full && seen.is_some_and(|seen| seen.equal),
+            key: first.map(|table| table.key.clone()).unwrap_or_default(),
+            differences: seen.map(|seen| seen.differences.clone()).unwrap_or_default(),
+        });
+    }
+    Outcome {
+        ending,
+        tables,
+        findings,
+        consistency: consistency.name(),
+        indexes: facts.indexes,
+        constraints: facts.constraints,
+        phases,
+    }
+}
+
+/// What was asked not to be proven stands in the result.
+fn unverified(plan: &Plan, options: &CloneOptions) -> Vec<Finding> {
+    let mut notes: Vec<Finding> = plan
+        .refreshes
+        .iter()
+        .map(|name| {
+            Finding::new(
+                Severity::Note,
+                "recomputed",
+                "a materialized view is recomputed on the target, not copied, and so not compared",
+                "nothing, unless its query gives another result there",
+            )
+            .about(name)
+        })
+        .collect();
+    let text = match options.verify {
+        Verify::Full => None,
+        Verify::Rows => Some("only the numbers of rows were compared"),
+        Verify::None => Some("nothing was compared"),
+    };
+    notes.extend(text.map(|text| {
+        Finding::new(
+            Severity::Note,
+            "not_verified",
+            text,
+            "run `pghaul verify` to compare all rows",
+        )
+    }));
+    notes
+}
+
+/// Twelve random hex digits: enough to tell the runs of one database apart.
+fn new_run_id() -> String {
+    use std::hash::{BuildHasher, Hasher};
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    format!("{:012x}", random >> 16)
+}
+
+struct Phases {
+    observer: Arc<dyn Observer>,
+    open: Option<(Phase, Instant)>,
+    over: Vec<(Phase, std::time::Duration)>,
+}
+
+impl Phases {
+    fn new(observer: Arc<dyn Observer>) -> Self {
+        Self { observer, open: None, over: Vec::new() }
+    }
+
+    fn begin(&mut self, phase: Phase) {
+        self.close();
+        self.observer.on_event(&Event::PhaseStarted(phase));
+        self.open = Some((phase, Instant::now()));
+    }
+
+    fn close(&mut self) {
+        if let Some((phase, begun)) = self.open.take() {
+            self.over.push((phase, begun.elapsed()));
+            self.observer.on_event(&Event::PhaseFinished(phase, begun.elapsed()));
+        }
+    }
+
+    fn end(mut self) -> Vec<(Phase, std::time::Duration)> {
+        self.close();
+        self.over
+    }
+}

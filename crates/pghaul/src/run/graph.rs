@@ -1,0 +1,196 @@
+//! From plan and schema to tasks: what waits for what.
+//!
+//! ```text
+//! parts of t ─► indexes of t ───────────────┐
+//!      │                                    ├─► constraints, keys, triggers, … ─► all
+//!      └─────► reading t back ─► ANALYZE t ─┘
+//! all ─► privileges ─► refreshes ─► sequences ─► statistics ─► event triggers
+//! ```
+//!
+//! Invariants: pre-data is not here, it is done before any lane starts; nothing that takes a
+//! stronger lock than a reader's runs before its table is read back; what waits only for the end
+//! of something goes on when that was left out.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::board::{LaneKind, Task, TaskId};
+use super::options::{CloneOptions, Scope, Verify};
+use super::steps::SchemaStep;
+use super::work::Work;
+use crate::name::RelationName;
+use crate::plan::Plan;
+use crate::schema::StepId;
+use crate::schema::step::{Rows, Stage};
+
+struct Builder<'a> {
+    plan: &'a Plan,
+    steps: &'a [SchemaStep],
+    options: &'a CloneOptions,
+    tasks: Vec<Task<Work>>,
+    /// What has to be over for all rows to be there and read back.
+    settled_all: Vec<TaskId>,
+    /// By table: when its rows are in.
+    loaded: HashMap<RelationName, TaskId>,
+    /// By table: when it may be locked.
+    settled: HashMap<RelationName, TaskId>,
+    by_step: HashMap<StepId, TaskId>,
+    bytes: HashMap<RelationName, u64>,
+}
+
+/// Builds the tasks.
+pub(super) fn build(
+    plan: &Plan,
+    steps: &[SchemaStep],
+    large_object_batches: usize,
+    options: &CloneOptions,
+) -> Vec<Task<Work>> {
+    let bytes = plan.tables.iter().map(|table| (table.name.clone(), table.bytes)).collect();
+    let mut builder = Builder {
+        plan,
+        steps,
+        options,
+        tasks: Vec::new(),
+        settled_all: Vec::new(),
+        loaded: HashMap::new(),
+        settled: HashMap::new(),
+        by_step: HashMap::new(),
+        bytes,
+    };
+    if options.scope != Scope::SchemaOnly {
+        builder.data(large_object_batches);
+    }
+    let all_data = builder.settled_all.clone();
+    let data = builder.gate("data", all_data, Vec::new());
+    let post = builder.parallel(data);
+    let end_of_post = builder.gate("post-data", Vec::new(), [vec![data], post].concat());
+    let privileges = builder.serial(Stage::Privileges, end_of_post);
+    let refreshes = builder.refreshes(privileges);
+    let mut last =
+        vec![builder.gate("refreshes", Vec::new(), [vec![privileges], refreshes].concat())];
+    if options.scope != Scope::SchemaOnly && !plan.sequences.is_empty() {
+        let task = Task::new(Work::Sequences, LaneKind::Step).after(last.clone());
+        last.push(builder.add(task));
+    }
+    let end = builder.gate("sequences", Vec::new(), last);
+    let statistics = builder.serial(Stage::Statistics, end);
+    builder.serial(Stage::EventTriggers, statistics);
+    builder.tasks
+}
+
+impl Builder<'_> {
+    fn add(&mut self, task: Task<Work>) -> TaskId {
+        self.tasks.push(task);
+        TaskId(self.tasks.len() - 1)
+    }
+
+    /// Nothing in itself; others wait for it instead of for all that it waits for.
+    fn gate(&mut self, name: &'static str, after: Vec<TaskId>, behind: Vec<TaskId>) -> TaskId {
+        let task = Task::new(Work::Gate(name), LaneKind::Step).weighing(u64::MAX);
+        self.add(task.after(after).behind(behind))
+    }
+
+    fn data(&mut self, large_object_batches: usize) {
+        let mut parts_of: BTreeMap<usize, Vec<TaskId>> = BTreeMap::new();
+        for part in &self.plan.parts {
+            // Above all reading back, and the parts of one table together.
+            let weight = (1 << 62) + self.plan.tables[part.table].bytes.min(1 << 60);
+            let task = Task::new(Work::Part(part.id), LaneKind::Copy).weighing(weight);
+            let task = self.add(task);
+            parts_of.entry(part.table).or_default().push(task);
+        }
+        for batch in 0..large_object_batches {
+            let task = Task::new(Work::LargeObjects(batch), LaneKind::Copy).weighing(1 << 62);
+            let task = self.add(task);
+            self.settled_all.push(task);
+        }
+        for (at, read_back) in self.plan.read_backs.iter().enumerate() {
+            let parts = read_back.tables.iter().filter_map(|table| parts_of.get(table));
+            let parts: Vec<TaskId> = parts.flatten().copied().collect();
+            let tables = || read_back.tables.iter().map(|table| &self.plan.tables[*table]);
+            let bytes: u64 = tables().map(|table| table.bytes).sum();
+            let names: Vec<RelationName> =
+                tables().map(|table| table.name.clone()).chain([read_back.name.clone()]).collect();
+            let loaded = self.gate("table", parts, Vec::new());
+            let settled = if self.options.verify == Verify::None {
+                loaded
+            } else {
+                let task = Task::new(Work::ReadBack(at), LaneKind::Copy).weighing(bytes);
+                self.add(task.after(vec![loaded]))
+            };
+            let analyze = Work::Analyze(read_back.name.clone());
+            self.add(Task::new(analyze, LaneKind::Step).after(vec![settled]));
+            for name in names {
+                self.loaded.insert(name.clone(), loaded);
+                self.settled.insert(name, settled);
+            }
+            self.settled_all.push(settled);
+        }
+    }
+
+    fn of_stage(&self, stage: Stage) -> Vec<StepId> {
+        let of_stage = |(_, step): &(usize, &SchemaStep)| step.step.stage == stage;
+        self.steps.iter().enumerate().filter(of_stage).map(|(at, _)| StepId(at)).collect()
+    }
+
+    fn mapped(&self, steps: &[StepId]) -> Vec<TaskId> {
+        steps.iter().filter_map(|step| self.by_step.get(step)).copied().collect()
+    }
+
+    /// Indexes, and what comes after them.
+    fn parallel(&mut self, data: TaskId) -> Vec<TaskId> {
+        let mut ids = [self.of_stage(Stage::Index), self.of_stage(Stage::PostData)].concat();
+        ids.sort_unstable();
+        let mut all = Vec::new();
+        for id in ids {
+            let step = &self.steps[id.0].step;
+            let rows = if step.stage == Stage::Index { &self.loaded } else { &self.settled };
+            let mut after = match &step.rows {
+                Rows::None => Vec::new(),
+                Rows::Of(names) => {
+                    names.iter().filter_map(|name| rows.get(name)).copied().collect()
+                }
+                Rows::All => vec![data],
+            };
+            after.extend(self.mapped(&step.after));
+            let behind = self.mapped(&step.behind);
+            let mut resources: Vec<String> =
+                step.locks.iter().map(|relation| format!("relation {relation}")).collect();
+            if step.alone {
+                resources.push("alone".to_owned());
+            }
+            let weight = step.relation.as_ref().and_then(|name| self.bytes.get(name));
+            let task = Task::new(Work::Schema(id.0), LaneKind::Step)
+                .weighing(weight.copied().unwrap_or(0).saturating_add(1))
+                .after(after)
+                .behind(behind)
+                .alone_with(resources);
+            let task = self.add(task);
+            self.by_step.insert(id, task);
+            all.push(task);
+        }
+        all
+    }
+
+    /// One at a time in their order, each whatever became of those before it. Gives the end.
+    fn serial(&mut self, stage: Stage, start: TaskId) -> TaskId {
+        let mut last = start;
+        for id in self.of_stage(stage) {
+            let task = Task::new(Work::Schema(id.0), LaneKind::Step).behind(vec![last]);
+            last = self.add(task);
+        }
+        last
+    }
+
+    /// Refreshes, each after those of the views that it reads.
+    fn refreshes(&mut self, start: TaskId) -> Vec<TaskId> {
+        let mut all = Vec::new();
+        for id in self.of_stage(Stage::Refresh) {
+            let after = self.mapped(&self.steps[id.0].step.after);
+            let task = Task::new(Work::Schema(id.0), LaneKind::Step);
+            let task = self.add(task.after(after).behind(vec![start]));
+            self.by_step.insert(id, task);
+            all.push(task);
+        }
+        all
+    }
+}

@@ -1,0 +1,350 @@
+//! A lane takes tasks from the board, one after the other, until nothing is left.
+//!
+//! Invariants: a task is claimed before it is worked on, and its receipt is looked for after the
+//! claim, so no piece is written twice; after a lost connection the claim of the dead session has
+//! to go first; what fails for good is kept as a failure and everything independent goes on.
+
+use super::board::{LaneKind, TaskId, Verdict};
+use super::claim::ClaimKey;
+use super::options::Verify;
+use super::retry;
+use super::work::{ReadBackResult, Run, Sessions, Work};
+use crate::connect::{Purpose, Session};
+use crate::error::{Error, ErrorKind};
+use crate::event::Event;
+use crate::finding::{Finding, Severity};
+use crate::plan::PartId;
+use crate::snapshot;
+use crate::state::{self, Receipts, StepReceipt};
+use crate::transfer::Ended;
+use crate::transfer::large_objects::{self, Attributes};
+use crate::verify::difference::{Compared, differences};
+use crate::verify::{self};
+
+/// Rows named in the result for each table that differs.
+const DIFFERENCES_NAMED: usize = 100;
+
+/// Runs tasks until the board has none left for this kind of lane.
+pub(super) async fn work(run: &Run, kind: LaneKind, number: usize) {
+    let lane = match kind {
+        LaneKind::Copy => format!("copy {number}"),
+        LaneKind::Step => format!("step {number}"),
+    };
+    let mut sessions = Sessions { run, lane, source: None, target: None, reader: None };
+    while let Some(id) = run.board.next(kind).await {
+        let verdict = match sessions.try_until_done(id).await {
+            Ok(Some(verdict)) => verdict,
+            Ok(None) => {
+                // Stopped inside a part: what is committed is committed.
+                run.board.close();
+                Verdict::Again
+            }
+            Err(error) => {
+                let fatal = matches!(error.kind(), ErrorKind::SnapshotGone | ErrorKind::Bug);
+                run.facts().failures.push(error);
+                if fatal {
+                    run.board.close();
+                }
+                Verdict::LeftOut
+            }
+        };
+        for left_out in run.board.finish(id, verdict) {
+            report_left_out(run, id, left_out);
+        }
+        if run.stop.soon.is_cancelled() {
+            run.board.close();
+        }
+    }
+}
+
+/// Says what could not be done because of what it waited for; gates and the like are not worth a
+/// word of their own.
+fn report_left_out(run: &Run, cause: TaskId, left_out: TaskId) {
+    let Work::Schema(at) = run.board.task(left_out).work else { return };
+    let step = &run.steps[at].step;
+    let because = match &run.board.task(cause).work {
+        Work::Schema(at) => format!("{} {}", run.steps[*at].step.kind, run.steps[*at].step.object),
+        other => run.key(other),
+    };
+    run.find(
+        Finding::new(
+            Severity::Warning,
+            "left_out",
+            format!("cannot {}, since it needs what failed: {because}", step.doing()),
+            "mend the cause, then go on with `pghaul clone --resume`",
+        )
+        .about(&step.object),
+    );
+}
+
+impl Sessions<'_> {
+    /// None: stopped.
+    async fn try_until_done(&mut self, id: TaskId) -> Result<Option<Verdict>, Error> {
+        let run = self.run;
+        let mut attempt = 0;
+        loop {
+            match self.attempt(id, attempt > 0).await {
+                Ok(verdict) => return Ok(verdict),
+                Err(error) => {
+                    // A session in an unknown state is not used again.
+                    self.source = None;
+                    self.target = None;
+                    self.reader = None;
+                    attempt += 1;
+                    let give_up = attempt >= run.options.attempts
+                        || run.stop.soon.is_cancelled()
+                        || !retry::is_worth_another_try(&error);
+                    if give_up {
+                        return Err(error);
+                    }
+                    let after = retry::pause(attempt, run.seed());
+                    run.observer.on_event(&Event::Retrying { what: &format!("{error:?}"), after });
+                    tokio::select! {
+                        () = tokio::time::sleep(after) => {}
+                        () = run.stop.soon.cancelled() => return Err(error),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn attempt(&mut self, id: TaskId, again: bool) -> Result<Option<Verdict>, Error> {
+        let run = self.run;
+        match &run.board.task(id).work {
+            Work::Gate(_) => Ok(Some(Verdict::Done)),
+            Work::Part(part) => self.copy_part(*part, again).await,
+            Work::LargeObjects(batch) => self.copy_large_objects(*batch, again).await,
+            Work::ReadBack(at) => self.read_back(*at).await,
+            Work::Schema(at) => self.schema_step(*at, again).await.map(Some),
+            Work::Analyze(name) => self.analyze(name).await.map(Some),
+            Work::Sequences => self.sequences(again).await.map(Some),
+        }
+    }
+
+    async fn copy_part(&mut self, id: PartId, again: bool) -> Result<Option<Verdict>, Error> {
+        let run = self.run;
+        let part = &run.plan.parts[id.0];
+        let table = &run.plan.tables[part.table];
+        self.open_source().await?;
+        self.open_target(Purpose::Write).await?;
+        let (Some(source), Some(target)) = (&self.source, &self.target) else {
+            return Err(Error::new(ErrorKind::Bug, "a lane lost its sessions"));
+        };
+        let claim = ClaimKey::of_task(&run.id, &run.key(&Work::Part(id)));
+        claim.take(target).await?;
+        if again {
+            // The acknowledgement of a COMMIT may have been lost: the receipts decide.
+            let stored = Receipts::load_part(target, id).await?;
+            run.facts().receipts.replace(id, stored);
+        }
+        let (done, resume) = {
+            let facts = run.facts();
+            (facts.receipts.is_done(id), facts.receipts.resume_at(id))
+        };
+        let ended = if done {
+            Ended::Done
+        } else {
+            let committed = |receipt: state::Receipt| {
+                let (rows, bytes) = (receipt.digest.rows, receipt.bytes);
+                run.facts().receipts.add(receipt);
+                run.observer.on_event(&Event::PieceCommitted { table: &table.name, rows, bytes });
+            };
+            run.transfer
+                .copy_part((source, target), table, part, resume, committed)
+                .await
+                .map_err(|error| in_part(run, id, error))?
+        };
+        claim.give_back(target).await?;
+        if ended == Ended::Stopped {
+            return Ok(None);
+        }
+        let facts = run.facts();
+        let whole = run.plan.parts_of(part.table).all(|part| facts.receipts.is_done(part.id));
+        let rows = run.plan.parts_of(part.table).map(|part| facts.receipts.digest(part.id).rows);
+        let rows = rows.sum();
+        drop(facts);
+        if whole {
+            run.observer.on_event(&Event::TableCopied { table: &table.name, rows });
+        }
+        Ok(Some(Verdict::Done))
+    }
+
+    async fn copy_large_objects(
+        &mut self,
+        batch: usize,
+        again: bool,
+    ) -> Result<Option<Verdict>, Error> {
+        let run = self.run;
+        let key = run.key(&Work::LargeObjects(batch));
+        self.open_source().await?;
+        self.open_target(Purpose::Write).await?;
+        let (Some(source), Some(target)) = (&self.source, &self.target) else {
+            return Err(Error::new(ErrorKind::Bug, "a lane lost its sessions"));
+        };
+        let claim = ClaimKey::of_task(&run.id, &key);
+        claim.take(target).await?;
+        let mut result = if again { state::step_result(target, &key).await? } else { None };
+        let objects = &run.large_objects[batch];
+        if result.is_none() {
+            let attributes =
+                Attributes { owner: run.options.owners, privileges: run.options.privileges };
+            target.batch("begin a batch of large objects", "begin").await?;
+            let digest =
+                large_objects::copy(source, target, objects, attributes, &run.transfer.counters)
+                    .await?;
+            let object = format!("{} large objects", objects.len());
+            let unlinks: Vec<String> = objects
+                .iter()
+                .map(|object| format!("select pg_catalog.lo_unlink({})", object.oid))
+                .collect();
+            let receipt = StepReceipt {
+                id: &key,
+                kind: "LARGE OBJECTS",
+                object: &object,
+                result: &digest,
+                undo: &unlinks.join("; "),
+                worker: &run.transfer.worker,
+            };
+            let sql = format!("{}; commit", receipt.insert_statement());
+            target.batch("commit a batch of large objects", &sql).await?;
+            result = Some(digest);
+        }
+        if run.options.verify == Verify::Full {
+            let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
+            let there = large_objects::digest(target, &oids, &run.transfer.counters).await?;
+            if Some(&there) != result.as_ref() {
+                run.find(Finding::new(
+                    Severity::Warning,
+                    "large_objects_differ",
+                    format!(
+                        "among the large objects {:?} to {:?} at least one differs on the target",
+                        oids.first(),
+                        oids.last()
+                    ),
+                    "something else writes to the target; stop it and begin again",
+                ));
+            }
+        }
+        claim.give_back(target).await?;
+        Ok(Some(Verdict::Done))
+    }
+
+    async fn read_back(&mut self, at: usize) -> Result<Option<Verdict>, Error> {
+        let run = self.run;
+        let what = &run.plan.read_backs[at];
+        let Some(first) = what.tables.first().map(|table| &run.plan.tables[*table]) else {
+            return Ok(Some(Verdict::Done));
+        };
+        if self.reader.is_none() {
+            let name = format!("{} {} read back", run.id, self.lane);
+            self.reader = Some(run.target.connect(Purpose::Read, &name).await?);
+        }
+        let reader = self.reader.as_ref().ok_or_else(lost)?;
+        let digest = match run.options.verify {
+            Verify::Full => verify::read_back(reader, first, what, &run.transfer.counters).await?,
+            Verify::Rows => verify::count(reader, first, what).await?,
+            Verify::None => return Ok(Some(Verdict::Done)),
+        };
+        let source = {
+            let facts = run.facts();
+            let mut sum = pghaul_rows::TableDigest::default();
+            for table in &what.tables {
+                for part in run.plan.parts_of(*table) {
+                    sum.add(facts.receipts.digest(part.id));
+                }
+            }
+            sum
+        };
+        let equal = match run.options.verify {
+            Verify::Full => digest == source,
+            Verify::Rows | Verify::None => digest.rows == source.rows,
+        };
+        let mut named = Vec::new();
+        if !equal && run.options.verify == Verify::Full {
+            self.open_source().await?;
+            let (Some(source), Some(reader)) = (&self.source, &self.reader) else {
+                return Err(lost());
+            };
+            let tables = || what.tables.iter().map(|table| &run.plan.tables[*table]).collect();
+            named = differences(
+                Compared { session: source, tables: tables(), read_back: None },
+                Compared { session: reader, tables: tables(), read_back: Some(what) },
+                DIFFERENCES_NAMED,
+            )
+            .await?;
+        }
+        if !equal {
+            run.find(
+                Finding::new(
+                    Severity::Warning,
+                    "rows_differ",
+                    format!(
+                        "the target does not hold what was read from the source: {} rows there, {} here",
+                        source.rows, digest.rows
+                    ),
+                    "something else writes to the target, or its storage is damaged; find out before using this copy",
+                )
+                .about(&what.name),
+            );
+        }
+        if equal {
+            self.note_read_back(at, digest).await?;
+        }
+        run.facts()
+            .read_backs
+            .insert(at, ReadBackResult { target: digest, equal, differences: named });
+        run.observer.on_event(&Event::TableVerified { table: &what.name, equal });
+        Ok(Some(Verdict::Done))
+    }
+
+    async fn note_read_back(
+        &mut self,
+        at: usize,
+        digest: pghaul_rows::TableDigest,
+    ) -> Result<(), Error> {
+        self.open_target(Purpose::Write).await?;
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        let receipt = StepReceipt {
+            id: &self.run.key(&Work::ReadBack(at)),
+            kind: "READ BACK",
+            object: &self.run.plan.read_backs[at].name.to_string(),
+            result: &format!("{} {digest}", digest.rows),
+            undo: "",
+            worker: &self.run.transfer.worker,
+        };
+        let sql = format!("{} on conflict do nothing", receipt.insert_statement());
+        target.batch("note that a table was read back", &sql).await
+    }
+
+    /// The source's session, inside the run's snapshot.
+    pub(super) async fn open_source(&mut self) -> Result<(), Error> {
+        if self.source.as_ref().is_none_or(Session::is_closed) {
+            let name = format!("{} {}", self.run.id, self.lane);
+            let snapshot = self.run.snapshot.as_ref().ok_or_else(lost)?;
+            let session = snapshot::open_reader(&self.run.source, snapshot, &name).await?;
+            self.source = Some(session);
+        }
+        Ok(())
+    }
+
+    /// The target's session.
+    pub(super) async fn open_target(&mut self, purpose: Purpose) -> Result<(), Error> {
+        if self.target.as_ref().is_none_or(Session::is_closed) {
+            let name = format!("{} {}", self.run.id, self.lane);
+            self.target = Some(self.run.target.connect(purpose, &name).await?);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn lost() -> Error {
+    Error::new(ErrorKind::Bug, "a lane lost its sessions")
+}
+
+fn in_part(run: &Run, id: PartId, error: Error) -> Error {
+    let part = &run.plan.parts[id.0];
+    let table = &run.plan.tables[part.table];
+    let all = run.plan.parts_of(part.table).count();
+    let place = run.plan.parts_of(part.table).position(|other| other.id == id).unwrap_or(0) + 1;
+    error.while_doing(format!("cannot copy part {place} of {all} of `{}`", table.name))
+}

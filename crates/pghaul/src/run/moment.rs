@@ -1,0 +1,212 @@
+//! The source's moment: what a later session needs to prove that nothing has changed since, and
+//! who wrote meanwhile.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::oid;
+use crate::connect::Session;
+use crate::error::{Error, ErrorKind};
+use crate::finding::{Finding, Severity};
+use crate::name::RelationName;
+
+/// The moment of a snapshot, as stored with the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// `txid_current_snapshot()`: xmin, xmax and what was in progress.
+    pub transactions: String,
+    /// The timeline that the primary writes.
+    pub timeline: Option<u32>,
+    /// `stats_reset` of `pg_stat_bgwriter`: moves when a server recovers from a crash, after which
+    /// transaction ids may be given out again.
+    pub stats_reset: Option<String>,
+    /// Whether the source is a standby: there the ids in progress are not known.
+    pub in_recovery: bool,
+    /// Transaction ids that runs of ours have taken on the source since: exporting a snapshot
+    /// takes one on 9.6.
+    pub own_ids: u64,
+}
+
+impl Moment {
+    /// Reads the moment of the session's snapshot.
+    ///
+    /// # Errors
+    /// What the source said.
+    pub async fn read(session: &Session) -> Result<Self, Error> {
+        let row = session
+            .query_one(
+                "note the moment of the snapshot",
+                "select pg_catalog.txid_current_snapshot()::text, stats_reset::text \
+                   from pg_catalog.pg_stat_bgwriter",
+                &[],
+            )
+            .await?;
+        Ok(Self {
+            transactions: row.get(0),
+            timeline: session.identity().timeline,
+            stats_reset: row.get(1),
+            in_recovery: session.identity().in_recovery,
+            own_ids: u64::from(!session.version().at_least(10)),
+        })
+    }
+
+    /// The moment to go on from, and whether it is proven that it is the same.
+    /// Both are read before their own export, so each counts from itself on.
+    pub(super) fn since(&self, now: Self) -> (Self, bool) {
+        let proven = self.proves_unchanged(&now);
+        (now, proven)
+    }
+
+    /// Whether nothing can have been written between `self` and `now`, our own exporting aside.
+    pub fn proves_unchanged(&self, now: &Self) -> bool {
+        let comparable = !self.in_recovery
+            && !now.in_recovery
+            && self.timeline.is_some()
+            && self.timeline == now.timeline
+            && self.stats_reset.is_some()
+            && self.stats_reset == now.stats_reset;
+        comparable
+            && match (parse(&self.transactions), parse(&now.transactions)) {
+                (Some(then), Some(now)) => then.shifted(self.own_ids) == now,
+                _ => false,
+            }
+    }
+
+    /// As JSON, for the run's state.
+    ///
+    /// # Errors
+    /// Never for a moment that was read.
+    pub fn to_json(&self) -> Result<String, Error> {
+        serde_json::to_string(self).map_err(|error| {
+            Error::new(ErrorKind::Bug, "cannot write the moment as JSON").caused_by(error)
+        })
+    }
+}
+
+/// `xmin:xmax:xip,…` (manual, 9.28, "Transaction ID and Snapshot Information Functions").
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Transactions {
+    xmin: u64,
+    xmax: u64,
+    in_progress: Vec<u64>,
+}
+
+fn parse(text: &str) -> Option<Transactions> {
+    let mut fields = text.split(':');
+    let xmin = fields.next()?.parse().ok()?;
+    let xmax = fields.next()?.parse().ok()?;
+    let list = fields.next()?;
+    let in_progress: Option<Vec<u64>> =
+        list.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().ok()).collect();
+    fields.next().is_none().then_some(Transactions { xmin, xmax, in_progress: in_progress? })
+}
+
+impl Transactions {
+    /// The same moment after `ids` more transactions of ours have come and gone.
+    fn shifted(&self, ids: u64) -> Self {
+        let quiet = self.in_progress.is_empty() && self.xmin == self.xmax;
+        let xmin = if quiet { self.xmin + ids } else { self.xmin };
+        Self { xmin, xmax: self.xmax + ids, in_progress: self.in_progress.clone() }
+    }
+}
+
+/// How many rows were inserted, updated and deleted in each table since the statistics began.
+#[derive(Debug, Clone, Default)]
+pub struct WriteCounters(BTreeMap<u32, (RelationName, i64)>);
+
+impl WriteCounters {
+    /// Reads the counters of all user tables (manual, 27.2, `pg_stat_user_tables`).
+    ///
+    /// # Errors
+    /// What the source said.
+    pub async fn read(source: &Session) -> Result<Self, Error> {
+        let rows = source
+            .query(
+                "read the counters of writes",
+                "select relid::int8, schemaname::text, relname::text \
+                      , n_tup_ins + n_tup_upd + n_tup_del \
+                   from pg_catalog.pg_stat_user_tables \
+                  where schemaname <> 'pghaul'",
+                &[],
+            )
+            .await?;
+        Ok(Self(
+            rows.iter()
+                .map(|row| {
+                    let name = RelationName::new(row.get::<_, String>(1), row.get::<_, String>(2));
+                    (oid(row.get(0)), (name, row.get(3)))
+                })
+                .collect(),
+        ))
+    }
+
+    /// The tables that were written to between `self` and `later`.
+    pub fn moved(&self, later: &Self) -> Vec<RelationName> {
+        let before = |table: &u32| self.0.get(table).map(|(_, count)| *count);
+        later
+            .0
+            .iter()
+            .filter(|(table, (_, count))| before(table).unwrap_or(0) != *count)
+            .map(|(_, (name, _))| name.clone())
+            .collect()
+    }
+}
+
+/// The finding about tables that were written to while the run went on.
+pub(super) fn written_meanwhile(tables: &[RelationName], severity: Severity) -> Vec<Finding> {
+    tables
+        .iter()
+        .map(|table| {
+            Finding::new(
+                severity,
+                "written_meanwhile",
+                "rows of this table were written on the source after the snapshot; they are not in the copy",
+                "stop what writes to the source and clone again, or say --live-source if that is meant",
+            )
+            .about(table)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(transactions: &str) -> Moment {
+        Moment {
+            transactions: transactions.to_owned(),
+            timeline: Some(1),
+            stats_reset: Some("2026-11-01 00:00:00+00".to_owned()),
+            in_recovery: false,
+            own_ids: 0,
+        }
+    }
+
+    #[test]
+    fn only_the_very_same_snapshot_proves_anything() {
+        let then = moment("775:775:");
+        assert!(then.proves_unchanged(&moment("775:775:")));
+        assert!(!then.proves_unchanged(&moment("775:776:")));
+        assert!(!then.proves_unchanged(&moment("776:776:")));
+        assert!(!moment("770:775:770").proves_unchanged(&moment("775:775:")));
+        assert!(moment("770:775:770,772").proves_unchanged(&moment("770:775:770,772")));
+        let exported = Moment { own_ids: 2, ..then.clone() };
+        assert!(exported.proves_unchanged(&moment("777:777:")));
+        assert!(!exported.proves_unchanged(&moment("778:778:")));
+    }
+
+    #[test]
+    fn a_standby_a_crash_and_another_timeline_prove_nothing() {
+        let then = moment("775:775:");
+        for now in [
+            Moment { in_recovery: true, ..then.clone() },
+            Moment { timeline: Some(2), ..then.clone() },
+            Moment { timeline: None, ..then.clone() },
+            Moment { stats_reset: Some("2026-11-02 00:00:00+00".to_owned()), ..then.clone() },
+            Moment { transactions: "nonsense".to_owned(), ..then.clone() },
+        ] {
+            assert!(!then.proves_unchanged(&now) && !now.proves_unchanged(&then), "{now:?}");
+        }
+    }
+}

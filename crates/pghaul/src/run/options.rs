@@ -1,0 +1,188 @@
+//! What a clone is asked to do. Each choice has a name, none is a bare `bool`.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::format::FormatChoice;
+
+/// What is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Schema and data.
+    #[default]
+    Everything,
+    /// Only the schema.
+    SchemaOnly,
+    /// Only the rows, into tables that are there.
+    DataOnly,
+}
+
+/// Whether something of the source is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// As on the source.
+    #[default]
+    AsIs,
+    /// Left out.
+    LeaveOut,
+}
+
+/// How much is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verify {
+    /// Every row of the target is read back and digested.
+    #[default]
+    Full,
+    /// Only counted.
+    Rows,
+    /// Nothing.
+    None,
+}
+
+/// What is left for a later `--resume`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deferred {
+    /// Foreign keys are created NOT VALID and not validated.
+    Validation,
+    /// Materialized views are not refreshed.
+    Matviews,
+}
+
+/// Whether the source is expected to be quiet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SourceUse {
+    /// Writes since the snapshot are a warning: they are not in the copy.
+    #[default]
+    Quiet,
+    /// Writes are expected, and a note.
+    Live,
+}
+
+/// How a clone meets a run that is in the target already.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Start {
+    /// There must be none.
+    #[default]
+    New,
+    /// Go on with it.
+    Resume,
+    /// Go on with it, but begin again for the tables that match these globs.
+    ResumeRestarting(Vec<String>),
+    /// Drop exactly what it created, without CASCADE, and begin anew.
+    Restart,
+}
+
+/// The options that shape a run: fixed when it begins, stored with it, the same for everybody who
+/// goes on with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// What is carried.
+    pub scope: Scope,
+    /// Globs over `schema.table`; empty: all.
+    pub include: Vec<String>,
+    /// Globs over `schema.table`; wins over `include`.
+    pub exclude: Vec<String>,
+    /// Owners of objects.
+    pub owners: Keep,
+    /// GRANTs and default privileges.
+    pub privileges: Keep,
+    /// How much is proven.
+    pub verify: Verify,
+    /// Text or binary.
+    pub format: FormatChoice,
+    /// Bytes of a part, TOAST included.
+    pub part_size: Option<u64>,
+}
+
+impl CloneOptions {
+    /// The part of the options that is stored with the run.
+    pub fn shape(&self) -> Shape {
+        Shape {
+            scope: self.scope,
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            owners: self.owners,
+            privileges: self.privileges,
+            verify: self.verify,
+            format: self.format,
+            part_size: self.part_size,
+        }
+    }
+
+    /// These options under the shape of a run that has begun.
+    #[must_use]
+    pub fn shaped(self, shape: Shape) -> Self {
+        let Shape { scope, include, exclude, owners, privileges, verify, format, part_size } =
+            shape;
+        Self { scope, include, exclude, owners, privileges, verify, format, part_size, ..self }
+    }
+}
+
+/// The options of a clone.
+#[derive(Debug, Clone)]
+pub struct CloneOptions {
+    /// Parts that are copied at once: as many sessions on each side.
+    pub jobs: NonZeroUsize,
+    /// Indexes and other steps that are built at once: as many sessions on the target.
+    pub index_jobs: NonZeroUsize,
+    /// What is carried.
+    pub scope: Scope,
+    /// Globs over `schema.table`; empty: all.
+    pub include: Vec<String>,
+    /// Globs over `schema.table`; wins over `include`.
+    pub exclude: Vec<String>,
+    /// Owners of objects.
+    pub owners: Keep,
+    /// GRANTs and default privileges.
+    pub privileges: Keep,
+    /// How much is proven.
+    pub verify: Verify,
+    /// Text or binary.
+    pub format: FormatChoice,
+    /// What is left for later.
+    pub deferred: Vec<Deferred>,
+    /// Bytes a second read from the source, all jobs together.
+    pub max_rate: Option<NonZeroU64>,
+    /// Bytes of a part, TOAST included.
+    pub part_size: Option<u64>,
+    /// Whether the source is expected to be quiet.
+    pub source_use: SourceUse,
+    /// The `pg_dump` to use, instead of the one found.
+    pub pg_dump: Option<PathBuf>,
+    /// A snapshot exported elsewhere, instead of one's own.
+    pub snapshot: Option<String>,
+    /// How a run that is there is met.
+    pub start: Start,
+    /// How often a part or step is tried before it fails.
+    pub attempts: u32,
+}
+
+impl Default for CloneOptions {
+    fn default() -> Self {
+        Self {
+            jobs: NonZeroUsize::MIN.saturating_add(3),
+            index_jobs: NonZeroUsize::MIN.saturating_add(1),
+            scope: Scope::default(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            owners: Keep::default(),
+            privileges: Keep::default(),
+            verify: Verify::default(),
+            format: FormatChoice::default(),
+            deferred: Vec::new(),
+            max_rate: None,
+            part_size: None,
+            source_use: SourceUse::default(),
+            pg_dump: None,
+            snapshot: None,
+            start: Start::default(),
+            attempts: 5,
+        }
+    }
+}

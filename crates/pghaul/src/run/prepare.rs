@@ -1,0 +1,322 @@
+//! Before the first byte moves: who is there, what is there, what stands in the way, the moment,
+//! the plan. Nothing is written on either side.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::claim::ClaimKey;
+use super::moment::{Moment, WriteCounters};
+use super::obstacles;
+use super::options::{CloneOptions, Scope, Start};
+use super::source_schema::{self, Newness, Selected, SourceSchema};
+use super::stored::{StoredRun, large_objects_text};
+use crate::catalog::{Catalog, Relation, size};
+use crate::connect::{Endpoint, Purpose, Session};
+use crate::error::{Error, ErrorKind};
+use crate::finding::Finding;
+use crate::name::RelationName;
+use crate::plan::filter::Filter;
+use crate::plan::format::Formats;
+use crate::plan::{PartSizing, Plan};
+use crate::schema::Step;
+use crate::snapshot::{Keeper, SnapshotId};
+use crate::state::{self, DatabaseIdentity, Presence};
+use crate::transfer::large_objects::{self, LargeObject, OBJECTS_A_BATCH};
+
+/// A clone that is ready to run: everything is known, nothing is written yet. Holds the source's
+/// snapshot until it is run or dropped.
+pub struct PreparedClone {
+    pub(super) source: Arc<Endpoint>,
+    pub(super) target: Arc<Endpoint>,
+    pub(super) options: CloneOptions,
+    pub(super) control: Session,
+    /// None when all rows have arrived already: then the source's moment is not needed.
+    pub(super) keeper: Option<Keeper>,
+    pub(super) identities: (DatabaseIdentity, DatabaseIdentity),
+    pub(super) plan: Plan,
+    pub(super) schema: SourceSchema,
+    pub(super) large_objects: Vec<Vec<LargeObject>>,
+    pub(super) large_objects_text: String,
+    pub(super) findings: Vec<Finding>,
+    pub(super) moment: Moment,
+    pub(super) consistency: Consistency,
+    pub(super) writes: WriteCounters,
+    pub(super) stored: Option<StoredRun>,
+}
+
+/// Why all that was read belongs to one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consistency {
+    /// All was read under one snapshot.
+    Snapshot,
+    /// The snapshot of the finished pieces is gone, and nothing was written since.
+    ProvenUnchanged,
+    /// The snapshot of the finished pieces is gone; they were read again and are the same.
+    Reverified,
+}
+
+impl Consistency {
+    /// Its name in results and in the state.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::ProvenUnchanged => "proven-unchanged",
+            Self::Reverified => "reverified",
+        }
+    }
+}
+
+impl PreparedClone {
+    /// Looks at both sides, takes the snapshot and plans.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Connect`], [`ErrorKind::Preflight`], [`ErrorKind::Usage`],
+    /// [`ErrorKind::RunState`]; nothing was written in any case.
+    pub async fn new(
+        source: Endpoint,
+        target: Endpoint,
+        options: CloneOptions,
+    ) -> Result<Self, Error> {
+        let look = source.connect(Purpose::Catalog, "prepare").await?;
+        let control = target.connect(Purpose::Schema, "control").await?;
+        let identities =
+            (DatabaseIdentity::of(&look, &source), DatabaseIdentity::of(&control, &target));
+        if identities.0.is_same_database(&identities.1) {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("source and target are the same database, `{}`", identities.0.database),
+            )
+            .with_hint("check the host, port and database name of --source and --target"));
+        }
+        let stored = meet_run(&control, &options, &identities).await?;
+        let options = match &stored {
+            Some(stored) => options.shaped(stored.shape.clone()),
+            None => options,
+        };
+        let writes = WriteCounters::read(&look).await?;
+        let before = Catalog::read(&look).await?;
+        let filter = Filter::new(&before, &options.include, &options.exclude)?;
+        let known: HashMap<&RelationName, bool> = before
+            .relations
+            .iter()
+            .map(|relation| (&relation.name, filter.wants(&before, relation)))
+            .collect();
+        let wanted = |name: &RelationName| {
+            known.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
+        };
+        let (keeper, same_snapshot) = keep(&source, &options, stored.as_ref(), wanted).await?;
+        let inside = keeper.as_ref().map_or(&look, Keeper::session);
+        let catalog = if keeper.is_some() { Catalog::read(inside).await? } else { before };
+        let moment = Moment::read(inside).await?;
+        let (moment, consistency) = match &stored {
+            None => (moment, Consistency::Snapshot),
+            Some(stored) if same_snapshot || keeper.is_none() => {
+                (stored.moment()?, stored.consistency())
+            }
+            Some(stored) => match stored.moment()?.since(moment) {
+                (moment, true) => (moment, Consistency::ProvenUnchanged),
+                (moment, false) => (moment, Consistency::Reverified),
+            },
+        };
+        let snapshot = keeper.as_ref().map(Keeper::id);
+        let sessions = (&look, &control);
+        let selected =
+            source_schema::dump(&source, sessions, snapshot, (&catalog, &filter), &options).await?;
+        let mut plan = plan(&catalog, sessions, (&filter, &selected), &options).await?;
+        if let Some(stored) = &stored
+            && options.scope != Scope::SchemaOnly
+        {
+            stored.adopt(&mut plan, &catalog)?;
+        }
+        let objects = match options.scope {
+            Scope::Everything | Scope::DataOnly if filter.is_everything() => {
+                large_objects::list(inside).await?
+            }
+            _ => Vec::new(),
+        };
+        let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
+        let newness = if stored.is_some() { Newness::GoingOn } else { Newness::New(&objects) };
+        if options.scope == Scope::DataOnly && stored.is_none() {
+            obstacles::refuse_unfit_tables(&control, &plan).await?;
+        }
+        let refreshes = &plan.refreshes;
+        let schema =
+            source_schema::steps(selected, &target, &control, refreshes, (&options, newness))
+                .await?;
+        let prepared = Self {
+            source: Arc::new(source),
+            target: Arc::new(target),
+            options,
+            control,
+            keeper,
+            identities,
+            plan,
+            findings: schema.findings.clone(),
+            schema,
+            large_objects: objects.chunks(OBJECTS_A_BATCH).map(<[LargeObject]>::to_vec).collect(),
+            large_objects_text: large_objects_text(&oids),
+            moment,
+            consistency,
+            writes,
+            stored,
+        };
+        prepared.refuse_another_schema()?;
+        Ok(prepared)
+    }
+
+    /// The plan of the data.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The steps of the schema, in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.schema.steps.iter().map(|step| &step.step)
+    }
+
+    /// Which databases source and target are.
+    pub fn identities(&self) -> (&DatabaseIdentity, &DatabaseIdentity) {
+        (&self.identities.0, &self.identities.1)
+    }
+
+    /// What was found so far.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Why all that is read belongs to one moment.
+    pub fn consistency(&self) -> Consistency {
+        self.consistency
+    }
+
+    /// Going on under another schema would mix two moments.
+    fn refuse_another_schema(&self) -> Result<(), Error> {
+        let Some(stored) = &self.stored else { return Ok(()) };
+        let what = if stored.record.schema_digest != self.schema.digest {
+            "the schema was changed"
+        } else if stored.record.large_objects != self.large_objects_text && self.keeper.is_some() {
+            "large objects were created or removed"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::SnapshotGone, format!("source: {what} since the run began"))
+            .with_hint("begin again with `pghaul clone --restart`"))
+    }
+}
+
+/// The snapshot to read under, and whether it is the one that the run has read under before.
+async fn keep(
+    source: &Endpoint,
+    options: &CloneOptions,
+    stored: Option<&StoredRun>,
+    wanted: impl Fn(&RelationName) -> bool,
+) -> Result<(Option<Keeper>, bool), Error> {
+    if let Some(given) = &options.snapshot {
+        let keeper = Keeper::take_over(source, &SnapshotId::new(given)?, wanted).await?;
+        let same = stored.is_some_and(|stored| stored.record.snapshot == *given);
+        return Ok((Some(keeper), same));
+    }
+    let Some(stored) = stored else {
+        return Ok((Some(Keeper::start(source, wanted).await?), true));
+    };
+    if stored.data_is_complete() {
+        return Ok((None, true));
+    }
+    let before = SnapshotId::new(&stored.record.snapshot)?;
+    match Keeper::take_over(source, &before, &wanted).await {
+        Ok(keeper) => Ok((Some(keeper), true)),
+        Err(error) if error.kind() == ErrorKind::SnapshotGone => {
+            Ok((Some(Keeper::start(source, wanted).await?), false))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn plan(
+    catalog: &Catalog,
+    (look, control): (&Session, &Session),
+    (filter, selected): (&Filter, &Selected),
+    options: &CloneOptions,
+) -> Result<Plan, Error> {
+    if options.scope == Scope::SchemaOnly {
+        return Ok(Plan::default());
+    }
+    let formats = Formats::new(catalog, control, options.format).await?;
+    let row = look
+        .query_one(
+            "ask for the block size",
+            "select pg_catalog.current_setting('block_size')::int8",
+            &[],
+        )
+        .await?;
+    let sizing = PartSizing {
+        source: catalog.version,
+        jobs: options.jobs,
+        part_size: options.part_size,
+        block_size: size(row.get(0)),
+    };
+    // What the schema's entries make is what has rows, so that a sequence goes with its table; the
+    // tables of extensions have no entries.
+    let made: HashSet<RelationName> = selected
+        .entries
+        .iter()
+        .map(|entry| RelationName::new(entry.namespace().unwrap_or_default(), entry.tag.as_str()))
+        .collect();
+    let wants = |relation: &Relation| {
+        made.contains(&relation.name)
+            || (relation.extension_config.is_some() && filter.wants(catalog, relation))
+    };
+    Plan::make(catalog, &formats, wants, sizing)
+}
+
+/// A run that is in the target already decides what may begin.
+async fn meet_run(
+    control: &Session,
+    options: &CloneOptions,
+    identities: &(DatabaseIdentity, DatabaseIdentity),
+) -> Result<Option<StoredRun>, Error> {
+    let present = state::presence(control).await? == Presence::Ours;
+    if !ClaimKey::of_run().try_take(control).await? {
+        return Err(Error::new(
+            ErrorKind::RunState,
+            "target: another pghaul is working on this database",
+        )
+        .with_hint("wait for it, or join it with `pghaul worker`"));
+    }
+    let resuming = matches!(options.start, Start::Resume | Start::ResumeRestarting(_));
+    if !present {
+        return if resuming {
+            Err(Error::new(ErrorKind::RunState, "target: there is no run to resume")
+                .with_hint("leave out --resume to begin one"))
+        } else {
+            Ok(None)
+        };
+    }
+    match options.start {
+        Start::Resume | Start::ResumeRestarting(_) => {
+            let stored = StoredRun::load(control).await?;
+            stored.refuse_other_databases(identities)?;
+            Ok(Some(stored))
+        }
+        Start::Restart => {
+            super::restart::drop_what_was_created(control).await?;
+            Ok(None)
+        }
+        Start::New => {
+            let run = state::load(control).await?;
+            let (what, hint) = if run.finished {
+                ("a finished run", "remove its state with `pghaul finish`")
+            } else {
+                (
+                    "an unfinished run",
+                    "go on with `pghaul clone --resume`, or begin again with --restart",
+                )
+            };
+            Err(Error::new(
+                ErrorKind::RunState,
+                format!("target: {what} is in this database already (run {})", run.id),
+            )
+            .with_hint(hint))
+        }
+    }
+}

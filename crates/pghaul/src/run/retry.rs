@@ -1,0 +1,72 @@
+//! What is tried again, how often, and after which pause: one table.
+//!
+//! | what happened | SQLSTATE | verdict |
+//! |---|---|---|
+//! | the connection died, or could not be made | none, class 08 | again |
+//! | the server stops, crashed or starts | 57P01, 57P02, 57P03 | again |
+//! | an idle or transaction timeout ended the session | 57P05, 25P03, 25P04 | again |
+//! | cancelled: a timeout, a recovery conflict, an operator | 57014 | again |
+//! | serialization failure, deadlock | 40001, 40P01 | again |
+//! | a lock was not to be had in time | 55P03 | again |
+//! | too many connections | 53300 | again |
+//! | disk full, out of memory, other resources | 53xxx | given up: waiting does not help |
+//! | damage | XX001, XX002, 58P01 | given up: reading again may crash the server again |
+//! | everything else | | given up |
+//!
+//! The pause before attempt n is drawn from the upper half of `min(30 s, 0.5 s * 2^n)`, so that
+//! lanes that failed together do not come back together.
+
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind};
+
+/// Whether another attempt may succeed.
+pub fn is_worth_another_try(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::Usage
+        | ErrorKind::Preflight
+        | ErrorKind::SnapshotGone
+        | ErrorKind::RunState
+        | ErrorKind::Archive
+        | ErrorKind::LocalIo
+        | ErrorKind::Bug => false,
+        ErrorKind::Connect | ErrorKind::Transfer => match error.sqlstate() {
+            None => error.connection_lost(),
+            Some(
+                "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" | "57014" | "40001"
+                | "40P01" | "55P03" | "53300",
+            ) => true,
+            Some(state) => state.starts_with("08"),
+        },
+    }
+}
+
+/// The longest pause between two attempts.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The pause before attempt `attempt` (the first repetition is 1); `seed` spreads the lanes.
+pub fn pause(attempt: u32, seed: u64) -> Duration {
+    let full = Duration::from_millis(500)
+        .saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)))
+        .min(LONGEST);
+    // Any mixing will do that sends neighbours far apart (the multiplier of splitmix64).
+    let mixed = (seed.wrapping_add(u64::from(attempt))).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    full / 2 + (full / 2).mul_f64((mixed >> 11) as f64 / (1_u64 << 53) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_spread_and_stay_bounded() {
+        for seed in 0..100 {
+            for attempt in 1..64 {
+                let pause = pause(attempt, seed);
+                assert!(pause >= Duration::from_millis(250) && pause <= LONGEST);
+            }
+        }
+        assert!(pause(7, 1) > pause(1, 1));
+        assert_ne!(pause(3, 1), pause(3, 2));
+    }
+}

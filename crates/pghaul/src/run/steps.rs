@@ -1,0 +1,300 @@
+//! Steps: everything that is not rows, each with a receipt in its own transaction.
+//!
+//! Invariants: a step's statement and its receipt are one transaction; a statement that the
+//! target's rows forbid (a duplicate key, an orphan) is a finding and everything independent of it
+//! goes on; statements may hold passwords and are never shown.
+
+use std::collections::HashMap;
+
+use super::board::Verdict;
+use super::claim::ClaimKey;
+use super::evidence;
+use super::lane::lost;
+use super::work::{Sessions, Work};
+use crate::connect::{Purpose, Session};
+use crate::error::Error;
+use crate::event::Event;
+use crate::finding::{Finding, Severity};
+use crate::name::{RelationName, literal};
+use crate::schema::Step;
+use crate::schema::step::Stage;
+use crate::state::{self, StepReceipt};
+
+/// A step of the schema, with what the run needs to know beside it.
+pub(super) struct SchemaStep {
+    pub(super) step: Step,
+    /// What drops it again.
+    pub(super) undo: String,
+    /// The OID of the object on the source; 0 if none.
+    pub(super) source_oid: u32,
+}
+
+impl SchemaStep {
+    fn statement(&self) -> Statement<'_> {
+        Statement {
+            key: &self.step.key,
+            kind: self.step.kind.name(),
+            object: &self.step.object,
+            doing: self.step.doing(),
+            sql: self.step.sql(),
+            undo: &self.undo,
+        }
+    }
+}
+
+/// What one step runs.
+struct Statement<'a> {
+    key: &'a str,
+    kind: &'a str,
+    object: &'a str,
+    doing: String,
+    /// May hold a password.
+    sql: &'a str,
+    undo: &'a str,
+}
+
+impl Sessions<'_> {
+    pub(super) async fn schema_step(&mut self, at: usize, again: bool) -> Result<Verdict, Error> {
+        let run = self.run;
+        let step = &run.steps[at];
+        self.open_target(Purpose::Schema).await?;
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        let (kind, object) = (step.step.kind.name(), step.step.object.as_str());
+        run.observer.on_event(&Event::StepStarted { kind, object });
+        let begun = std::time::Instant::now();
+        match run_step(target, &run.id, &step.statement(), &run.transfer.worker, again).await {
+            Ok(()) => {
+                run.count(step);
+                let took = begun.elapsed();
+                run.observer.on_event(&Event::StepCommitted { kind, object, took });
+                Ok(Verdict::Done)
+            }
+            Err(error) if is_of_the_data(&error) => {
+                let finding = self.data_finding(step, &error).await?;
+                run.find(finding);
+                Ok(Verdict::LeftOut)
+            }
+            Err(error) if step.step.stage == Stage::Refresh && !error.connection_lost() => {
+                run.find(not_refreshed(step, &error));
+                Ok(Verdict::LeftOut)
+            }
+            Err(error) => Err(step.step.failure(error)),
+        }
+    }
+
+    /// Why the rows forbid a step, with what it takes to mend them.
+    async fn data_finding(&self, step: &SchemaStep, error: &Error) -> Result<Finding, Error> {
+        let run = self.run;
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        let source = run.source.connect(Purpose::Catalog, "evidence").await?;
+        let (code, message, remedy) = match error.sqlstate() {
+            Some("23505") => {
+                let groups = evidence::duplicate_groups(&source, target, step.source_oid).await?;
+                let count = groups.map_or_else(
+                    || "rows share its key".to_owned(),
+                    |found| {
+                        format!(
+                            "{} groups of rows in `{}` share its key, {} rows too many",
+                            found.groups, found.table, found.extra_rows
+                        )
+                    },
+                );
+                (
+                    "duplicates",
+                    format!("the unique index could not be built: {count}"),
+                    "mend the groups, then go on with `pghaul clone --resume`",
+                )
+            }
+            Some("23503") => {
+                let found = evidence::orphans(&source, target, step.source_oid).await?;
+                let rows = found.map_or_else(
+                    || "rows refer to rows that are not there".to_owned(),
+                    |found| found.to_string(),
+                );
+                (
+                    "orphans",
+                    format!("the foreign key could not be validated: {rows}"),
+                    "mend the rows named, then go on with `pghaul clone --resume`",
+                )
+            }
+            _ => (
+                "constraint_violated",
+                format!("{} could not be created: rows violate it", step.step.kind),
+                "mend the rows on the target, then go on with `pghaul clone --resume`",
+            ),
+        };
+        Ok(Finding::new(Severity::Warning, code, message, remedy).about(&step.step.object))
+    }
+
+    pub(super) async fn analyze(&mut self, name: &RelationName) -> Result<Verdict, Error> {
+        self.open_target(Purpose::Schema).await?;
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        let sql = format!("analyze {}", name.quoted());
+        match target.batch(&format!("gather statistics of `{name}`"), &sql).await {
+            Ok(()) => Ok(Verdict::Done),
+            Err(error) if error.connection_lost() => Err(error),
+            Err(error) => {
+                self.run.find(
+                    Finding::new(
+                        Severity::Note,
+                        "not_analyzed",
+                        format!("statistics could not be gathered: {error:?}"),
+                        "run ANALYZE on the target",
+                    )
+                    .about(name),
+                );
+                Ok(Verdict::Done)
+            }
+        }
+    }
+
+    /// Sequences are read last, outside of the snapshot: they know no transactions, and a value
+    /// that is too high does no harm while one that is too low collides.
+    pub(super) async fn sequences(&mut self, again: bool) -> Result<Verdict, Error> {
+        let run = self.run;
+        let source = run.source.connect(Purpose::Catalog, &format!("{} sequences", run.id)).await?;
+        self.open_target(Purpose::Schema).await?;
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        let mut sql = String::new();
+        for batch in run.plan.sequences.chunks(SEQUENCES_A_STATEMENT) {
+            sql.push_str(&set_sequences(&source, batch).await?);
+        }
+        let key = run.key(&Work::Sequences);
+        let object = format!("{} sequences", run.plan.sequences.len());
+        let statement = Statement {
+            key: &key,
+            kind: "SEQUENCE SET",
+            object: &object,
+            doing: "set the values of sequences".to_owned(),
+            sql: &sql,
+            undo: "",
+        };
+        run_step(target, &run.id, &statement, &run.transfer.worker, again).await?;
+        Ok(Verdict::Done)
+    }
+}
+
+const SEQUENCES_A_STATEMENT: usize = 200;
+
+async fn set_sequences(source: &Session, names: &[RelationName]) -> Result<String, Error> {
+    let selects: Vec<String> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| {
+            format!("select {at}::int4, last_value::int8, is_called from {}", name.quoted())
+        })
+        .collect();
+    let rows =
+        source.query("read the values of sequences", &selects.join(" union all "), &[]).await?;
+    let mut sql = String::new();
+    for row in rows {
+        let at = usize::try_from(row.get::<_, i32>(0)).unwrap_or(usize::MAX);
+        let (value, called): (i64, bool) = (row.get(1), row.get(2));
+        if let Some(name) = names.get(at) {
+            sql.push_str(&format!(
+                "select pg_catalog.setval({}::pg_catalog.regclass, {value}, {called});\n",
+                literal(&name.quoted())
+            ));
+        }
+    }
+    Ok(sql)
+}
+
+/// Runs a step and writes its receipt, in one transaction.
+async fn run_step(
+    target: &Session,
+    run: &str,
+    step: &Statement<'_>,
+    worker: &str,
+    again: bool,
+) -> Result<(), Error> {
+    let doing = &step.doing;
+    let claim = ClaimKey::of_task(run, step.key);
+    claim.take(target).await?;
+    if !(again && state::step_result(target, step.key).await?.is_some()) {
+        let receipt = receipt(step, worker);
+        let ran: Result<(), Error> = async {
+            target.batch(doing, &format!("begin;\n{}", step.sql)).await?;
+            target.batch(doing, &format!("{receipt}; commit")).await
+        }
+        .await;
+        if let Err(error) = ran {
+            if !error.connection_lost() {
+                target.batch("give up a step", "rollback").await?;
+                claim.give_back(target).await?;
+            }
+            return Err(error);
+        }
+    }
+    claim.give_back(target).await
+}
+
+/// Whether it was the rows that forbade a statement (class 23, integrity constraint violation).
+fn is_of_the_data(error: &Error) -> bool {
+    error.sqlstate().is_some_and(|state| state.starts_with("23"))
+}
+
+fn not_refreshed(step: &SchemaStep, error: &Error) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        "matview_not_refreshed",
+        format!("the materialized view could not be recomputed: {error:?}"),
+        "mend the cause and run REFRESH MATERIALIZED VIEW on the target",
+    )
+    .about(&step.step.object)
+}
+
+/// Runs the steps of pre-data: serial, many in a transaction, since one each costs five times as
+/// much.
+pub(super) async fn pre_data(
+    control: &Session,
+    steps: &[SchemaStep],
+    done: &HashMap<String, String>,
+    worker: &str,
+) -> Result<(), Error> {
+    let wanted: Vec<&SchemaStep> = steps
+        .iter()
+        .filter(|step| step.step.stage == Stage::PreData && !done.contains_key(&step.step.key))
+        .collect();
+    for batch in wanted.chunks(STEPS_A_BATCH) {
+        let mut sql = String::from("begin;\n");
+        for step in batch {
+            sql.push_str(step.step.sql());
+            sql.push_str(&format!("\n{};\n", receipt(&step.statement(), worker)));
+        }
+        sql.push_str("commit");
+        match control.batch("create types, functions and tables", &sql).await {
+            Ok(()) => continue,
+            Err(error) if error.connection_lost() => return Err(error),
+            Err(_) => control.batch("give up a batch of steps", "rollback").await?,
+        }
+        // One at a time, to name the one that fails and to keep those before it.
+        for step in batch {
+            let statement = step.statement();
+            let receipt = receipt(&statement, worker);
+            let sql = format!("begin;\n{}\n{receipt};\ncommit", statement.sql);
+            if let Err(error) = control.batch(&statement.doing, &sql).await {
+                if !error.connection_lost() {
+                    control.batch("give up a step", "rollback").await?;
+                }
+                return Err(step.step.failure(error));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Steps of pre-data that share a transaction.
+const STEPS_A_BATCH: usize = 50;
+
+fn receipt(step: &Statement<'_>, worker: &str) -> String {
+    StepReceipt {
+        id: step.key,
+        kind: step.kind,
+        object: step.object,
+        result: "",
+        undo: step.undo,
+        worker,
+    }
+    .insert_statement()
+}

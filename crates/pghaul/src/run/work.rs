@@ -1,0 +1,141 @@
+//! What a run is made of, once it is planned: shared by all lanes of the process.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pghaul_rows::TableDigest;
+use tokio_util::sync::CancellationToken;
+
+use super::board::Board;
+use super::options::CloneOptions;
+use super::steps::SchemaStep;
+use crate::connect::{Endpoint, Session};
+use crate::error::Error;
+use crate::event::{Event, Observer};
+use crate::finding::Finding;
+use crate::name::RelationName;
+use crate::plan::{PartId, Plan};
+use crate::schema::Kind;
+use crate::schema::step::Makes;
+use crate::snapshot::SnapshotId;
+use crate::state::Receipts;
+use crate::transfer::Transfer;
+use crate::transfer::large_objects::LargeObject;
+use crate::verify::difference::Difference;
+
+/// One task of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Work {
+    /// A part of a table.
+    Part(PartId),
+    /// A batch of large objects.
+    LargeObjects(usize),
+    /// A table to read back.
+    ReadBack(usize),
+    /// A statement of the schema, refreshes of materialized views included.
+    Schema(usize),
+    /// Statistics of a table.
+    Analyze(RelationName),
+    /// The values of all sequences.
+    Sequences,
+    /// Nothing; others wait for it instead of for all that it waits for.
+    Gate(&'static str),
+}
+
+/// How to stop a run from outside.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// Ask for it and the run ends after the pieces and steps in flight.
+    pub soon: CancellationToken,
+    /// Ask for it and the run ends at once; pieces in flight are lost. Implies `soon`.
+    pub now: CancellationToken,
+}
+
+/// What was learned about a table that was read back.
+#[derive(Debug, Clone)]
+pub(super) struct ReadBackResult {
+    pub(super) target: TableDigest,
+    pub(super) equal: bool,
+    pub(super) differences: Vec<Difference>,
+}
+
+/// A run in progress.
+pub(super) struct Run {
+    pub(super) id: String,
+    pub(super) source: Arc<Endpoint>,
+    pub(super) target: Arc<Endpoint>,
+    pub(super) options: CloneOptions,
+    pub(super) plan: Plan,
+    pub(super) steps: Vec<SchemaStep>,
+    pub(super) large_objects: Vec<Vec<LargeObject>>,
+    /// None when no row is read from the source any more.
+    pub(super) snapshot: Option<SnapshotId>,
+    pub(super) transfer: Transfer,
+    pub(super) board: Board<Work>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) stop: Stop,
+    pub(super) facts: Mutex<Facts>,
+    pub(super) tries: AtomicU64,
+}
+
+/// What a run learns as it goes.
+#[derive(Default)]
+pub(super) struct Facts {
+    pub(super) receipts: Receipts,
+    pub(super) read_backs: BTreeMap<usize, ReadBackResult>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) failures: Vec<Error>,
+    pub(super) indexes: usize,
+    pub(super) constraints: usize,
+}
+
+impl Run {
+    pub(super) fn facts(&self) -> MutexGuard<'_, Facts> {
+        // Every change of the facts is complete before the lock is let go.
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn find(&self, finding: Finding) {
+        self.observer.on_event(&Event::Found(&finding));
+        self.facts().findings.push(finding);
+    }
+
+    /// Counts a step for the summary.
+    pub(super) fn count(&self, step: &SchemaStep) {
+        let mut facts = self.facts();
+        match (&step.step.kind, step.step.makes) {
+            (_, Makes::KeyIndex) | (Kind::Index, Makes::Entry) => facts.indexes += 1,
+            (Kind::Constraint | Kind::CheckConstraint, Makes::Entry)
+            | (Kind::FkConstraint, Makes::Entry | Makes::ForeignKey) => facts.constraints += 1,
+            _ => {}
+        }
+    }
+
+    /// A number that differs for every attempt of every lane.
+    pub(super) fn seed(&self) -> u64 {
+        self.tries.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The name of a task, stable over attempts, processes and resumes of one run.
+    pub(super) fn key(&self, work: &Work) -> String {
+        match work {
+            Work::Part(part) => format!("part {}", part.0),
+            Work::LargeObjects(batch) => format!("large objects {batch}"),
+            Work::ReadBack(at) => format!("read back {}", self.plan.read_backs[*at].name.quoted()),
+            Work::Schema(at) => self.steps[*at].step.key.clone(),
+            Work::Analyze(name) => format!("analyze {}", name.quoted()),
+            Work::Sequences => "sequences".to_owned(),
+            Work::Gate(name) => format!("gate {name}"),
+        }
+    }
+}
+
+/// Sessions of one lane, opened when first needed, and anew after one died.
+pub(super) struct Sessions<'a> {
+    pub(super) run: &'a Run,
+    pub(super) lane: String,
+    pub(super) source: Option<Session>,
+    pub(super) target: Option<Session>,
+    pub(super) reader: Option<Session>,
+}

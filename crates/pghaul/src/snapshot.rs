@@ -1,0 +1,203 @@
+//! The one moment of a run: locks first, then the snapshot, then another look at the tables.
+//!
+//! Invariants: ACCESS SHARE on every table is held before the snapshot is taken and as long as it
+//! lives, since a TRUNCATE or rewriting ALTER behind an exported snapshot makes importers read no
+//! rows, without an error (seen on 9.6, 14 and 18); every reader imports the snapshot, also after
+//! a reconnect; the keeper's session does nothing else.
+
+use std::collections::BTreeSet;
+
+use crate::connect::{Endpoint, Purpose, Session};
+use crate::error::{Error, ErrorKind};
+use crate::name::RelationName;
+
+/// The session that holds the snapshot and the locks.
+pub struct Keeper {
+    session: Session,
+    id: SnapshotId,
+}
+
+/// The name under which other sessions import the snapshot (`pg_export_snapshot()`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotId(String);
+
+impl SnapshotId {
+    /// Takes a name given by the user or stored in the run.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for a text that no server would have given.
+    pub fn new(text: &str) -> Result<Self, Error> {
+        let plain = |c: char| c.is_ascii_hexdigit() || c == '-';
+        if text.is_empty() || !text.chars().all(plain) {
+            return Err(Error::new(ErrorKind::Usage, format!("`{text}` is not a snapshot id"))
+                .with_hint("take the line that `pghaul snapshot` prints"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text, for `SET TRANSACTION SNAPSHOT` and `pg_dump --snapshot`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How often the list of tables may change under us before we give up.
+const ATTEMPTS: u32 = 20;
+
+/// A statement that locks many tables stays below this many names, so that its text stays small.
+const TABLES_A_LOCK: usize = 500;
+
+impl Keeper {
+    /// Locks every table that `wanted` picks, takes the snapshot, and looks again until no table
+    /// is new.
+    ///
+    /// # Errors
+    /// No permission on a table, by name; tables that come faster than they can be locked.
+    pub async fn start(
+        source: &Endpoint,
+        wanted: impl Fn(&RelationName) -> bool,
+    ) -> Result<Self, Error> {
+        let session = source.connect(Purpose::Read, "keeper").await?;
+        let mut to_lock: BTreeSet<RelationName> =
+            list(&session).await?.into_iter().filter(&wanted).collect();
+        for _ in 0..ATTEMPTS {
+            session
+                .batch(
+                    "begin the transaction of the snapshot",
+                    "begin transaction isolation level repeatable read, read only",
+                )
+                .await?;
+            if !lock(&session, &to_lock).await? {
+                session.batch("give the locks back", "rollback").await?;
+                to_lock = list(&session).await?.into_iter().filter(&wanted).collect();
+                continue;
+            }
+            let row = session
+                .query_one("export the snapshot", "select pg_catalog.pg_export_snapshot()", &[])
+                .await?;
+            // Inside the snapshot by now: what it shows and we have not locked is new.
+            let now: BTreeSet<RelationName> =
+                list(&session).await?.into_iter().filter(&wanted).collect();
+            if now.is_subset(&to_lock) {
+                return Ok(Self { session, id: SnapshotId(row.get(0)) });
+            }
+            session.batch("give the locks back", "rollback").await?;
+            to_lock = now;
+        }
+        Err(Error::new(
+            ErrorKind::Transfer,
+            "cannot take a snapshot: source: tables come and go faster than they can be locked",
+        )
+        .with_hint("stop what creates and drops tables on the source, and try again"))
+    }
+
+    /// Takes over a snapshot that another session holds: locks the same tables, imports it, and
+    /// exports it again, so that it lives on when the other session ends.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SnapshotGone`] when the source does not know the snapshot any more.
+    pub async fn take_over(
+        source: &Endpoint,
+        snapshot: &SnapshotId,
+        wanted: impl Fn(&RelationName) -> bool,
+    ) -> Result<Self, Error> {
+        let session = open_reader(source, snapshot, "keeper").await?;
+        let tables = list(&session).await?.into_iter().filter(wanted).collect();
+        if !lock(&session, &tables).await? {
+            return Err(Error::new(
+                ErrorKind::SnapshotGone,
+                "source: a table of the snapshot is gone: whoever holds it does not hold its locks",
+            )
+            .with_hint("hold snapshots with `pghaul snapshot`, which locks the tables too"));
+        }
+        let row = session
+            .query_one("export the snapshot", "select pg_catalog.pg_export_snapshot()", &[])
+            .await?;
+        Ok(Self { id: SnapshotId(row.get(0)), session })
+    }
+
+    /// The snapshot's name.
+    pub fn id(&self) -> &SnapshotId {
+        &self.id
+    }
+
+    /// The keeper's session, for reads inside the snapshot that must not wait for another
+    /// connection. Never end its transaction.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Lets go of snapshot and locks, so that the source can vacuum again.
+    pub async fn release(self) {
+        // The transaction only read: whether this arrives or the connection just ends is the same.
+        let _ = self.session.batch("let go of the snapshot", "rollback").await;
+    }
+}
+
+/// Opens a session for reading user tables inside the snapshot.
+///
+/// # Errors
+/// [`ErrorKind::SnapshotGone`] when the source does not know the snapshot any more.
+pub async fn open_reader(
+    source: &Endpoint,
+    snapshot: &SnapshotId,
+    what: &str,
+) -> Result<Session, Error> {
+    let session = source.connect(Purpose::Read, what).await?;
+    import(&session, snapshot).await?;
+    Ok(session)
+}
+
+/// Begins a transaction in the snapshot.
+///
+/// # Errors
+/// [`ErrorKind::SnapshotGone`] when the source does not know the snapshot any more.
+pub async fn import(session: &Session, snapshot: &SnapshotId) -> Result<(), Error> {
+    let sql = format!(
+        "begin transaction isolation level repeatable read, read only; \
+         set transaction snapshot '{}'",
+        snapshot.as_str()
+    );
+    session.batch("import the run's snapshot", &sql).await.map_err(|error| {
+        // 22023: "invalid snapshot identifier"; 42704 from 18 on: "snapshot … does not exist".
+        match error.sqlstate() {
+            Some("22023" | "42704" | "55000") => error.with_kind(ErrorKind::SnapshotGone),
+            _ => error,
+        }
+    })
+}
+
+async fn list(session: &Session) -> Result<Vec<RelationName>, Error> {
+    let rows =
+        session.query("list the tables to lock", include_str!("snapshot/tables.sql"), &[]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1)))
+        .collect())
+}
+
+/// False when a table is gone meanwhile: then the list has to be read anew.
+async fn lock(session: &Session, tables: &BTreeSet<RelationName>) -> Result<bool, Error> {
+    let names: Vec<&RelationName> = tables.iter().collect();
+    for batch in names.chunks(TABLES_A_LOCK) {
+        let list: Vec<String> =
+            batch.iter().map(|name| format!("only {}", name.quoted())).collect();
+        let sql = format!("lock table {} in access share mode", list.join(", "));
+        match session.batch("lock the tables against DDL", &sql).await {
+            Ok(()) => {}
+            Err(error) if matches!(error.sqlstate(), Some("42P01" | "3F000")) => return Ok(false),
+            Err(error) if error.sqlstate() == Some("42501") => {
+                return Err(error.with_kind(ErrorKind::Preflight).with_hint(
+                    "grant SELECT on the tables that `pghaul check` names, or leave them out with --exclude",
+                ));
+            }
+            Err(error) if error.sqlstate() == Some("53200") => {
+                return Err(error.with_kind(ErrorKind::Preflight).with_hint(
+                    "raise max_locks_per_transaction on the source, or carry part of the tables with --include",
+                ));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,391 @@
+//! The state of a run, in schema `pghaul` of the target: the run, its plan, its receipts.
+//!
+//! Invariants: a receipt is inserted in the transaction that does the work, so data and receipt
+//! are there together or not at all; the schema belongs to the role that runs, with no grant to
+//! anybody; a schema `pghaul` that is not ours is refused, never touched.
+
+pub mod receipt;
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{oid, size};
+use crate::connect::{Endpoint, Session};
+use crate::error::{Error, ErrorKind};
+use crate::finding::Finding;
+use crate::name::literal;
+use crate::plan::{Part, PartId, Plan, format_name};
+pub use receipt::{Receipt, Receipts};
+
+/// The version of the state's tables. A newer one is refused with exit code 20.
+pub const FORMAT: i32 = 1;
+
+/// Which server and database one end of a run is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseIdentity {
+    /// `pg_control_system()`'s system identifier; none where the role may not ask.
+    pub system: Option<String>,
+    /// The OID of the database.
+    pub database_oid: u32,
+    /// Its name.
+    pub database: String,
+    /// `server_version_num`.
+    pub version: u32,
+}
+
+impl DatabaseIdentity {
+    /// The database that a session is on.
+    pub fn of(session: &Session, endpoint: &Endpoint) -> Self {
+        let identity = session.identity();
+        Self {
+            system: identity.system_identifier.map(|id| id.to_string()),
+            database_oid: identity.database_oid,
+            database: endpoint.database().to_owned(),
+            version: session.version().num(),
+        }
+    }
+
+    /// Whether nothing tells them apart, as far as both are known: a server may have become newer
+    /// meanwhile, and may withhold its system identifier.
+    pub fn may_be(&self, other: &Self) -> bool {
+        let systems =
+            self.system.is_none() || other.system.is_none() || self.system == other.system;
+        systems && self.database_oid == other.database_oid && self.database == other.database
+    }
+
+    /// Whether both are the same database, by whatever names they were reached.
+    pub fn is_same_database(&self, other: &Self) -> bool {
+        self.system.is_some()
+            && self.system == other.system
+            && self.database_oid == other.database_oid
+    }
+}
+
+/// What a run is, as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    /// A random name, also in `application_name`.
+    pub id: String,
+    /// Where the data comes from.
+    pub source: DatabaseIdentity,
+    /// Where it goes.
+    pub target: DatabaseIdentity,
+    /// The options that shape the plan, as JSON.
+    pub options: String,
+    /// The name of the exported snapshot.
+    pub snapshot: String,
+    /// The source's moment (`txid_current_snapshot()` and what makes it a proof), as JSON.
+    pub moment: String,
+    /// The name of consistency.
+    pub consistency: String,
+    /// The digest of the schema dump.
+    pub schema_digest: String,
+    /// The digest of the list of large objects, and their number.
+    pub large_objects: String,
+    /// The phase reached.
+    pub phase: String,
+    /// Whether the run is done.
+    pub finished: bool,
+}
+
+/// What stands under the name `pghaul` in a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// No such schema.
+    Absent,
+    /// A run's state, readable by us.
+    Ours,
+}
+
+/// Looks for a run's state.
+///
+/// # Errors
+/// [`ErrorKind::Preflight`] for a schema `pghaul` that is not ours.
+pub async fn presence(target: &Session) -> Result<Presence, Error> {
+    let row = target
+        .query_one("look for a run's state", include_str!("state/schema_is_ours.sql"), &[])
+        .await?;
+    let (exists, has_run, may_use): (bool, bool, bool) = (row.get(0), row.get(1), row.get(2));
+    match (exists, has_run, may_use) {
+        (false, ..) => Ok(Presence::Absent),
+        (true, true, true) => Ok(Presence::Ours),
+        _ => Err(Error::new(
+            ErrorKind::Preflight,
+            "target: the schema `pghaul` is there already and is not a run's state of this role",
+        )
+        .with_hint("rename or drop that schema; pghaul keeps the state of a run under this name")),
+    }
+}
+
+/// Creates the state of a new run, plan included, in one transaction.
+///
+/// # Errors
+/// What the target said; nothing is left behind then.
+pub async fn create(target: &Session, run: &RunRecord, plan: &Plan) -> Result<(), Error> {
+    let doing = "create the run's state in schema pghaul";
+    target.batch(doing, "begin").await?;
+    target.batch(doing, include_str!("state/create.sql")).await?;
+    target
+        .execute(
+            doing,
+            "insert into pghaul.run (id, format, tool, phase, options, source, target, snapshot, \
+             moment, consistency, schema_digest, large_objects) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            &[
+                &run.id,
+                &FORMAT,
+                &concat!("pghaul ", env!("CARGO_PKG_VERSION")),
+                &run.phase,
+                &run.options,
+                &json(&run.source)?,
+                &json(&run.target)?,
+                &run.snapshot,
+                &run.moment,
+                &run.consistency,
+                &run.schema_digest,
+                &run.large_objects,
+            ],
+        )
+        .await?;
+    for sql in plan_inserts(plan) {
+        target.batch(doing, &sql).await?;
+    }
+    target.batch(doing, "commit").await
+}
+
+/// Reads the stored run.
+///
+/// # Errors
+/// [`ErrorKind::RunState`] when it is damaged or of a newer pghaul.
+pub async fn load(target: &Session) -> Result<RunRecord, Error> {
+    let rows = target
+        .query(
+            "read the run's state",
+            "select id, format, phase, options, source, target, snapshot, moment, consistency, \
+             schema_digest, finished is not null, large_objects from pghaul.run",
+            &[],
+        )
+        .await?;
+    let damaged = |why: &str| {
+        Error::new(ErrorKind::RunState, format!("target: the run's state is damaged: {why}"))
+            .with_hint("begin again with `pghaul clone --restart`")
+    };
+    let [row] = rows.as_slice() else {
+        return Err(damaged(&format!("{} runs instead of one", rows.len())));
+    };
+    let format: i32 = row.get(1);
+    if format > FORMAT {
+        return Err(Error::new(
+            ErrorKind::RunState,
+            format!("target: the run was made by a newer pghaul (state version {format})"),
+        )
+        .with_hint("go on with the pghaul that began it"));
+    }
+    let identity = |at: usize| {
+        serde_json::from_str(row.get::<_, &str>(at)).map_err(|error| damaged(&error.to_string()))
+    };
+    Ok(RunRecord {
+        id: row.get(0),
+        phase: row.get(2),
+        options: row.get(3),
+        source: identity(4)?,
+        target: identity(5)?,
+        snapshot: row.get(6),
+        moment: row.get(7),
+        consistency: row.get(8),
+        schema_digest: row.get(9),
+        finished: row.get(10),
+        large_objects: row.get(11),
+    })
+}
+
+/// The parts of the stored plan, by table name: what `--resume` goes by, since sizes may differ
+/// by then.
+///
+/// # Errors
+/// What the target said.
+pub async fn load_parts(target: &Session) -> Result<Vec<(u32, Part)>, Error> {
+    let rows = target
+        .query(
+            "read the run's plan",
+            "select p.id, r.source_oid, p.from_block, p.until_block, p.bytes, r.id \
+               from pghaul.part p join pghaul.relation r on r.id = p.relation order by p.id",
+            &[],
+        )
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let part = Part {
+                id: PartId(usize::try_from(row.get::<_, i32>(0)).unwrap_or(0)),
+                table: usize::try_from(row.get::<_, i32>(5)).unwrap_or(0),
+                from: row.get::<_, Option<i64>>(2).map(oid),
+                until: row.get::<_, Option<i64>>(3).map(oid),
+                bytes: size(row.get(4)),
+            };
+            (oid(row.get(1)), part)
+        })
+        .collect())
+}
+
+/// Notes the phase reached, and the end of the run.
+///
+/// # Errors
+/// What the target said.
+pub async fn set_phase(target: &Session, phase: &str, finished: bool) -> Result<(), Error> {
+    let sql = if finished {
+        "update pghaul.run set phase = $1, finished = pg_catalog.clock_timestamp()"
+    } else {
+        "update pghaul.run set phase = $1"
+    };
+    target.execute("note the run's phase", sql, &[&phase]).await.map(drop)
+}
+
+/// The steps that are done, with their results.
+///
+/// # Errors
+/// What the target said.
+pub async fn load_steps(target: &Session) -> Result<HashMap<String, String>, Error> {
+    let rows = target
+        .query("read the receipts of steps", "select id, result from pghaul.step", &[])
+        .await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// The result of one step, if it is done.
+///
+/// # Errors
+/// What the target said.
+pub async fn step_result(target: &Session, id: &str) -> Result<Option<String>, Error> {
+    let rows = target
+        .query("look for a step's receipt", "select result from pghaul.step where id = $1", &[&id])
+        .await?;
+    Ok(rows.first().map(|row| row.get(0)))
+}
+
+/// A step that is done: what goes into its receipt.
+#[derive(Debug, Clone, Copy)]
+pub struct StepReceipt<'a> {
+    /// Its name, the same in every process that works on the run.
+    pub id: &'a str,
+    /// Its kind, as `pg_dump` calls it.
+    pub kind: &'a str,
+    /// The object.
+    pub object: &'a str,
+    /// What came out, where something does.
+    pub result: &'a str,
+    /// The statement that drops what was created; empty for what goes with something else.
+    pub undo: &'a str,
+    /// Who did it.
+    pub worker: &'a str,
+}
+
+impl StepReceipt<'_> {
+    /// The statement that writes the receipt: to be sent in the step's own transaction.
+    pub fn insert_statement(&self) -> String {
+        let values = [self.id, self.kind, self.object, self.result, self.undo, self.worker];
+        format!(
+            "insert into pghaul.step (id, kind, object, result, undo, worker) values ({})",
+            values.map(literal).join(", ")
+        )
+    }
+}
+
+/// Notes under which moment the run goes on.
+///
+/// # Errors
+/// What the target said.
+pub async fn set_moment(
+    target: &Session,
+    snapshot: &str,
+    moment: &str,
+    consistency: &str,
+) -> Result<(), Error> {
+    target
+        .execute(
+            "note the run's moment",
+            "update pghaul.run set snapshot = $1, moment = $2, consistency = $3",
+            &[&snapshot, &moment, &consistency],
+        )
+        .await
+        .map(drop)
+}
+
+/// Stores findings, for `status`.
+///
+/// # Errors
+/// What the target said.
+pub async fn store_findings(target: &Session, findings: &[Finding]) -> Result<(), Error> {
+    let doing = "store the findings";
+    target.batch(doing, "delete from pghaul.finding").await?;
+    for (id, finding) in (0_i64..).zip(findings) {
+        let severity = format!("{:?}", finding.severity).to_lowercase();
+        target
+            .execute(
+                doing,
+                "insert into pghaul.finding (id, code, severity, object, message, remedy) \
+                 values ($1, $2, $3, $4, $5, $6)",
+                &[
+                    &id,
+                    &finding.code,
+                    &severity,
+                    &finding.object,
+                    &finding.message,
+                    &finding.remedy,
+                ],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+fn json(identity: &DatabaseIdentity) -> Result<String, Error> {
+    serde_json::to_string(identity).map_err(|error| {
+        Error::new(ErrorKind::Bug, "cannot write an identity as JSON").caused_by(error)
+    })
+}
+
+/// Many rows a statement: a plan of 100,000 parts must not cost as many round trips.
+const ROWS_A_STATEMENT: usize = 500;
+
+fn plan_inserts(plan: &Plan) -> Vec<String> {
+    let number = |value: Option<u32>| value.map_or("null".to_owned(), |block| block.to_string());
+    let relations: Vec<String> = plan
+        .tables
+        .iter()
+        .enumerate()
+        .map(|(id, table)| {
+            format!(
+                "({id}, {}, {}, {}, {}, '{}')",
+                literal(table.name.schema.as_str()),
+                literal(table.name.name.as_str()),
+                table.oid,
+                table.bytes,
+                format_name(table.format.format),
+            )
+        })
+        .collect();
+    let parts: Vec<String> = plan
+        .parts
+        .iter()
+        .map(|part| {
+            format!(
+                "({}, {}, {}, {}, {})",
+                part.id.0,
+                part.table,
+                number(part.from),
+                number(part.until),
+                part.bytes
+            )
+        })
+        .collect();
+    let insert = |table: &str, rows: &[String]| -> Vec<String> {
+        rows.chunks(ROWS_A_STATEMENT)
+            .map(|chunk| format!("insert into pghaul.{table} values {}", chunk.join(", ")))
+            .collect()
+    };
+    let mut all = insert("relation", &relations);
+    all.extend(insert("part", &parts));
+    all
+}

@@ -1,0 +1,76 @@
+-- The state of one run. Every table has a primary key, since a publication FOR ALL TABLES would
+-- otherwise forbid updates. Nobody but the owner may look: undo rows are user data.
+create schema pghaul;
+
+create table pghaul.run (
+    id                text primary key,
+    format            int4 not null,
+    tool              text not null,
+    started           timestamptz not null default pg_catalog.now(),
+    finished          timestamptz,
+    phase             text not null,
+    options           text not null,
+    source            text not null,
+    target            text not null,
+    snapshot          text not null,
+    moment            text not null,
+    consistency       text not null,
+    schema_digest     text not null,
+    large_objects     text not null
+);
+
+create table pghaul.relation (
+    id                int4 primary key,
+    schema_name       text not null,
+    table_name        text not null,
+    source_oid        int8 not null,
+    bytes             int8 not null,
+    format            text not null
+);
+
+create table pghaul.part (
+    id                int4 primary key,
+    relation          int4 not null references pghaul.relation,
+    from_block        int8,
+    until_block       int8,
+    bytes             int8 not null
+);
+
+-- One row a committed piece, inserted in the piece's own transaction. A piece owns the rows from
+-- its own first ctid up to the next piece's; the last of a part has no next.
+create table pghaul.receipt (
+    part              int4 not null references pghaul.part,
+    block             int8 not null,
+    line              int4 not null,
+    next_block        int8,
+    next_line         int4,
+    rows              int8 not null,
+    bytes             int8 not null,
+    lane_0            int8 not null,
+    lane_1            int8 not null,
+    image             text not null,
+    worker            text not null,
+    committed         timestamptz not null default pg_catalog.clock_timestamp(),
+    primary key (part, block, line)
+);
+
+-- One row a step that is done: a schema entry, an index, a sequence, a read-back, ….
+create table pghaul.step (
+    id                text primary key,
+    kind              text not null,
+    object            text not null,
+    result            text not null,
+    undo              text not null,
+    place             bigserial,
+    worker            text not null,
+    committed         timestamptz not null default pg_catalog.clock_timestamp()
+);
+
+create table pghaul.finding (
+    id                int8 primary key,
+    code              text not null,
+    severity          text not null,
+    object            text,
+    message           text not null,
+    remedy            text not null
+);
