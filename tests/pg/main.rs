@@ -5,3 +5,4 @@
 mod clone;
 mod connect;
 mod harness;
+mod preflight;

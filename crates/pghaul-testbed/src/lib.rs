@@ -14,8 +14,8 @@ mod cache;
 pub mod clients;
 pub mod error;
 pub mod locales;
-pub mod proxy;
 pub mod mastodon;
+pub mod proxy;
 pub mod servers;
 mod work;
 
