@@ -13,3 +13,4 @@ mod harness;
 mod restart;
 mod resume;
 mod schema;
+mod preflight;
