@@ -10,7 +10,9 @@
 mod clone;
 mod connect;
 mod harness;
+mod hazards;
 mod restart;
 mod resume;
 mod schema;
+mod pairs;
 mod preflight;

@@ -54,6 +54,10 @@ const NEVER_BINARY: &[&str] = &[
     "smgr",
 ];
 
+/// Types with a binary form that no server reads back when the value is empty: "malformed tsquery:
+/// operand not found", "invalid int2vector data" (seen from 9.6 to 18).
+const NOT_READ_BACK: &[&str] = &["tsquery", "int2vector", "oidvector"];
+
 /// Extension types whose binary form is the same in every version of the extension, with the
 /// oldest major that has it on both ends.
 const SAFE_EXTENSION_TYPES: &[(&str, &str, u32)] = &[
@@ -216,6 +220,9 @@ impl<'a> Formats<'a> {
         if NEVER_BINARY.contains(&found.name.as_str()) {
             value.text_because =
                 Some(format!("the bytes of {} mean something else on another server", found.name));
+        } else if NOT_READ_BACK.contains(&found.name.as_str()) {
+            value.text_because =
+                Some(format!("no server reads the bytes of an empty {} back", found.name));
         } else if found.send.is_none() {
             value.text_because =
                 Some(format!("the source has no binary output for {}", found.name));
