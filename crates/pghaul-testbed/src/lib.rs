@@ -12,6 +12,7 @@
 mod account;
 mod cache;
 pub mod clients;
+pub mod damage;
 pub mod error;
 pub mod locales;
 pub mod mastodon;

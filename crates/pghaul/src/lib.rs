@@ -17,6 +17,7 @@ pub mod run;
 pub mod schema;
 pub mod snapshot;
 pub mod state;
+pub mod status;
 pub mod transfer;
 pub mod verify;
 pub mod version;

@@ -3,24 +3,28 @@
 //! [`PreparedClone::new`] looks at both sides and plans, and writes nothing;
 //! [`PreparedClone::run`] carries it out.
 
+pub mod before;
 pub mod board;
 mod claim;
-mod entries;
 mod evidence;
 mod execute;
+mod finish;
 mod graph;
 mod lane;
 pub mod moment;
+mod obstacles;
 pub mod options;
 pub mod outcome;
 mod prepare;
 mod restart;
 pub mod retry;
 mod reverify;
+mod source_schema;
 mod steps;
 mod stored;
 mod work;
 
+pub use finish::{Unfinished, finish};
 pub use options::CloneOptions;
 pub use outcome::{Ending, Outcome, TableOutcome};
 pub use prepare::{Consistency, PreparedClone};

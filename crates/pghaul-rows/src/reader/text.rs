@@ -1,7 +1,7 @@
 //! The text format (Postgres manual, COPY, "Text Format").
 
 use super::image::ImageSink;
-use super::{Fault, Found, MAX_ROW_BYTES, Span};
+use super::{Fault, Found, Span};
 use crate::error::CopyProblem;
 use crate::layout::{Hidden, Layout};
 use crate::shape::{Hex, STAND_IN_TYPE, canonicalize};
@@ -41,9 +41,6 @@ pub(super) fn row(
     image: &mut impl ImageSink,
 ) -> Result<Found, Fault> {
     let Some(newline) = memchr::memchr(b'\n', bytes) else { return Ok(Found::Incomplete) };
-    if newline >= MAX_ROW_BYTES {
-        return Err(Fault::new(0, CopyProblem::RowTooLong));
-    }
     let line = &bytes[..newline];
     split(layout, line, &mut fields.0)?;
     let mut columns = fields.0.as_slice();

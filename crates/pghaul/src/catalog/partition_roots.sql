@@ -13,8 +13,8 @@ with recursive tree (root, relid) as (
 select distinct tree.root::int8
   from tree
   join pg_catalog.pg_partitioned_table p on p.partrelid = tree.relid
- cross join lateral pg_catalog.unnest(p.partattrs::int2[], p.partcollation::oid[], p.partclass::oid[])
-       k (attnum, coll, opclass)
+ cross join lateral rows from ( pg_catalog.unnest(p.partattrs::int2[])
+                              , pg_catalog.unnest(p.partcollation::oid[])) k (attnum, coll)
   left join pg_catalog.pg_attribute a on a.attrelid = p.partrelid and a.attnum = k.attnum and k.attnum <> 0
   left join pg_catalog.pg_type t on t.oid = a.atttypid
   left join pg_catalog.pg_collation c on c.oid = k.coll

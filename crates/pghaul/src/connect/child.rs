@@ -44,6 +44,11 @@ impl ChildEnvironment {
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
     }
 
+    /// The variables, to be set in an environment without any other that libpq would read.
+    pub fn variables(&self) -> Vec<(String, OsString)> {
+        self.variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+
     pub(super) fn new(
         parameters: &Parameters,
         entry: &HostEntry,

@@ -23,6 +23,7 @@ use crate::version::ServerVersion;
 const FIRST_DATABASE_OID: Oid = 10_000;
 const TEXT: Oid = 25;
 const BYTEA: Oid = 17;
+const CHAR: Oid = 18;
 
 /// Types whose binary form is an OID of the database, or that no server reads back: text only.
 const NEVER_BINARY: &[&str] = &[
@@ -86,6 +87,8 @@ pub struct TableFormat {
     pub reason: String,
     /// The columns that are copied, in the order in which they travel.
     pub columns: Vec<Ident>,
+    /// What is selected on the source for each of them.
+    pub source_expressions: Vec<String>,
     /// Expressions at the end of the select list that serve the digest only.
     pub hidden: Vec<String>,
     /// How the stream is framed and digested, with the ctid as first field.
@@ -147,8 +150,22 @@ impl<'a> Formats<'a> {
         };
         match reason {
             None => binary(columns, values),
-            Some(reason) => text(columns, values, reason),
+            Some(reason) => {
+                let mut format = text(columns, values, reason);
+                for (at, name) in columns.iter().enumerate() {
+                    if types.get(name) == Some(&CHAR) && self.has_raw_char() {
+                        format.source_expressions[at] = octal_char(name);
+                    }
+                }
+                format
+            }
         }
+    }
+
+    /// Before 15 a `"char"` with its high bit set is one raw byte as text, which is no UTF-8; from
+    /// 15 on it is written, and read, as `\ooo` (`src/backend/utils/adt/char.c`).
+    fn has_raw_char(&self) -> bool {
+        !self.catalog.version.at_least(15) && self.target.at_least(15)
     }
 
     /// Whether `--format binary` was asked for.
@@ -377,10 +394,23 @@ fn finish(
         format,
         reason,
         columns: columns.to_vec(),
+        source_expressions: columns.iter().map(Ident::quoted).collect(),
         hidden,
         layout: Arc::new(with),
         layout_without_ctid: Arc::new(without),
     }
+}
+
+/// A `"char"` as 15 and newer write it.
+fn octal_char(name: &Ident) -> String {
+    let value = format!("{}::pg_catalog.int4", name.quoted());
+    let digits =
+        ["64", "8", "1"].map(|place| format!("((256 + {value}) / {place} % 8)::pg_catalog.text"));
+    format!(
+        "case when {value} < 0 then '\\' || {} else {}::pg_catalog.text end",
+        digits.join(" || "),
+        name.quoted()
+    )
 }
 
 /// `regproc` text leaves the schema out for what the search path finds, which under our pins is

@@ -22,15 +22,6 @@ pub enum LaneKind {
     Step,
 }
 
-/// What a task waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waits {
-    /// That all before it are done; it is left out when one of them is.
-    ForSuccess,
-    /// That all before it are over, done or left out.
-    ForEnd,
-}
-
 /// One task.
 #[derive(Debug, Clone)]
 pub struct Task<W> {
@@ -38,14 +29,45 @@ pub struct Task<W> {
     pub work: W,
     /// Which lanes take it.
     pub lane: LaneKind,
-    /// What it waits for.
+    /// What has to be done before; it is left out when one of these is.
     pub after: Vec<TaskId>,
-    /// What of these it waits for: that they are done, or only that they are over.
-    pub waits: Waits,
+    /// What has to be over before, done or left out.
+    pub behind: Vec<TaskId>,
     /// Names of what no two running tasks may share.
     pub resources: Vec<String>,
     /// Among tasks that could start, the one with the greatest weight goes first.
     pub weight: u64,
+}
+
+impl<W> Task<W> {
+    /// A task that waits for nothing.
+    pub fn new(work: W, lane: LaneKind) -> Self {
+        Self { work, lane, after: Vec::new(), behind: Vec::new(), resources: Vec::new(), weight: 0 }
+    }
+
+    /// Sets what has to be done before.
+    #[must_use]
+    pub fn after(self, after: Vec<TaskId>) -> Self {
+        Self { after, ..self }
+    }
+
+    /// Sets what has to be over before.
+    #[must_use]
+    pub fn behind(self, behind: Vec<TaskId>) -> Self {
+        Self { behind, ..self }
+    }
+
+    /// Sets what no other running task may share.
+    #[must_use]
+    pub fn alone_with(self, resources: Vec<String>) -> Self {
+        Self { resources, ..self }
+    }
+
+    /// Sets the weight.
+    #[must_use]
+    pub fn weighing(self, weight: u64) -> Self {
+        Self { weight, ..self }
+    }
 }
 
 /// How a task ended.
@@ -75,10 +97,16 @@ pub struct Board<W> {
     changed: Notify,
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Waiter {
+    ForSuccess(TaskId),
+    ForEnd(TaskId),
+}
+
 struct State {
     status: Vec<Status>,
     open_waits: Vec<usize>,
-    waiters: Vec<Vec<TaskId>>,
+    waiters: Vec<Vec<Waiter>>,
     ready: HashMap<LaneKind, BTreeMap<(std::cmp::Reverse<u64>, TaskId), ()>>,
     in_use: HashSet<String>,
     unfinished: HashMap<LaneKind, usize>,
@@ -90,7 +118,7 @@ impl<W> Board<W> {
     pub fn new(tasks: Vec<Task<W>>) -> Self {
         let mut state = State {
             status: vec![Status::Waiting; tasks.len()],
-            open_waits: tasks.iter().map(|task| task.after.len()).collect(),
+            open_waits: tasks.iter().map(|task| task.after.len() + task.behind.len()).collect(),
             waiters: vec![Vec::new(); tasks.len()],
             ready: HashMap::new(),
             in_use: HashSet::new(),
@@ -100,11 +128,14 @@ impl<W> Board<W> {
         for (at, task) in tasks.iter().enumerate() {
             *state.unfinished.entry(task.lane).or_default() += 1;
             for before in &task.after {
-                state.waiters[before.0].push(TaskId(at));
+                state.waiters[before.0].push(Waiter::ForSuccess(TaskId(at)));
+            }
+            for before in &task.behind {
+                state.waiters[before.0].push(Waiter::ForEnd(TaskId(at)));
             }
         }
         for (at, task) in tasks.iter().enumerate() {
-            if task.after.is_empty() {
+            if task.after.is_empty() && task.behind.is_empty() {
                 state.make_ready(TaskId(at), task.lane, task.weight);
             }
         }
@@ -215,6 +246,7 @@ impl<W> Board<W> {
         state.status[id.0] = Status::Done;
         state.ended(self.tasks[id.0].lane);
         for waiter in state.waiters[id.0].clone() {
+            let (Waiter::ForSuccess(waiter) | Waiter::ForEnd(waiter)) = waiter;
             self.one_less(state, waiter);
         }
     }
@@ -241,9 +273,9 @@ impl<W> Board<W> {
                 left_out.push(next);
             }
             for waiter in state.waiters[next.0].clone() {
-                match self.tasks[waiter.0].waits {
-                    Waits::ForSuccess => open.push_back(waiter),
-                    Waits::ForEnd => self.one_less(state, waiter),
+                match waiter {
+                    Waiter::ForSuccess(waiter) => open.push_back(waiter),
+                    Waiter::ForEnd(waiter) => self.one_less(state, waiter),
                 }
             }
         }
@@ -286,7 +318,7 @@ mod tests {
         Task {
             work: (),
             lane: LaneKind::Step,
-            waits: Waits::ForSuccess,
+            behind: Vec::new(),
             after: after.iter().map(|at| TaskId(*at)).collect(),
             resources: resources.iter().map(|name| (*name).to_owned()).collect(),
             weight,
@@ -314,7 +346,7 @@ mod tests {
             task(&[0], &[], 0),
             task(&[1], &[], 0),
             task(&[], &[], 1),
-            Task { waits: Waits::ForEnd, ..task(&[2, 3], &[], 0) },
+            task(&[], &[], 0).behind(vec![TaskId(2), TaskId(3)]),
         ]);
         assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
         assert_eq!(board.finish(TaskId(0), Verdict::LeftOut), vec![TaskId(1), TaskId(2)]);

@@ -9,13 +9,14 @@ use pghaul_rows::reader::Digesting;
 use tokio::task::JoinSet;
 
 use super::board::{Board, LaneKind};
-use super::graph::{self, Prepared};
+use super::graph;
 use super::lane;
 use super::moment::{WriteCounters, written_meanwhile};
 use super::options::{CloneOptions, SourceUse, Start, Verify};
 use super::outcome::{Ending, Outcome, TableOutcome};
 use super::prepare::{Consistency, PreparedClone};
 use super::reverify;
+use super::steps;
 use super::stored::ALL_READ_BACK;
 use super::work::{Facts, ReadBackResult, Run, Stop, Work};
 use crate::connect::{Purpose, Session};
@@ -27,9 +28,6 @@ use crate::plan::Plan;
 use crate::state::{self, RunRecord, StepReceipt};
 use crate::transfer::Transfer;
 use crate::transfer::pace::Pace;
-
-/// Entries of pre-data that share a transaction: five times quicker than one each.
-const ENTRIES_A_BATCH: usize = 50;
 
 impl PreparedClone {
     /// Carries everything out.
@@ -61,14 +59,14 @@ impl PreparedClone {
         }
         let done = self.stored.as_ref().map(|stored| stored.steps.clone()).unwrap_or_default();
         let worker = format!("{} pid {}", id, std::process::id());
-        pre_data(&self.control, &self.schema.entries, &done, &worker).await?;
+        steps::pre_data(&self.control, &self.schema.steps, &done, &worker).await?;
         let Self { source, target, options, control, keeper, plan, schema, .. } = self;
-        let graph = graph::build(&plan, &schema.entries, self.large_objects.len(), &options);
+        let tasks = graph::build(&plan, &schema.steps, self.large_objects.len(), &options);
         observer.on_event(&Event::Planned {
             tables: plan.tables.len(),
             parts: plan.parts.len(),
             bytes: plan.bytes(),
-            steps: graph.tasks.len() - plan.parts.len(),
+            steps: tasks.len() - plan.parts.len(),
         });
         let run = Arc::new(Run {
             id,
@@ -86,10 +84,10 @@ impl PreparedClone {
             },
             options,
             plan,
-            steps: graph.steps,
+            steps: schema.steps,
             large_objects: self.large_objects,
             snapshot: keeper.as_ref().map(|keeper| keeper.id().clone()),
-            board: Board::new(graph.tasks),
+            board: Board::new(tasks),
             observer,
             stop,
             facts: Mutex::new(Facts {
@@ -256,66 +254,6 @@ async fn note_all_read_back(
 fn first_failure(run: &Run) -> Option<Error> {
     let mut failures = std::mem::take(&mut run.facts().failures);
     if failures.is_empty() { None } else { Some(failures.remove(0)) }
-}
-
-/// Types, functions, tables: serial, in the archive's order.
-async fn pre_data(
-    control: &Session,
-    entries: &[(usize, Prepared)],
-    done: &HashMap<String, String>,
-    worker: &str,
-) -> Result<(), Error> {
-    let sections: HashMap<_, _> =
-        entries.iter().map(|(_, p)| (p.entry.dump_id, p.entry.section)).collect();
-    let wanted: Vec<&(usize, Prepared)> = entries
-        .iter()
-        .filter(|(place, p)| {
-            graph::is_pre_data(&p.entry, &sections)
-                && !p.sql.trim().is_empty()
-                && !done.contains_key(&graph::step_key(*place))
-        })
-        .collect();
-    for batch in wanted.chunks(ENTRIES_A_BATCH) {
-        let mut sql = String::from("begin;\n");
-        for (place, prepared) in batch {
-            sql.push_str(&prepared.sql);
-            sql.push_str(&receipt(*place, prepared, worker));
-        }
-        sql.push_str("commit");
-        if control.batch("create types, functions and tables", &sql).await.is_ok() {
-            continue;
-        }
-        // One at a time, to name the one that fails and to keep those before it.
-        control.batch("give up a batch of entries", "rollback").await?;
-        for (place, prepared) in batch {
-            let doing = format!(
-                "create {} `{}`",
-                prepared.entry.kind.name(),
-                graph::object_of(&prepared.entry)
-            );
-            let sql =
-                format!("begin;\n{}\n{}commit", prepared.sql, receipt(*place, prepared, worker));
-            if let Err(error) = control.batch(&doing, &sql).await {
-                if !error.connection_lost() {
-                    control.batch("give up an entry", "rollback").await?;
-                }
-                return Err(error);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn receipt(place: usize, prepared: &Prepared, worker: &str) -> String {
-    let receipt = StepReceipt {
-        id: &graph::step_key(place),
-        kind: prepared.entry.kind.name(),
-        object: &graph::object_of(&prepared.entry),
-        result: "",
-        undo: &graph::undo_of(&prepared.entry),
-        worker,
-    };
-    format!("{};\n", receipt.insert_statement())
 }
 
 fn lanes(run: &Arc<Run>, kind: LaneKind, count: usize) -> JoinSet<()> {

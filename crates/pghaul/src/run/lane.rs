@@ -61,16 +61,16 @@ pub(super) async fn work(run: &Run, kind: LaneKind, number: usize) {
 /// word of their own.
 fn report_left_out(run: &Run, cause: TaskId, left_out: TaskId) {
     let Work::Schema(at) = run.board.task(left_out).work else { return };
-    let step = &run.steps[at];
+    let step = &run.steps[at].step;
     let because = match &run.board.task(cause).work {
-        Work::Schema(at) => format!("{} {}", run.steps[*at].kind, run.steps[*at].object),
+        Work::Schema(at) => format!("{} {}", run.steps[*at].step.kind, run.steps[*at].step.object),
         other => run.key(other),
     };
     run.find(
         Finding::new(
             Severity::Warning,
             "left_out",
-            format!("{} was not created, since it needs what failed: {because}", step.kind),
+            format!("cannot {}, since it needs what failed: {because}", step.doing()),
             "mend the cause, then go on with `pghaul clone --resume`",
         )
         .about(&step.object),
@@ -116,7 +116,6 @@ impl Sessions<'_> {
             Work::LargeObjects(batch) => self.copy_large_objects(*batch, again).await,
             Work::ReadBack(at) => self.read_back(*at).await,
             Work::Schema(at) => self.schema_step(*at, again).await.map(Some),
-            Work::Refresh(name) => self.refresh(name, again).await.map(Some),
             Work::Analyze(name) => self.analyze(name).await.map(Some),
             Work::Sequences => self.sequences(again).await.map(Some),
         }

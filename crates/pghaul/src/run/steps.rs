@@ -4,6 +4,8 @@
 //! target's rows forbid (a duplicate key, an orphan) is a finding and everything independent of it
 //! goes on; statements may hold passwords and are never shown.
 
+use std::collections::HashMap;
+
 use super::board::Verdict;
 use super::claim::ClaimKey;
 use super::evidence;
@@ -14,23 +16,41 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::name::{RelationName, literal};
+use crate::schema::Step;
+use crate::schema::step::Stage;
 use crate::state::{self, StepReceipt};
 
-/// A statement of the schema, ready to run.
-#[derive(Clone)]
+/// A step of the schema, with what the run needs to know beside it.
 pub(super) struct SchemaStep {
-    /// Its name, the same in every process that works on the run.
-    pub(super) key: String,
-    /// Its kind, as `pg_dump` calls it.
-    pub(super) kind: String,
-    /// The object.
-    pub(super) object: String,
-    /// What to run. May hold a password.
-    pub(super) sql: String,
+    pub(super) step: Step,
     /// What drops it again.
     pub(super) undo: String,
     /// The OID of the object on the source; 0 if none.
     pub(super) source_oid: u32,
+}
+
+impl SchemaStep {
+    fn statement(&self) -> Statement<'_> {
+        Statement {
+            key: &self.step.key,
+            kind: self.step.kind.name(),
+            object: &self.step.object,
+            doing: self.step.doing(),
+            sql: self.step.sql(),
+            undo: &self.undo,
+        }
+    }
+}
+
+/// What one step runs.
+struct Statement<'a> {
+    key: &'a str,
+    kind: &'a str,
+    object: &'a str,
+    doing: String,
+    /// May hold a password.
+    sql: &'a str,
+    undo: &'a str,
 }
 
 impl Sessions<'_> {
@@ -39,23 +59,14 @@ impl Sessions<'_> {
         let step = &run.steps[at];
         self.open_target(Purpose::Schema).await?;
         let target = self.target.as_ref().ok_or_else(lost)?;
-        run.observer.on_event(&Event::StepStarted { kind: &step.kind, object: &step.object });
+        let (kind, object) = (step.step.kind.name(), step.step.object.as_str());
+        run.observer.on_event(&Event::StepStarted { kind, object });
         let begun = std::time::Instant::now();
-        let done = run_step(target, &run.id, step, &run.transfer.worker, again).await;
-        match done {
+        match run_step(target, &run.id, &step.statement(), &run.transfer.worker, again).await {
             Ok(()) => {
-                match step.kind.as_str() {
-                    "INDEX" => run.facts().indexes += 1,
-                    "CONSTRAINT" | "FK CONSTRAINT" | "CHECK CONSTRAINT" => {
-                        run.facts().constraints += 1;
-                    }
-                    _ => {}
-                }
-                run.observer.on_event(&Event::StepCommitted {
-                    kind: &step.kind,
-                    object: &step.object,
-                    took: begun.elapsed(),
-                });
+                run.count(step);
+                let took = begun.elapsed();
+                run.observer.on_event(&Event::StepCommitted { kind, object, took });
                 Ok(Verdict::Done)
             }
             Err(error) if is_of_the_data(&error) => {
@@ -63,7 +74,11 @@ impl Sessions<'_> {
                 run.find(finding);
                 Ok(Verdict::LeftOut)
             }
-            Err(error) => Err(error),
+            Err(error) if step.step.stage == Stage::Refresh && !error.connection_lost() => {
+                run.find(not_refreshed(step, &error));
+                Ok(Verdict::LeftOut)
+            }
+            Err(error) => Err(step.step.failure(error)),
         }
     }
 
@@ -104,45 +119,11 @@ impl Sessions<'_> {
             }
             _ => (
                 "constraint_violated",
-                format!("{} could not be created: rows violate it", step.kind),
+                format!("{} could not be created: rows violate it", step.step.kind),
                 "mend the rows on the target, then go on with `pghaul clone --resume`",
             ),
         };
-        Ok(Finding::new(Severity::Warning, code, message, remedy).about(&step.object))
-    }
-
-    pub(super) async fn refresh(
-        &mut self,
-        name: &RelationName,
-        again: bool,
-    ) -> Result<Verdict, Error> {
-        let step = SchemaStep {
-            key: self.run.key(&Work::Refresh(name.clone())),
-            kind: "MATERIALIZED VIEW DATA".to_owned(),
-            object: name.to_string(),
-            sql: format!("refresh materialized view {}", name.quoted()),
-            undo: String::new(),
-            source_oid: 0,
-        };
-        self.open_target(Purpose::Schema).await?;
-        let target = self.target.as_ref().ok_or_else(lost)?;
-        self.run.observer.on_event(&Event::StepStarted { kind: &step.kind, object: &step.object });
-        match run_step(target, &self.run.id, &step, &self.run.transfer.worker, again).await {
-            Ok(()) => Ok(Verdict::Done),
-            Err(error) if error.connection_lost() => Err(error),
-            Err(error) => {
-                self.run.find(
-                    Finding::new(
-                        Severity::Warning,
-                        "matview_not_refreshed",
-                        format!("the materialized view could not be recomputed: {error:?}"),
-                        "mend the cause and run REFRESH MATERIALIZED VIEW on the target",
-                    )
-                    .about(name),
-                );
-                Ok(Verdict::LeftOut)
-            }
-        }
+        Ok(Finding::new(Severity::Warning, code, message, remedy).about(&step.step.object))
     }
 
     pub(super) async fn analyze(&mut self, name: &RelationName) -> Result<Verdict, Error> {
@@ -178,15 +159,17 @@ impl Sessions<'_> {
         for batch in run.plan.sequences.chunks(SEQUENCES_A_STATEMENT) {
             sql.push_str(&set_sequences(&source, batch).await?);
         }
-        let step = SchemaStep {
-            key: run.key(&Work::Sequences),
-            kind: "SEQUENCE SET".to_owned(),
-            object: format!("{} sequences", run.plan.sequences.len()),
-            sql,
-            undo: String::new(),
-            source_oid: 0,
+        let key = run.key(&Work::Sequences);
+        let object = format!("{} sequences", run.plan.sequences.len());
+        let statement = Statement {
+            key: &key,
+            kind: "SEQUENCE SET",
+            object: &object,
+            doing: "set the values of sequences".to_owned(),
+            sql: &sql,
+            undo: "",
         };
-        run_step(target, &run.id, &step, &run.transfer.worker, again).await?;
+        run_step(target, &run.id, &statement, &run.transfer.worker, again).await?;
         Ok(Verdict::Done)
     }
 }
@@ -218,29 +201,21 @@ async fn set_sequences(source: &Session, names: &[RelationName]) -> Result<Strin
 }
 
 /// Runs a step and writes its receipt, in one transaction.
-pub(super) async fn run_step(
+async fn run_step(
     target: &Session,
     run: &str,
-    step: &SchemaStep,
+    step: &Statement<'_>,
     worker: &str,
     again: bool,
 ) -> Result<(), Error> {
-    let doing = format!("create {} {}", step.kind, step.object);
-    let claim = ClaimKey::of_task(run, &step.key);
+    let doing = &step.doing;
+    let claim = ClaimKey::of_task(run, step.key);
     claim.take(target).await?;
-    if !(again && state::step_result(target, &step.key).await?.is_some()) {
-        let receipt = StepReceipt {
-            id: &step.key,
-            kind: &step.kind,
-            object: &step.object,
-            result: "",
-            undo: &step.undo,
-            worker,
-        }
-        .insert_statement();
+    if !(again && state::step_result(target, step.key).await?.is_some()) {
+        let receipt = receipt(step, worker);
         let ran: Result<(), Error> = async {
-            target.batch(&doing, &format!("begin;\n{}", step.sql)).await?;
-            target.batch(&doing, &format!("{receipt}; commit")).await
+            target.batch(doing, &format!("begin;\n{}", step.sql)).await?;
+            target.batch(doing, &format!("{receipt}; commit")).await
         }
         .await;
         if let Err(error) = ran {
@@ -257,4 +232,69 @@ pub(super) async fn run_step(
 /// Whether it was the rows that forbade a statement (class 23, integrity constraint violation).
 fn is_of_the_data(error: &Error) -> bool {
     error.sqlstate().is_some_and(|state| state.starts_with("23"))
+}
+
+fn not_refreshed(step: &SchemaStep, error: &Error) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        "matview_not_refreshed",
+        format!("the materialized view could not be recomputed: {error:?}"),
+        "mend the cause and run REFRESH MATERIALIZED VIEW on the target",
+    )
+    .about(&step.step.object)
+}
+
+/// Runs the steps of pre-data: serial, many in a transaction, since one each costs five times as
+/// much.
+pub(super) async fn pre_data(
+    control: &Session,
+    steps: &[SchemaStep],
+    done: &HashMap<String, String>,
+    worker: &str,
+) -> Result<(), Error> {
+    let wanted: Vec<&SchemaStep> = steps
+        .iter()
+        .filter(|step| step.step.stage == Stage::PreData && !done.contains_key(&step.step.key))
+        .collect();
+    for batch in wanted.chunks(STEPS_A_BATCH) {
+        let mut sql = String::from("begin;\n");
+        for step in batch {
+            sql.push_str(step.step.sql());
+            sql.push_str(&format!("\n{};\n", receipt(&step.statement(), worker)));
+        }
+        sql.push_str("commit");
+        match control.batch("create types, functions and tables", &sql).await {
+            Ok(()) => continue,
+            Err(error) if error.connection_lost() => return Err(error),
+            Err(_) => control.batch("give up a batch of steps", "rollback").await?,
+        }
+        // One at a time, to name the one that fails and to keep those before it.
+        for step in batch {
+            let statement = step.statement();
+            let receipt = receipt(&statement, worker);
+            let sql = format!("begin;\n{}\n{receipt};\ncommit", statement.sql);
+            if let Err(error) = control.batch(&statement.doing, &sql).await {
+                if !error.connection_lost() {
+                    control.batch("give up a step", "rollback").await?;
+                }
+                return Err(step.step.failure(error));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Steps of pre-data that share a transaction.
+const STEPS_A_BATCH: usize = 50;
+
+fn receipt(step: &Statement<'_>, worker: &str) -> String {
+    StepReceipt {
+        id: step.key,
+        kind: step.kind,
+        object: step.object,
+        result: "",
+        undo: step.undo,
+        worker,
+    }
+    .insert_statement()
 }

@@ -16,6 +16,8 @@ use crate::event::{Event, Observer};
 use crate::finding::Finding;
 use crate::name::RelationName;
 use crate::plan::{PartId, Plan};
+use crate::schema::Kind;
+use crate::schema::step::Makes;
 use crate::snapshot::SnapshotId;
 use crate::state::Receipts;
 use crate::transfer::Transfer;
@@ -31,10 +33,8 @@ pub(super) enum Work {
     LargeObjects(usize),
     /// A table to read back.
     ReadBack(usize),
-    /// A statement of the schema.
+    /// A statement of the schema, refreshes of materialized views included.
     Schema(usize),
-    /// A materialized view to recompute.
-    Refresh(RelationName),
     /// Statistics of a table.
     Analyze(RelationName),
     /// The values of all sequences.
@@ -101,6 +101,17 @@ impl Run {
         self.facts().findings.push(finding);
     }
 
+    /// Counts a step for the summary.
+    pub(super) fn count(&self, step: &SchemaStep) {
+        let mut facts = self.facts();
+        match (&step.step.kind, step.step.makes) {
+            (_, Makes::KeyIndex) | (Kind::Index, Makes::Entry) => facts.indexes += 1,
+            (Kind::Constraint | Kind::CheckConstraint, Makes::Entry)
+            | (Kind::FkConstraint, Makes::Entry | Makes::ForeignKey) => facts.constraints += 1,
+            _ => {}
+        }
+    }
+
     /// A number that differs for every attempt of every lane.
     pub(super) fn seed(&self) -> u64 {
         self.tries.fetch_add(1, Ordering::Relaxed)
@@ -112,8 +123,7 @@ impl Run {
             Work::Part(part) => format!("part {}", part.0),
             Work::LargeObjects(batch) => format!("large objects {batch}"),
             Work::ReadBack(at) => format!("read back {}", self.plan.read_backs[*at].name.quoted()),
-            Work::Schema(at) => self.steps[*at].key.clone(),
-            Work::Refresh(name) => format!("refresh {}", name.quoted()),
+            Work::Schema(at) => self.steps[*at].step.key.clone(),
             Work::Analyze(name) => format!("analyze {}", name.quoted()),
             Work::Sequences => "sequences".to_owned(),
             Work::Gate(name) => format!("gate {name}"),

@@ -184,6 +184,14 @@ impl Entry {
         self.namespace.as_deref().filter(|namespace| !namespace.is_empty())
     }
 
+    /// The object, for people: `schema.name`.
+    pub fn object(&self) -> String {
+        match self.namespace() {
+            Some(namespace) => format!("{namespace}.{}", self.tag),
+            None => self.tag.clone(),
+        }
+    }
+
     /// Whether the statement is only a comment: `pg_dump` writes one instead of creating the
     /// schema `public`.
     pub fn is_remark(&self) -> bool {
@@ -199,10 +207,7 @@ impl Entry {
 /// For people: kind and name, never a statement.
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.namespace() {
-            Some(namespace) => write!(f, "{} {namespace}.{}", self.kind, self.tag),
-            None => write!(f, "{} {}", self.kind, self.tag),
-        }
+        write!(f, "{} {}", self.kind, self.object())
     }
 }
 

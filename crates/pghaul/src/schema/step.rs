@@ -22,6 +22,7 @@ use std::fmt;
 use super::emit::EmitOptions;
 use super::entry::{DumpId, Entry, Kind};
 use super::owner_grant::OwnerGrant;
+use super::shape::is_sound;
 use crate::error::{Error, ErrorKind};
 use crate::name::RelationName;
 
@@ -116,9 +117,9 @@ pub struct Step {
     /// Whose rows must be in before. Steps of [`Stage::PostData`] also wait until these have been
     /// read back.
     pub rows: Rows,
-    /// Relations that it locks against writers or more. Two steps that share one should not run
-    /// at the same time: they would wait for each other, or deadlock. Partitions are given by
-    /// their root.
+    /// Relations that it locks against writers or more, partitions and children included. Two
+    /// steps that share one should not run at the same time: they would wait for each other, or
+    /// deadlock.
     pub locks: BTreeSet<RelationName>,
     /// Only one of these at a time, whoever runs them: attaching indexes in parallel leaves
     /// parents of several levels invalid, in silence.
@@ -261,6 +262,24 @@ pub fn is_skipped(entry: &Entry) -> bool {
     }
 }
 
+/// Entries whose statements are not what `pg_dump` writes, all at once.
+fn check_shapes<'a>(entries: impl Iterator<Item = &'a Entry>) -> Result<(), Error> {
+    let odd: Vec<String> =
+        entries.filter(|entry| !is_sound(entry)).map(ToString::to_string).take(ODD_SHOWN).collect();
+    if odd.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Preflight,
+        format!("cannot carry {}: its statements are not as pg_dump writes them", odd.join(", ")),
+    )
+    .caused_by("a name in them may be made to smuggle a statement in; nothing was run")
+    .with_hint("look at the names of its columns and constraints on the source, and rename them"))
+}
+
+/// How many entries one message names.
+const ODD_SHOWN: usize = 10;
+
 fn unknown_kind(entry: &Entry) -> Error {
     Error::new(
         ErrorKind::Preflight,
@@ -268,3 +287,6 @@ fn unknown_kind(entry: &Entry) -> Error {
     )
     .with_hint("use a pg_dump of 18 or older, named with --pg-dump PATH, or a newer pghaul")
 }
+
+#[cfg(test)]
+mod tests;

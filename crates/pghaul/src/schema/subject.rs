@@ -105,7 +105,7 @@ fn read(kind: &Kind, tokens: &[Token<'_>]) -> Option<Subject> {
 }
 
 /// The table of `ALTER [FOREIGN] TABLE [ONLY] name …`. Not a domain.
-fn altered_table(tokens: &[Token<'_>]) -> Option<RelationName> {
+pub(super) fn altered_table(tokens: &[Token<'_>]) -> Option<RelationName> {
     let rest = match () {
         () if begins_with(tokens, &["ALTER", "TABLE"]) => 2,
         () if begins_with(tokens, &["ALTER", "FOREIGN", "TABLE"]) => 3,

@@ -179,6 +179,41 @@ fn values() {
 }
 
 #[test]
+fn rows_that_are_too_long() {
+    let text = text_layout(1, Vec::new());
+    let fits = b"0123456\n0123456\n";
+    let field = [0, 0, 0, 2, 1, 1];
+    let binary = binary_layout([Shape::Plain, Shape::Plain]);
+    let binary_fits = after_header(&[&[0, 2][..], &field, &field, &[0xff, 0xff]].concat());
+    let binary_too_long = after_header(&[&[0, 2][..], &field, &[0, 0, 0, 3, 1, 1, 1]].concat());
+    for (layout, limit, stream, row) in [
+        (&text, 8, &fits[..], None),
+        (&text, 7, fits, Some(1)),
+        (&text, 7, b"01234567", Some(1)),
+        (&text, 8, b"a\n01234567\n", Some(2)),
+        (&binary, 14, &binary_fits, None),
+        (&binary, 14, &binary_too_long, Some(1)),
+    ] {
+        for size in [1, 5, 100] {
+            let mut reader = RowReader::new(Arc::new(layout.clone()), Digesting::Off);
+            reader.straddling = Straddling::new(limit);
+            let mut error = None;
+            for message in stream.chunks(size) {
+                reader.feed(Bytes::copy_from_slice(message)).unwrap();
+                while error.is_none() && reader.next_row().map_err(|e| error = Some(e)) != Ok(None)
+                {
+                }
+                if error.is_some() {
+                    break;
+                }
+            }
+            let found = error.as_ref().map(|error| (error.problem.clone(), error.row));
+            assert_eq!(found, row.map(|row| (CopyProblem::RowTooLong, row)), "{size}");
+        }
+    }
+}
+
+#[test]
 fn rows_left_unread() {
     let mut reader = RowReader::new(Arc::new(text_layout(1, Vec::new())), Digesting::Off);
     reader.feed(Bytes::from_static(b"a\nb\n")).unwrap();

@@ -6,7 +6,7 @@ use super::constraint::{foreign_key_parts, index_and_role, key_parts};
 use super::key::Names;
 use super::{
     Keys, Makes, Privileges, Rows, Stage, Step, StepId, StepOptions, Subscriptions, Validation,
-    is_skipped, unknown_kind,
+    check_shapes, is_skipped, unknown_kind,
 };
 use crate::error::Error;
 use crate::name::RelationName;
@@ -20,10 +20,12 @@ use crate::schema::subject::Subject;
 ///
 /// # Errors
 /// [`ErrorKind::Preflight`](crate::ErrorKind::Preflight) for an entry of a kind that pghaul does
-/// not know.
+/// not know, and for statements that are not of the shape that `pg_dump` gives their kind: a name
+/// of the source may have been made to smuggle one in.
 pub fn steps(entries: &[Entry], options: &StepOptions<'_>) -> Result<Vec<Step>, Error> {
     let mut builder = Builder::new(entries, options);
-    builder.pre_data()?;
+    builder.check()?;
+    builder.pre_data();
     builder.post_data();
     builder.wait_for_index_builds();
     builder.privileges();
@@ -79,10 +81,14 @@ impl<'a> Builder<'a> {
         self.entries.iter().filter(is_of).collect()
     }
 
-    fn pre_data(&mut self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
         if let Some(entry) = self.entries.iter().find(|one| matches!(one.kind, Kind::Unknown(_))) {
             return Err(unknown_kind(entry));
         }
+        check_shapes(self.entries.iter().filter(|entry| self.plan.contains_key(&entry.dump_id)))
+    }
+
+    fn pre_data(&mut self) {
         let made_here: BTreeSet<&str> = self
             .entries
             .iter()
@@ -107,7 +113,6 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        Ok(())
     }
 
     /// In the archive's order, which is a topological one: what an entry needs is there already.
@@ -169,7 +174,7 @@ impl<'a> Builder<'a> {
             let step = self.part_behind(entry, validate, Makes::Validation, added, ", validation");
             // It lets others read and write both tables.
             let own = Subject::of(entry).relation;
-            self.steps[step.0].locks = self.families.roots(own.as_ref());
+            self.steps[step.0].locks = self.families.of_all(own.as_ref());
         }
     }
 
@@ -179,10 +184,14 @@ impl<'a> Builder<'a> {
         let mut builds: HashMap<RelationName, Vec<StepId>> = HashMap::new();
         for (at, step) in self.steps.iter().enumerate() {
             if let (Stage::Index, Some(relation)) = (step.stage, &step.relation) {
-                builds.entry(self.families.root(relation)).or_default().push(StepId(at));
+                builds.entry(relation.clone()).or_default().push(StepId(at));
             }
         }
-        for step in self.steps.iter_mut().filter(|step| step.stage == Stage::PostData) {
+        for at in 0..self.steps.len() {
+            let step = &self.steps[at];
+            if step.stage != Stage::PostData {
+                continue;
+            }
             let mut behind: Vec<StepId> = step
                 .locks
                 .iter()
@@ -190,10 +199,26 @@ impl<'a> Builder<'a> {
                 .flatten()
                 .copied()
                 .collect();
-            behind.retain(|build| !step.after.contains(build));
+            behind
+                .retain(|build| !step.after.contains(build) && !self.waits_for(*build, StepId(at)));
             behind.sort_unstable();
-            step.behind = behind;
+            self.steps[at].behind = behind;
         }
+    }
+
+    /// Whether a step waits for another one, at any distance: an index can need a function that
+    /// needs a key of the same table.
+    fn waits_for(&self, step: StepId, other: StepId) -> bool {
+        let mut seen = BTreeSet::from([step]);
+        let mut open = vec![step];
+        while let Some(next) = open.pop() {
+            if next == other {
+                return true;
+            }
+            let next = &self.steps[next.0];
+            open.extend(next.after.iter().chain(&next.behind).filter(|id| seen.insert(**id)));
+        }
+        false
     }
 
     fn privileges(&mut self) {
@@ -320,9 +345,17 @@ impl<'a> Builder<'a> {
     /// What a step of the parallel stages waits for.
     fn place(&self, entry: &Entry, step: &mut Step) {
         let subject = Subject::of(entry);
+        // pg_dump lets the indexes and keys of a partition depend on those of its parent. Only
+        // attaching them needs both.
+        let needed = |id: &DumpId| {
+            let other = self.by_id.get(id).map(|entry| &entry.kind);
+            let is_index = matches!(other, Some(Kind::Index | Kind::Constraint));
+            step.stage != Stage::Index || !is_index
+        };
         let mut after: Vec<StepId> = entry
             .dependencies
             .iter()
+            .filter(|id| needed(id))
             .filter_map(|id| self.made_by.get(id))
             .filter(|id| matches!(self.steps[id.0].stage, Stage::Index | Stage::PostData))
             .copied()
@@ -335,19 +368,13 @@ impl<'a> Builder<'a> {
         if step.stage == Stage::PostData
             && !matches!(entry.kind, Kind::View | Kind::MaterializedView)
         {
-            let touched = subject.relation.iter().chain(&subject.others);
-            step.locks = touched.flat_map(|relation| self.families.roots(Some(relation))).collect();
+            step.locks = self.families.of_all(subject.relation.iter().chain(&subject.others));
         }
         step.relation = subject.relation;
     }
 
     fn rows(&self, entry: &Entry, subject: &Subject) -> Rows {
-        let names: BTreeSet<RelationName> = subject
-            .relation
-            .iter()
-            .chain(&subject.others)
-            .flat_map(|relation| self.families.with_descendants(relation))
-            .collect();
+        let names = self.families.of_all(subject.relation.iter().chain(&subject.others));
         match entry.kind {
             // New relations, and what hangs on other steps alone.
             Kind::View
@@ -377,10 +404,7 @@ fn empty_step(key: String, stage: Stage, makes: Makes, entry: &Entry) -> Step {
         makes,
         kind: entry.kind.clone(),
         entry: Some(entry.dump_id),
-        object: match entry.namespace() {
-            Some(namespace) => format!("{namespace}.{}", entry.tag),
-            None => entry.tag.clone(),
-        },
+        object: entry.object(),
         relation: None,
         after: Vec::new(),
         behind: Vec::new(),

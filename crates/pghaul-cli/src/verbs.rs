@@ -1,0 +1,7 @@
+//! The verbs, one file each: flags to options, one call of the engine, result to the console.
+
+pub mod clone;
+pub mod completions;
+pub mod finish;
+pub mod man;
+pub mod status;

@@ -1,0 +1,1 @@
+//! Names made to break out of their statements.
