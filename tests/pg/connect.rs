@@ -1,7 +1,5 @@
 //! Connections: what is reached, what is refused and how that reads.
 
-#![expect(clippy::panic, reason = "a test says by panicking what went wrong")]
-
 mod child;
 mod hosts;
 mod pins;

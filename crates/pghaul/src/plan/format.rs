@@ -411,9 +411,8 @@ fn finish(
 /// A `"char"` as 15 and newer write it.
 fn octal_char(name: &Ident) -> String {
     let value = format!("{}::pg_catalog.int4", name.quoted());
-    let digits = ["64", "8", "1"].map(|place| {
-        format!("((256 + {value}) / {place} % 8)::pg_catalog.text")
-    });
+    let digits =
+        ["64", "8", "1"].map(|place| format!("((256 + {value}) / {place} % 8)::pg_catalog.text"));
     format!(
         "case when {value} < 0 then '\\' || {} else {}::pg_catalog.text end",
         digits.join(" || "),
