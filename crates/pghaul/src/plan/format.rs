@@ -218,6 +218,7 @@ impl<'a> Formats<'a> {
         let shape = shape_of_builtin(found.oid);
         let mut value = Value { float: shape != Shape::Plain, shape, ..Value::plain(found.oid) };
         if NEVER_BINARY.contains(&found.name.as_str()) {
+            value.names_objects = true;
             value.text_because =
                 Some(format!("the bytes of {} mean something else on another server", found.name));
         } else if NOT_READ_BACK.contains(&found.name.as_str()) {
@@ -243,6 +244,9 @@ impl<'a> Formats<'a> {
             _ => Shape::Plain,
         };
         let mut value = Value { float: shape != Shape::Plain, shape, ..Value::plain(TEXT) };
+        if value.float && found.send.is_none() {
+            value.cube_in = Some(Ident::new(&found.schema));
+        }
         match oldest {
             Some(major) if self.catalog.version.at_least(major) && self.target.at_least(major) => {}
             Some(major) => {
@@ -277,6 +281,7 @@ impl<'a> Formats<'a> {
             ));
         }
         value.shape = shape(value.shape);
+        value.cube_in = None;
         value.image_type = if outer.oid < FIRST_DATABASE_OID { outer.oid } else { BYTEA };
         value
     }
@@ -302,6 +307,7 @@ impl<'a> Formats<'a> {
                 ));
             }
             whole.float |= value.float;
+            whole.names_objects |= value.names_objects;
             whole.send = whole.send.and(value.send);
             shapes.push(value.shape);
         }
@@ -334,6 +340,10 @@ struct Value {
     float: bool,
     /// The send function of the outermost type, if all types below have one.
     send: Option<String>,
+    /// Its text names objects, which newer servers put into quotes that older ones leave out.
+    names_objects: bool,
+    /// A `cube` without a send function, by the schema of its extension.
+    cube_in: Option<Ident>,
     text_because: Option<String>,
 }
 
@@ -344,6 +354,8 @@ impl Value {
             shape: Shape::Plain,
             float: false,
             send: Some(String::new()),
+            names_objects: false,
+            cube_in: None,
             text_because: None,
         }
     }
@@ -372,18 +384,47 @@ fn text(columns: &[Ident], values: Vec<(&Ident, Value)>, reason: String) -> Tabl
     let mut hidden = Vec::new();
     let mut hidden_fields = Vec::new();
     for (at, (name, value)) in values.into_iter().enumerate() {
-        if let (true, Some(send)) = (value.float, value.send) {
-            hidden.push(format!(
-                "pg_catalog.encode({}({}), 'hex')",
-                qualified_function(&send),
-                name.quoted()
-            ));
-            hidden_fields.push(Hidden { column: at, shape: value.shape });
+        if let Some((expression, shape)) = exact(name, value) {
+            hidden.push(expression);
+            hidden_fields.push(Hidden { column: at, shape });
         }
     }
     let layout_columns =
         columns.iter().map(|_| LayoutColumn { image_type: TEXT, shape: Shape::Plain }).collect();
     finish(CopyFormat::Text, reason, columns, hidden, layout_columns, hidden_fields)
+}
+
+/// What stands in the image for a column whose text is not the same on all versions.
+fn exact(name: &Ident, value: Value) -> Option<(String, Shape)> {
+    let column = name.quoted();
+    if value.names_objects {
+        // Which names need quotes differs by the keywords of a version; what is named does not.
+        let text = format!("pg_catalog.replace(pg_catalog.format('%s', {column}), '\"', '')");
+        let bytes = format!("pg_catalog.convert_to({text}, 'UTF8')");
+        let present = format!("case when {column} is not null then {bytes} end");
+        return Some((format!("pg_catalog.encode({present}, 'hex')"), Shape::Plain));
+    }
+    if let Some(schema) = value.cube_in {
+        let corner = |which: &str| {
+            let schema = schema.quoted();
+            format!(
+                "array(select {schema}.cube_{which}_coord({column}, i) \
+                 from pg_catalog.generate_series(1, {schema}.cube_dim({column})) i)"
+            )
+        };
+        let corners = format!("pg_catalog.array_cat({}, {})", corner("ll"), corner("ur"));
+        let present =
+            format!("case when {column} is not null then pg_catalog.array_send({corners}) end");
+        let shape = Shape::Array(Box::new(Shape::Float8));
+        return Some((format!("pg_catalog.encode({present}, 'hex')"), shape));
+    }
+    match (value.float, value.send) {
+        (true, Some(send)) => {
+            let send = qualified_function(&send);
+            Some((format!("pg_catalog.encode({send}({column}), 'hex')"), value.shape))
+        }
+        _ => None,
+    }
 }
 
 fn finish(
