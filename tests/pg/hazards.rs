@@ -75,7 +75,11 @@ async fn hostile_settings_of_roles_and_databases_change_nothing() {
                 .execute(format!(
                     "alter database \"{}\" set {name} = {}",
                     database.name(),
-                    if name == "datestyle" { "'SQL, DMY'".to_owned() } else { format!("'{value}'") }
+                    if name == "datestyle" {
+                        "'SQL, DMY'".to_owned()
+                    } else {
+                        format!("'{value}'")
+                    }
                 ))
                 .await
                 .unwrap();
@@ -143,13 +147,12 @@ async fn names_and_registered_objects_keep_their_meaning() {
 async fn encodings_that_are_not_utf8() {
     for encoding in ["LATIN1", "SQL_ASCII"] {
         let server = Server::shared(Major::V9_6).unwrap();
-        let create = CreateOptions {
-            encoding: Some(encoding.to_owned()),
-            ..CreateOptions::default()
-        };
+        let create =
+            CreateOptions { encoding: Some(encoding.to_owned()), ..CreateOptions::default() };
         let source = Database::create(server, "encoding_src", &create).unwrap();
         let target = database(Major::V18, "encoding_dst");
-        let text = if encoding == "LATIN1" { "convert_from('\\xe9e8fc', 'LATIN1')" } else { "'plain'" };
+        let text =
+            if encoding == "LATIN1" { "convert_from('\\xe9e8fc', 'LATIN1')" } else { "'plain'" };
         source
             .execute(format!(
                 "create table t (id int primary key, t text, c regclass); \
@@ -159,7 +162,8 @@ async fn encodings_that_are_not_utf8() {
             .unwrap();
         let outcome = clone(&source.url(), &target.url(), options()).await.unwrap();
         assert!(outcome.tables.iter().all(|table| table.verified));
-        let sum = "select count(*), md5(string_agg(convert_to(t, 'UTF8')::text, ',' order by id)) from t";
+        let sum =
+            "select count(*), md5(string_agg(convert_to(t, 'UTF8')::text, ',' order by id)) from t";
         assert_eq!(source.query_text(sum).await.unwrap(), target.query_text(sum).await.unwrap());
     }
 }
