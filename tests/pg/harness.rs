@@ -1,6 +1,6 @@
 //! What the engine's tests share: endpoints, options, an observer that remembers.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use pghaul::Error;
 use pghaul::connect::{Endpoint, Side};
@@ -41,18 +41,44 @@ pub(crate) async fn clone(
         .await
 }
 
-/// Remembers events as text, in their order.
-#[derive(Default)]
-pub(crate) struct Memory(Mutex<Vec<String>>);
+/// Stops a run after its n-th event, as if the power had gone.
+pub(crate) struct StopAfter {
+    left: std::sync::atomic::AtomicI64,
+    stop: Stop,
+    how: How,
+}
 
-impl Observer for Memory {
-    fn on_event(&self, event: &Event<'_>) {
-        self.0.lock().unwrap().push(format!("{event:?}"));
+/// How a run is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// After what is in flight.
+    Soon,
+    /// At once: what is in flight is lost.
+    Now,
+}
+
+impl Observer for StopAfter {
+    fn on_event(&self, _: &Event<'_>) {
+        if self.left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 0 {
+            match self.how {
+                How::Soon => self.stop.soon.cancel(),
+                How::Now => self.stop.now.cancel(),
+            }
+        }
     }
 }
 
-impl Memory {
-    pub(crate) fn events(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
+/// Clones until the n-th event.
+pub(crate) async fn clone_until(
+    source: &str,
+    target: &str,
+    options: CloneOptions,
+    (events, how): (i64, How),
+) -> Result<Outcome, Error> {
+    let stop = Stop::default();
+    let observer = StopAfter { left: events.into(), stop: stop.clone(), how };
+    prepare(source, target, options)
+        .await?
+        .run(Arc::new(observer), Arc::new(Counters::default()), stop)
+        .await
 }

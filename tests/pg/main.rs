@@ -1,8 +1,18 @@
 //! The engine on real servers: one server per major for all tests here, one database per test.
 
-#![expect(clippy::unwrap_used, reason = "a test says by panicking what went wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 mod clone;
 mod connect;
 mod harness;
+mod hazards;
+mod pairs;
+mod preflight;
+mod restart;
+mod resume;
 mod schema;

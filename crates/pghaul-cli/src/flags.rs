@@ -32,6 +32,8 @@ pub enum Verb {
     Clone(Box<verbs::clone::Flags>),
     /// Show the run in the target: its phase, what is done, what was found; writes nothing
     Status(verbs::status::Flags),
+    /// Remove the state of the run that is in the target, once you are satisfied with it
+    Finish(verbs::finish::Flags),
     /// Print a completion script for a shell
     Completions(verbs::completions::Flags),
     /// Print the manual page
@@ -39,7 +41,7 @@ pub enum Verb {
 }
 
 /// Flags of every verb.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct Output {
     /// Progress on stderr [auto: bars on a terminal, else a line every 10 seconds]
@@ -86,7 +88,7 @@ pub enum ProgressStyle {
     /// Bars on a terminal, else plain lines
     #[default]
     Auto,
-    /// Bars
+    /// Bars; plain lines where stderr is no terminal
     Bar,
     /// A line every 10 seconds
     Plain,

@@ -2,5 +2,6 @@
 
 pub mod clone;
 pub mod completions;
+pub mod finish;
 pub mod man;
 pub mod status;

@@ -95,14 +95,19 @@ fn open_to_all(folder: &Path) -> Result<()> {
         .doing(|| format!("cannot change the mode of {}", folder.display()))
 }
 
-/// Does the same for all folders below `folder`.
+/// Lets every user read all that is in a folder, and run what its owner can.
 pub(crate) fn open_tree_to_all(folder: &Path) -> Result<()> {
     open_to_all(folder)?;
-    let entries = fs::read_dir(folder).doing(|| format!("cannot list {}", folder.display()))?;
-    for entry in entries {
-        let entry = entry.doing(|| format!("cannot list {}", folder.display()))?;
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_tree_to_all(&entry.path())?;
+    let cannot = || format!("cannot let all users read {}", folder.display());
+    for entry in fs::read_dir(folder).doing(cannot)? {
+        let entry = entry.doing(cannot)?;
+        let (path, kind) = (entry.path(), entry.file_type().doing(cannot)?);
+        if kind.is_dir() {
+            open_tree_to_all(&path)?;
+        } else if kind.is_file() {
+            let mode = entry.metadata().doing(cannot)?.permissions().mode();
+            let run = if mode & 0o100 == 0 { 0 } else { 0o111 };
+            fs::set_permissions(&path, Permissions::from_mode(mode | 0o444 | run)).doing(cannot)?;
         }
     }
     Ok(())

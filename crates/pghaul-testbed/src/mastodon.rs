@@ -14,8 +14,10 @@
 //! sets; indexes and keys come after the data.
 
 mod digest;
+mod duplicates;
 
 pub use digest::{TableDigest, digest};
+pub use duplicates::{duplicate_accounts, duplicate_conversations, duplicate_statuses};
 
 use crate::servers::{Database, Session};
 use crate::work::{self, Answer};

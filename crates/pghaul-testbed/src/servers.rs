@@ -481,6 +481,8 @@ fn new_folder() -> Result<PathBuf> {
                 .with_hint("set TMPDIR to a folder that can be written")
         })?
         .keep();
+    // Before anything is in it: whoever reaches the socket is the superuser.
+    template::restrict(&folder)?;
     account.own(&folder)?;
     Ok(folder)
 }

@@ -3,13 +3,16 @@
 //! [`PreparedClone::new`] looks at both sides and plans, and writes nothing;
 //! [`PreparedClone::run`] carries it out.
 
+pub mod before;
 pub mod board;
 mod claim;
 mod evidence;
 mod execute;
+mod finish;
 mod graph;
 mod lane;
 pub mod moment;
+mod obstacles;
 pub mod options;
 pub mod outcome;
 mod prepare;
@@ -21,6 +24,7 @@ mod steps;
 mod stored;
 mod work;
 
+pub use finish::{Unfinished, finish};
 pub use options::CloneOptions;
 pub use outcome::{Ending, Outcome, TableOutcome};
 pub use prepare::{Consistency, PreparedClone};

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use pghaul::Error;
 use pghaul::event::Phase;
 use pghaul::run::{Ending, Outcome, TableOutcome};
+use pghaul::{Error, ErrorKind};
 use serde::Serialize;
 
 use crate::console::style::{BAD, FAINT, GOOD, STRONG, WARNING, paint};
 use crate::console::{Console, Detail, Results};
 use crate::exit::Exit;
-use crate::progress::Kept;
+use crate::progress::{Kept, SoFar};
 use crate::quantity::{bytes, duration, grouped};
+use crate::report;
 use crate::report::failure::kept_text;
 use crate::report::wire::{self, Envelope};
 use crate::report::{failure, findings};
@@ -24,8 +25,8 @@ const DIFFERENCES_NAMED: usize = 10;
 
 #[derive(Serialize)]
 struct Body<'a> {
-    source: &'a str,
-    target: &'a str,
+    source: wire::Database,
+    target: wire::Database,
     consistency: &'static str,
     tables: Vec<wire::Table<'a>>,
     indexes: usize,
@@ -44,8 +45,8 @@ pub fn done(console: &Console, cloned: &Cloned) -> Exit {
         Results::Json => {
             let outcome = &cloned.outcome;
             let body = Body {
-                source: &cloned.source,
-                target: &cloned.target,
+                source: wire::database(&cloned.source),
+                target: wire::database(&cloned.target),
                 consistency: outcome.consistency,
                 tables: outcome.tables.iter().map(wire::table).collect(),
                 indexes: outcome.indexes,
@@ -57,13 +58,27 @@ pub fn done(console: &Console, cloned: &Cloned) -> Exit {
     }
 }
 
-/// Prints a failure; gives its exit code.
-pub fn failed(console: &Console, took: Duration, error: &Error, kept: Option<&Kept>) -> Exit {
+/// Prints a failure; gives its exit code. `so_far` is what is kept and what was found until then,
+/// once anything was written.
+pub fn failed(console: &Console, took: Duration, error: &Error, so_far: Option<&SoFar>) -> Exit {
     let exit = Exit::of_failure(error.kind());
+    // Going on as it is is not what these ask for.
+    let kept = match error.kind() {
+        ErrorKind::Usage | ErrorKind::Preflight | ErrorKind::SnapshotGone | ErrorKind::RunState => {
+            None
+        }
+        ErrorKind::Connect
+        | ErrorKind::Transfer
+        | ErrorKind::Archive
+        | ErrorKind::LocalIo
+        | ErrorKind::Bug => so_far.map(|so_far| &so_far.kept),
+    };
     failure::print(console, error, kept);
     match console.results {
         Results::Text => exit,
-        Results::Json => Envelope::failed(VERB, exit, took, error, kept).print(console, exit),
+        Results::Json => Envelope::failed(VERB, exit, took, error, kept)
+            .with_findings(so_far.map_or(&[], |so_far| &so_far.findings))
+            .print(console, exit),
     }
 }
 
@@ -134,8 +149,8 @@ fn headline(cloned: &Cloned) -> String {
     format!(
         "{} {} to {} in {}",
         paint(style, word),
-        paint(STRONG, &cloned.source),
-        paint(STRONG, &cloned.target),
+        paint(STRONG, report::database(&cloned.source)),
+        paint(STRONG, report::database(&cloned.target)),
         duration(cloned.took)
     )
 }

@@ -47,6 +47,11 @@ impl Filter {
         self.include.is_none() && self.exclude.is_empty()
     }
 
+    /// Whether tables were asked for by name, and not only others excluded.
+    pub fn names_what_is_wanted(&self) -> bool {
+        self.include.is_some()
+    }
+
     /// Whether a relation is meant, by its own name or by its partition root's.
     pub fn wants(&self, catalog: &Catalog, relation: &Relation) -> bool {
         let root = relation.root.and_then(|root| catalog.relation(root));

@@ -1,15 +1,16 @@
 //! Before the first byte moves: who is there, what is there, what stands in the way, the moment,
 //! the plan. Nothing is written on either side.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::claim::ClaimKey;
 use super::moment::{Moment, WriteCounters};
+use super::obstacles;
 use super::options::{CloneOptions, Scope, Start};
-use super::source_schema::{self, SourceSchema};
+use super::source_schema::{self, Newness, Selected, SourceSchema};
 use super::stored::{StoredRun, large_objects_text};
-use crate::catalog::{Catalog, size};
+use crate::catalog::{Catalog, Relation, size};
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
@@ -17,6 +18,7 @@ use crate::name::RelationName;
 use crate::plan::filter::Filter;
 use crate::plan::format::Formats;
 use crate::plan::{PartSizing, Plan};
+use crate::schema::Step;
 use crate::snapshot::{Keeper, SnapshotId};
 use crate::state::{self, DatabaseIdentity, Presence};
 use crate::transfer::large_objects::{self, LargeObject, OBJECTS_A_BATCH};
@@ -116,7 +118,11 @@ impl PreparedClone {
                 (moment, false) => (moment, Consistency::Reverified),
             },
         };
-        let mut plan = plan(&catalog, (&look, &control), &filter, &options).await?;
+        let snapshot = keeper.as_ref().map(Keeper::id);
+        let sessions = (&look, &control);
+        let selected =
+            source_schema::dump(&source, sessions, snapshot, (&catalog, &filter), &options).await?;
+        let mut plan = plan(&catalog, sessions, (&filter, &selected), &options).await?;
         if let Some(stored) = &stored
             && options.scope != Scope::SchemaOnly
         {
@@ -129,14 +135,14 @@ impl PreparedClone {
             _ => Vec::new(),
         };
         let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
-        let schema = source_schema::read(
-            (&source, &target),
-            (&look, &control),
-            keeper.as_ref().map(Keeper::id),
-            &plan.refreshes,
-            &options,
-        )
-        .await?;
+        let newness = if stored.is_some() { Newness::GoingOn } else { Newness::New(&objects) };
+        if options.scope == Scope::DataOnly && stored.is_none() {
+            obstacles::refuse_unfit_tables(&control, &plan).await?;
+        }
+        let refreshes = &plan.refreshes;
+        let schema =
+            source_schema::steps(selected, &target, &control, refreshes, (&options, newness))
+                .await?;
         let prepared = Self {
             source: Arc::new(source),
             target: Arc::new(target),
@@ -161,6 +167,11 @@ impl PreparedClone {
     /// The plan of the data.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The steps of the schema, in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.schema.steps.iter().map(|step| &step.step)
     }
 
     /// Which databases source and target are.
@@ -224,7 +235,7 @@ async fn keep(
 async fn plan(
     catalog: &Catalog,
     (look, control): (&Session, &Session),
-    filter: &Filter,
+    (filter, selected): (&Filter, &Selected),
     options: &CloneOptions,
 ) -> Result<Plan, Error> {
     if options.scope == Scope::SchemaOnly {
@@ -244,7 +255,18 @@ async fn plan(
         part_size: options.part_size,
         block_size: size(row.get(0)),
     };
-    Plan::make(catalog, &formats, filter, sizing)
+    // What the schema's entries make is what has rows, so that a sequence goes with its table; the
+    // tables of extensions have no entries.
+    let made: HashSet<RelationName> = selected
+        .entries
+        .iter()
+        .map(|entry| RelationName::new(entry.namespace().unwrap_or_default(), entry.tag.as_str()))
+        .collect();
+    let wants = |relation: &Relation| {
+        made.contains(&relation.name)
+            || (relation.extension_config.is_some() && filter.wants(catalog, relation))
+    };
+    Plan::make(catalog, &formats, wants, sizing)
 }
 
 /// A run that is in the target already decides what may begin.
