@@ -8,6 +8,7 @@ mod hostile;
 mod members;
 mod pairs;
 mod parallel;
+mod programs;
 mod text;
 
 use std::collections::HashSet;
