@@ -13,6 +13,7 @@ mod harness;
 mod hazards;
 mod pairs;
 mod preflight;
+mod promises;
 mod restart;
 mod resume;
 mod schema;
