@@ -245,7 +245,7 @@ impl<'a> Formats<'a> {
         };
         let mut value = Value { float: shape != Shape::Plain, shape, ..Value::plain(TEXT) };
         if value.float && found.send.is_none() {
-            value.cube_in = Some(Ident::new(&found.schema));
+            value.cube = Some(Cube { schema: Ident::new(&found.schema), array: false });
         }
         match oldest {
             Some(major) if self.catalog.version.at_least(major) && self.target.at_least(major) => {}
@@ -281,7 +281,10 @@ impl<'a> Formats<'a> {
             ));
         }
         value.shape = shape(value.shape);
-        value.cube_in = None;
+        value.cube = value
+            .cube
+            .filter(|_| outer.kind == TypeKind::Base)
+            .map(|cube| Cube { array: true, ..cube });
         value.image_type = if outer.oid < FIRST_DATABASE_OID { outer.oid } else { BYTEA };
         value
     }
@@ -332,6 +335,35 @@ fn shape_of_builtin(oid: Oid) -> Shape {
     }
 }
 
+/// The type of the extension `cube` before it had a send function (14).
+struct Cube {
+    schema: Ident,
+    array: bool,
+}
+
+impl Cube {
+    /// Dimensions and corners of each cube in turn, as one array of float8, as bytes.
+    fn coordinates(&self, column: &str) -> String {
+        let schema = self.schema.quoted();
+        let cubes =
+            if self.array { column.to_owned() } else { format!("array[{column}::{schema}.cube]") };
+        let corner = |place: u8, which: &str| {
+            format!(
+                "select {place}, i, {schema}.cube_{which}_coord(u.c, i) \
+                 from pg_catalog.generate_series(1, {schema}.cube_dim(u.c)) i"
+            )
+        };
+        format!(
+            "pg_catalog.array_send(array(select x.v \
+             from pg_catalog.unnest({cubes}) with ordinality u (c, n) \
+             cross join lateral (select 0, 0, coalesce({schema}.cube_dim(u.c), -1)::pg_catalog.float8 \
+             union all {} union all {}) x (k, i, v) order by u.n, x.k, x.i))",
+            corner(1, "ll"),
+            corner(2, "ur"),
+        )
+    }
+}
+
 /// What one column's values are, as bytes.
 struct Value {
     image_type: Oid,
@@ -342,8 +374,8 @@ struct Value {
     send: Option<String>,
     /// Its text names objects, which newer servers put into quotes that older ones leave out.
     names_objects: bool,
-    /// A `cube` without a send function, by the schema of its extension.
-    cube_in: Option<Ident>,
+    /// A `cube` without a send function, or an array of such.
+    cube: Option<Cube>,
     text_because: Option<String>,
 }
 
@@ -355,7 +387,7 @@ impl Value {
             float: false,
             send: Some(String::new()),
             names_objects: false,
-            cube_in: None,
+            cube: None,
             text_because: None,
         }
     }
@@ -404,17 +436,9 @@ fn exact(name: &Ident, value: Value) -> Option<(String, Shape)> {
         let present = format!("case when {column} is not null then {bytes} end");
         return Some((format!("pg_catalog.encode({present}, 'hex')"), Shape::Plain));
     }
-    if let Some(schema) = value.cube_in {
-        let corner = |which: &str| {
-            let schema = schema.quoted();
-            format!(
-                "array(select {schema}.cube_{which}_coord({column}, i) \
-                 from pg_catalog.generate_series(1, {schema}.cube_dim({column})) i)"
-            )
-        };
-        let corners = format!("pg_catalog.array_cat({}, {})", corner("ll"), corner("ur"));
-        let present =
-            format!("case when {column} is not null then pg_catalog.array_send({corners}) end");
+    if let Some(cube) = value.cube {
+        let coordinates = cube.coordinates(&column);
+        let present = format!("case when {column} is not null then {coordinates} end");
         let shape = Shape::Array(Box::new(Shape::Float8));
         return Some((format!("pg_catalog.encode({present}, 'hex')"), shape));
     }
