@@ -9,6 +9,7 @@ mod members;
 mod pairs;
 mod parallel;
 mod programs;
+mod secrets;
 mod text;
 
 use std::collections::HashSet;
