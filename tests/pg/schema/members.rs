@@ -71,8 +71,7 @@ async fn check(from: Major, to: Major) {
     let superuser = session(&control).await;
     let failed = run(&superuser, &all_steps(&entries, superuser.version())).await;
     assert!(failed.is_empty(), "{failed:#?}");
-    let mut differences =
-        differences(&dump(&control).await.entries, &dump(&target).await.entries);
+    let mut differences = differences(&dump(&control).await.entries, &dump(&target).await.entries);
     differences.retain(|one| !one.contains("SCHEMA public"));
     assert_eq!(differences.len(), 2, "{differences:#?}");
     assert!(differences.iter().all(|one| one.contains("app.leaks(")), "{differences:#?}");
