@@ -10,6 +10,9 @@
 mod clone;
 mod connect;
 mod harness;
+mod hazards;
+mod pairs;
+mod preflight;
 mod restart;
 mod resume;
 mod schema;

@@ -1,17 +1,14 @@
 //! The schema: what `pg_dump` wrote, read and run by pghaul, compared with what `pg_restore` makes
 //! of it.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking, its helpers too"
-)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 mod filters;
 mod hostile;
 mod members;
 mod pairs;
 mod parallel;
+mod programs;
 mod text;
 
 use std::collections::HashSet;
@@ -20,7 +17,9 @@ use std::ffi::OsString;
 use pghaul::connect::{Endpoint, Purpose, Session, Side};
 use pghaul::pg_dump::{Contents, DumpRequest, PgDump};
 use pghaul::schema::step::{Keys, Privileges, Subscriptions, Validation};
-use pghaul::schema::{EmitOptions, Entry, Owners, RunsAs, Step, StepOptions, Tablespaces, Toc, steps};
+use pghaul::schema::{
+    EmitOptions, Entry, Owners, RunsAs, Step, StepOptions, Tablespaces, Toc, steps,
+};
 use pghaul::version::ServerVersion;
 use pghaul_testbed::{Database, Major, Server, clients};
 

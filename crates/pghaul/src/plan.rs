@@ -184,13 +184,7 @@ impl TablePlan {
         self.format.columns.iter().map(Ident::quoted).collect()
     }
 
-    fn select(
-        &self,
-        from: &str,
-        condition: &str,
-        with_ctid: bool,
-        columns: &[String],
-    ) -> String {
+    fn select(&self, from: &str, condition: &str, with_ctid: bool, columns: &[String]) -> String {
         let expressions: Vec<String> = with_ctid
             .then(|| "ctid".to_owned())
             .into_iter()

@@ -15,7 +15,13 @@ async fn restored(source: &Database<'_>, major: Major) -> Toc {
     let folder = tempfile::tempdir().unwrap();
     let archive = folder.path().join("archive");
     let dumped = Command::new(clients().unwrap().pg_dump())
-        .args(["--format=custom", "--schema-only", "--encoding=UTF8", "--no-subscriptions", "--file"])
+        .args([
+            "--format=custom",
+            "--schema-only",
+            "--encoding=UTF8",
+            "--no-subscriptions",
+            "--file",
+        ])
         .arg(&archive)
         .envs(environment(source))
         .status()
@@ -47,9 +53,10 @@ async fn check(from: Major, to: Major, better: &[&str]) {
     assert!(failed.is_empty(), "{failed:#?}");
     let theirs = restored(&source, to).await;
     let differences = differences(&theirs.entries, &ours.entries);
-    let (better_than, rest): (Vec<String>, Vec<String>) = differences
-        .into_iter()
-        .partition(|one| better.iter().any(|start| one.starts_with(&format!("only ours: (\"{start}"))));
+    let (better_than, rest): (Vec<String>, Vec<String>) =
+        differences.into_iter().partition(|one| {
+            better.iter().any(|start| one.starts_with(&format!("only ours: (\"{start}")))
+        });
     assert!(rest.is_empty(), "{rest:#?}");
     for start in better {
         let found = better_than.iter().any(|one| one.contains(start));

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pghaul::schema::{Kind, Step};
 use pghaul::schema::step::Stage;
+use pghaul::schema::{Kind, Step};
 use pghaul_testbed::{Database, Major};
 use tokio::task::JoinSet;
 
@@ -21,7 +21,8 @@ async fn run_in_parallel(target: &Database<'_>, steps: Vec<Step>) -> Vec<String>
     };
     let mut failed = run(&one, &serial(Stage::PreData)).await;
     let parallel = |step: &Step| matches!(step.stage, Stage::Index | Stage::PostData);
-    let mut waiting: BTreeSet<usize> = (0..steps.len()).filter(|at| parallel(&steps[*at])).collect();
+    let mut waiting: BTreeSet<usize> =
+        (0..steps.len()).filter(|at| parallel(&steps[*at])).collect();
     let mut over: BTreeSet<usize> = BTreeSet::new();
     let mut running: BTreeSet<usize> = BTreeSet::new();
     let mut free = Vec::new();

@@ -68,7 +68,8 @@ fn ours(toc: &Toc, quoting: &Quoting) -> String {
     let mut settings: HashMap<&str, &str> = HashMap::new();
     let mut text = String::new();
     for wanted in 0..3 {
-        for entry in toc.entries.iter().filter(|entry| pass(entry) == wanted && !is_skipped(entry)) {
+        for entry in toc.entries.iter().filter(|entry| pass(entry) == wanted && !is_skipped(entry))
+        {
             let emitted = emitter.emit(entry);
             assert!(emitted.losses.is_empty(), "{entry}: {:?}", emitted.losses);
             for (name, value) in &emitted.settings {

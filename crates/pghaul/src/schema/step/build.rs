@@ -345,12 +345,10 @@ impl<'a> Builder<'a> {
     /// What a step of the parallel stages waits for.
     fn place(&self, entry: &Entry, step: &mut Step) {
         let subject = Subject::of(entry);
-        // pg_dump lets the indexes and keys of a partition depend on those of its parent. Only
-        // attaching them needs both.
+        // A constraint that takes its index waits for its parent's all the same.
         let needed = |id: &DumpId| {
-            let other = self.by_id.get(id).map(|entry| &entry.kind);
-            let is_index = matches!(other, Some(Kind::Index | Kind::Constraint));
-            step.stage != Stage::Index || !is_index
+            step.stage != Stage::Index
+                || self.by_id.get(id).is_none_or(|other| entry.is_made_with(other))
         };
         let mut after: Vec<StepId> = entry
             .dependencies
