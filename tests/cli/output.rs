@@ -15,6 +15,8 @@ fn help_names_the_verbs() {
         Usage: pghaul [OPTIONS] <COMMAND>
 
         Commands:
+          check        Look for everything that would stand in the way, with remedies; writes nothing
+                       anywhere
           clone        Copy a database: schema, rows, indexes, constraints, sequences, large objects;
                        verified
           status       Show the run in the target: its phase, what is done, what was found; writes nothing
