@@ -33,11 +33,61 @@ async fn every_type_from_9_6_to_18() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_type_from_18_to_18() {
-    every_type_arrives(Major::V18, Major::V18).await;
+async fn every_type_from_10_to_18() {
+    every_type_arrives(Major::V10, Major::V18).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_from_11_to_18() {
+    every_type_arrives(Major::V11, Major::V18).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_from_12_to_18() {
+    every_type_arrives(Major::V12, Major::V18).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_from_13_to_18() {
+    every_type_arrives(Major::V13, Major::V18).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_type_from_14_to_18() {
     every_type_arrives(Major::V14, Major::V18).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_from_15_to_18() {
+    every_type_arrives(Major::V15, Major::V18).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_from_16_to_18() {
+    every_type_arrives(Major::V16, Major::V18).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_from_17_to_18() {
+    every_type_arrives(Major::V17, Major::V18).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_from_18_to_18() {
+    every_type_arrives(Major::V18, Major::V18).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_from_9_6_to_14() {
+    every_type_arrives(Major::V9_6, Major::V14).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_from_10_to_13() {
+    every_type_arrives(Major::V10, Major::V13).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_from_13_to_16() {
+    every_type_arrives(Major::V13, Major::V16).await;
 }

@@ -56,7 +56,8 @@ async fn filtered(wanted: impl Fn(&str) -> bool, others: Others) -> (Selection, 
 }
 
 fn left_out(selection: &Selection) -> Vec<(String, String)> {
-    let of = |one: &pghaul::schema::LeftOut| (format!("{} {}", one.kind, one.object), one.needs.clone());
+    let of =
+        |one: &pghaul::schema::LeftOut| (format!("{} {}", one.kind, one.object), one.needs.clone());
     selection.left_out.iter().map(of).collect()
 }
 
@@ -74,7 +75,14 @@ async fn one_table_with_what_it_needs() {
     ] {
         assert!(made.contains(needed), "{needed} in {made:#?}");
     }
-    for unasked in ["TABLE app.people", "TYPE app.mood", "SEQUENCE OWNED BY app.people_id_seq", "PUBLICATION news", "VIEW app.shown", "EXTENSION hstore"] {
+    for unasked in [
+        "TABLE app.people",
+        "TYPE app.mood",
+        "SEQUENCE OWNED BY app.people_id_seq",
+        "PUBLICATION news",
+        "VIEW app.shown",
+        "EXTENSION hstore",
+    ] {
         assert!(!made.contains(unasked), "{unasked} in {made:#?}");
     }
     assert_eq!(
@@ -113,13 +121,25 @@ async fn types_functions_extensions_and_sequences_come_along() {
 #[tokio::test]
 async fn all_but_one_table() {
     let (selection, made) = filtered(|name| name != "app.orders", Others::All).await;
-    for kept in ["TABLE app.people", "TYPE app.unused", "VIEW app.shown", "PUBLICATION news", "PUBLICATION TABLE app.news people", "INDEX ATTACH app.parts_1_a_idx"] {
+    for kept in [
+        "TABLE app.people",
+        "TYPE app.unused",
+        "VIEW app.shown",
+        "PUBLICATION news",
+        "PUBLICATION TABLE app.news people",
+        "INDEX ATTACH app.parts_1_a_idx",
+    ] {
         assert!(made.contains(kept), "{kept} in {made:#?}");
     }
     let gone = |entry: &String| entry.contains("orders") && !entry.contains("of_orders");
     assert_eq!(made.iter().filter(|entry| gone(entry)).collect::<Vec<_>>(), [""; 0]);
     let named: BTreeSet<String> = left_out(&selection).into_iter().map(|(what, _)| what).collect();
-    let expected = ["FK CONSTRAINT app.notes notes_orders_fkey", "FUNCTION app.row_of(app.orders)", "VIEW app.above", "VIEW app.both"];
+    let expected = [
+        "FK CONSTRAINT app.notes notes_orders_fkey",
+        "FUNCTION app.row_of(app.orders)",
+        "VIEW app.above",
+        "VIEW app.both",
+    ];
     assert_eq!(named, expected.map(str::to_owned).into());
 }
 
@@ -128,7 +148,11 @@ async fn a_child_cannot_be_without_its_parent_but_a_partition_can() {
     let (selection, made) =
         filtered(|name| name != "app.parent" && name != "app.parts", Others::All).await;
     assert!(made.contains("TABLE app.parts_1") && made.contains("INDEX app.parts_1_a_idx"));
-    assert!(!made.iter().any(|entry| entry.starts_with("TABLE ATTACH") || entry.starts_with("INDEX ATTACH")));
+    assert!(
+        !made
+            .iter()
+            .any(|entry| entry.starts_with("TABLE ATTACH") || entry.starts_with("INDEX ATTACH"))
+    );
     let tables: Vec<String> = selection
         .left_out
         .iter()

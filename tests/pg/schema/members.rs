@@ -52,11 +52,16 @@ async fn check(from: Major, to: Major) {
     };
     let troubles = role_troubles(&session_of_mover, &roles(&entries, &options)).await.unwrap();
     // public belongs to somebody the mover is not.
-    let troubles: Vec<_> =
-        troubles.iter().filter(|(role, _)| !["postgres", "pg_database_owner"].contains(&role.as_str())).collect();
+    let troubles: Vec<_> = troubles
+        .iter()
+        .filter(|(role, _)| !["postgres", "pg_database_owner"].contains(&role.as_str()))
+        .collect();
     assert!(troubles.is_empty(), "{troubles:?}");
-    let mine: Vec<_> =
-        entries.iter().filter(|entry| entry.tag != "public" && entry.tag != "SCHEMA public").cloned().collect();
+    let mine: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry.tag != "public" && entry.tag != "SCHEMA public")
+        .cloned()
+        .collect();
     let steps = steps(&mine, &options).unwrap();
     let failed = run(&session_of_mover, &steps).await;
     assert!(failed.is_empty(), "{failed:#?}");
@@ -103,7 +108,10 @@ async fn troubles_with_roles_are_told_beforehand() {
 
     let target = empty(Major::V18);
     let mover = Role::create(target.server(), "mover", "").unwrap();
-    target.execute(format!("grant pghaul_owner_a to {}", quote_identifier(&mover.name))).wait().unwrap();
+    target
+        .execute(format!("grant pghaul_owner_a to {}", quote_identifier(&mover.name)))
+        .wait()
+        .unwrap();
     let endpoint = Endpoint::parse(Side::Target, &target.url_as(&mover)).unwrap();
     let session = endpoint.connect(Purpose::Schema, "test").await.unwrap();
     let options = StepOptions {
