@@ -21,7 +21,7 @@ fn code_1_an_index_is_left_out_because_rows_share_its_key() {
         )
         .wait()
         .unwrap();
-    clone(&source, &target, &[]).run().expect(&[&source, &target], &expect![[r#"
+    clone(&source, &target, &["--progress", "none"]).run().expect(&[&source, &target], &expect![[r#"
         exit code 1
         --- stdout
         Cloned, with warnings: DB1 (PostgreSQL 18.X) to DB2 (PostgreSQL 18.X) in TIME
@@ -41,12 +41,6 @@ fn code_1_an_index_is_left_out_because_rows_share_its_key() {
           note recomputed: a materialized view is recomputed on the target, not copied, and so not compared
             public.senders
             remedy: nothing, unless its query gives another result there
-        --- stderr
-        creating types, functions and tables
-        432.0 KiB on disk in 2 tables, 2 parts
-        copying rows, building indexes, reading back
-        warning: public.people_name: the unique index could not be built: 1 groups of rows in `public.people` share its key, 1 rows too many
-        adding keys, views, triggers, privileges
     "#]]);
     let rows = "select count(*) from people";
     assert_eq!(target.value(rows).wait().unwrap().as_deref(), Some("1001"));
@@ -117,10 +111,10 @@ fn code_2_source_and_target_are_one_database() {
     clone(&source, &source, &["--json"]).run().expect(&[&source], &expect![[r#"
         exit code 2
         --- stdout
-        {"v":1,"verb":"clone","outcome":"failed","exit_code":2,"duration_ms":TIME,"findings":[],"error":{"kind":"usage","message":"source and target are the same database, `DB1`","causes":[],"hint":"check the host, port and database name of --source and --target","sqlstate":null,"kept":null}}
+        {"v":1,"verb":"clone","outcome":"failed","exit_code":2,"duration_ms":TIME,"findings":[],"error":{"kind":"usage","message":"source and target are the same database","causes":[],"hint":"check host, port and database of --source and --target","sqlstate":null,"kept":null}}
         --- stderr
-        error: source and target are the same database, `DB1`
-          hint:  check the host, port and database name of --source and --target
+        error: source and target are the same database
+          hint:  check host, port and database of --source and --target
     "#]]);
 }
 

@@ -41,7 +41,7 @@ fn help_names_the_verbs() {
                   - plain: A line every 10 seconds
                   - json:  One JSON object a line
                   - none:  Nothing
-          
+
                   [default: auto]
 
               --json
@@ -53,7 +53,7 @@ fn help_names_the_verbs() {
                   Possible values:
                   - text: For people
                   - json: One JSON object a line
-          
+
                   [default: text]
 
           -v, --verbose
@@ -66,7 +66,7 @@ fn help_names_the_verbs() {
                   - auto:   Where the stream is a terminal and NO_COLOR is not set
                   - always: Always
                   - never:  Never
-          
+
                   [default: auto]
     "#]]);
 }

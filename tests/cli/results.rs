@@ -245,14 +245,17 @@ fn a_check_that_finds_a_blocker_is_1_and_writes_nothing() {
     let check = |url: &str, more: &[&str]| {
         pghaul(&["check"]).args(more).source(url).target(&target.url()).run()
     };
-    check(&source.url(), &[]).expect(&[&source, &target], &expect![[r#"
+    check(&source.url(), &[]).expect(
+        &[&source, &target],
+        &expect![[r#"
         exit code 0
         --- stdout
         Nothing stands in the way.
 
           source  postgres@127.0.0.1:PORT/DB1 (PostgreSQL 18.X)
           target  postgres@127.0.0.1:PORT/DB2 (PostgreSQL 18.X)
-    "#]]);
+    "#]],
+    );
     let stranger = Role::create(source.server(), "stranger", "").unwrap();
     let url = source.url_as(&stranger);
     let mut output = check(&url, &[]);

@@ -128,7 +128,7 @@ fn text(cloned: &Cloned, detail: Detail) -> String {
     };
     row("indexes", &format!("{} built{since}", grouped(outcome.indexes as u64)));
     row("constraints", &format!("{} added{since}", grouped(outcome.constraints as u64)));
-    row("moment", &format!("one {} of the source", outcome.consistency));
+    row("moment", moment(outcome.consistency));
     let times: Vec<String> = phases(cloned)
         .map(|(phase, took)| format!("{} {}", phase_text(phase), duration(took)))
         .collect();
@@ -157,6 +157,18 @@ fn headline(cloned: &Cloned) -> String {
         paint(STRONG, report::database(&cloned.target)),
         duration(cloned.took)
     )
+}
+
+/// Why all rows belong to one moment; the engine's names stand in the JSON.
+fn moment(consistency: &str) -> &str {
+    match consistency {
+        "snapshot" => "one snapshot of the source",
+        "proven-unchanged" => "two snapshots of the source, proven to be the same",
+        "reverified" => {
+            "two snapshots of the source; what the first gave was read again, and is equal"
+        }
+        other => other,
+    }
 }
 
 /// How many, and what is proven of them.
