@@ -6,6 +6,7 @@ use std::fs::File;
 use std::process::Stdio;
 
 use expect_test::expect;
+use pghaul_testbed::Role;
 
 use crate::command::{clone, database, filled, pghaul};
 
@@ -162,6 +163,21 @@ fn code_11_no_pg_dump() {
         );
     let schemas = "select count(*) from pg_namespace where nspname = 'pghaul'";
     assert_eq!(target.value(schemas).wait().unwrap().as_deref(), Some("0"));
+}
+
+#[test]
+fn code_11_all_that_stands_in_the_way_at_once() {
+    let (source, target) = (filled("source"), database("target"));
+    let stranger = Role::create(source.server(), "stranger", "").unwrap();
+    target.execute("create table letters ()").wait().unwrap();
+    let mut output = clone(&source, &target, &[]).source(&source.url_as(&stranger)).run();
+    output.stderr = output.stderr.replace(&stranger.name, "ROLE");
+    output.expect(&[&source, &target], &expect![[r#"
+        exit code 11
+        --- stderr
+        error: 3 things stand in the way: public.letters: the role lacks SELECT (unreadable); public.people: the role lacks SELECT (unreadable); public.senders: the role lacks SELECT (unreadable)
+          hint:  grant it to the role, connect as the owner or a superuser, or exclude it with --exclude
+    "#]]);
 }
 
 /// A table whose rows another database refuses.

@@ -61,9 +61,6 @@ pub struct Checked {
     pub findings: Vec<Finding>,
 }
 
-/// Sessions that a clone opens beside those of its jobs: keeper, catalog, control.
-const OTHER_SESSIONS: u32 = 2;
-
 /// Runs the verb.
 pub async fn run(flags: &Flags, console: &Console) -> Exit {
     let begun = Instant::now();
@@ -98,8 +95,10 @@ async fn look(flags: &Flags) -> Result<Checked, Error> {
         &on_source,
         on_target.as_ref(),
         &Intent {
-            source_sessions: jobs + OTHER_SESSIONS,
-            target_sessions: jobs + u32::from(flags.index_jobs) + OTHER_SESSIONS,
+            // As many as a clone opens: on the source keeper, pg_dump and one to look beside the
+            // jobs; on the target each job writes and reads back, and one controls.
+            source_sessions: jobs + 3,
+            target_sessions: jobs * 2 + u32::from(flags.index_jobs) + 1,
             schema: along(flags.data_only),
             owners: along(flags.no_owner),
             privileges: along(flags.no_privileges),
