@@ -9,6 +9,9 @@
 
 mod clone;
 mod connect;
+mod faults;
 mod harness;
+mod moment;
 mod restart;
 mod resume;
+mod worker;
