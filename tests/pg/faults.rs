@@ -215,3 +215,109 @@ async fn the_connection_limit_is_reached_at_times() {
     assert!(retried.load(Ordering::SeqCst) >= 3);
     assert_arrived(&outcome);
 }
+
+/// Overwrites the header of a page of a stopped server (without checksums).
+fn damage(server: &Server, file: &str, block: u64) {
+    use std::io::{Seek as _, Write as _};
+    server.stop_fast().unwrap();
+    let path = server.data_dir().join(file);
+    let mut open = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    open.seek(std::io::SeekFrom::Start(block * 8192)).unwrap();
+    open.write_all(&[0xab; 24]).unwrap();
+    drop(open);
+    server.start_again().unwrap();
+}
+
+async fn a_damaged_page(from: Major) {
+    let server = Server::start(from, &Options::new().without_checksums()).unwrap();
+    let source = Database::new(&server, "damaged").unwrap();
+    fill(&source).await;
+    let file =
+        source.value("checkpoint; select pg_relation_filepath('t7')").await.unwrap().unwrap();
+    damage(&server, &file, 10);
+    let target = database(Major::V18, "damaged_dst");
+    let found = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (findings, retried) = (Arc::clone(&found), Arc::new(AtomicU64::new(0)));
+    let retries = Arc::clone(&retried);
+    let observer = OnEvent(move |event: &Event<'_>| match event {
+        Event::Found(finding) => findings.lock().unwrap().push((*finding).clone()),
+        Event::Retrying { .. } => drop(retries.fetch_add(1, Ordering::SeqCst)),
+        _ => {}
+    });
+    let error = prepare(&source.url(), &target.url(), options())
+        .await
+        .unwrap()
+        .run(Arc::new(observer), Arc::new(Counters::default()), Stop::default())
+        .await
+        .unwrap_err();
+    let said = format!("{error:?}");
+    assert_eq!(error.sqlstate(), Some("XX001"), "{said}");
+    assert!(said.contains("`public.t7` (blocks 0 to the end)"), "{said}");
+    assert!(said.contains("invalid page in block 10 of relation"), "{said}");
+    assert!(error.hint().unwrap().contains("--exclude"));
+    assert_eq!(retried.load(Ordering::SeqCst), 0, "damage is not read again");
+    let damaged: Vec<_> = found
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding.code == "damaged")
+        .map(|finding| finding.object.clone().unwrap())
+        .collect();
+    assert_eq!(damaged, ["public.t7"]);
+    let others = "select (select count(*) from pghaul.step where kind = 'READ BACK'), \
+                  (select count(*) from t7), (select count(*) from pg_indexes where tablename = 't8')";
+    let rows = target.query_text(others).await.unwrap();
+    let counts: Vec<&str> = rows[0].iter().map(|field| field.as_deref().unwrap()).collect();
+    assert_eq!(counts, [(TABLES - 1).to_string().as_str(), "0", "3"], "the others went on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_page_is_given_up_and_named() {
+    a_damaged_page(Major::V9_6).await;
+    a_damaged_page(Major::V14).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_crashes_the_server_twice_is_given_up() {
+    let server = Arc::new(Server::start(Major::V9_6, &Options::new()).unwrap());
+    let source = Database::new(&server, "crasher").unwrap();
+    fill(&source).await;
+    // Reading this row takes a while, and the backend that does is killed: as a length word gone
+    // wrong would have it.
+    source
+        .execute(
+            "create table t99 (id int primary key, v text);
+             insert into t99 select g, repeat(md5(g::text), 100) from generate_series(1, 40000) g",
+        )
+        .await
+        .unwrap();
+    let target = database(Major::V18, "crasher_dst");
+    let (name, killer) = (source.name().to_owned(), Arc::clone(&server));
+    let (over, crashes) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (end, killed) = (Arc::clone(&over), Arc::clone(&crashes));
+    let kills = std::thread::spawn(move || {
+        let reading = format!(
+            "select pid from pg_stat_activity where datname = '{name}' and state = 'active' \
+             and query like 'copy (select %\"t99\"%'"
+        );
+        while end.load(Ordering::SeqCst) == 0 {
+            if let Ok(rows) = killer.query_text(reading.as_str()).wait()
+                && let Some(pid) = rows.first().and_then(|row| row[0].clone())
+                && killer.kill_backend(pid.parse().unwrap()).is_ok()
+            {
+                killed.fetch_add(1, Ordering::SeqCst);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    });
+    let rate = std::num::NonZeroU64::new(3_000_000);
+    let options = CloneOptions { max_rate: rate, ..options() };
+    let result = clone(&source.url(), &target.url(), options).await;
+    over.store(1, Ordering::SeqCst);
+    kills.join().unwrap();
+    let said = format!("{:?}", result.unwrap_err());
+    assert!(said.contains("crashed twice") && said.contains("`public.t99`"), "{said}");
+    assert_eq!(crashes.load(Ordering::SeqCst), 2, "not read a third time");
+    let read_back = target.value("select count(*) from pghaul.step where kind = 'READ BACK'");
+    assert_eq!(read_back.await.unwrap(), Some(TABLES.to_string()), "the others went on");
+}

@@ -1,10 +1,16 @@
 //! Going on after the snapshot is gone: proven unchanged, read again, or refused with names.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use pghaul::ErrorKind;
-use pghaul::run::{CloneOptions, Ending, Outcome, options::Start};
+use pghaul::event::{Counters, Event};
+use pghaul::run::{CloneOptions, Ending, Outcome, Stop, options::Start};
 use pghaul_testbed::{Database, Major, Options, Server};
 
-use crate::harness::{How, TABLES, clone, clone_until, database, fill, options, recount};
+use crate::harness::{
+    How, OnEvent, TABLES, clone, clone_until, database, fill, options, prepare, recount,
+};
 
 /// A server of one's own on which nothing happens by itself.
 fn quiet(major: Major) -> Server {
@@ -137,6 +143,27 @@ async fn a_changed_table_is_named_and_begins_again_alone() {
     }
 }
 
+/// By then all rows and large objects have arrived.
+async fn until_some_tables_are_read_back(source: &Database<'_>, target: &Database<'_>) {
+    let (stop, verified) = (Stop::default(), AtomicU64::new(0));
+    let end = stop.clone();
+    let observer = OnEvent(move |event: &Event<'_>| {
+        let third = matches!(event, Event::TableVerified { .. })
+            && verified.fetch_add(1, Ordering::SeqCst) == 2;
+        if third {
+            end.now.cancel();
+        }
+    });
+    prepare(&source.url(), &target.url(), one_job())
+        .await
+        .unwrap()
+        .run(Arc::new(observer), Arc::new(Counters::default()), stop)
+        .await
+        .unwrap();
+    let done = "select count(*) from pghaul.step where kind = 'LARGE OBJECTS'";
+    assert_eq!(target.value(done).await.unwrap().as_deref(), Some("1"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn other_changes_of_the_source_are_found() {
     let source = database(Major::V14, "other_src");
@@ -149,9 +176,7 @@ async fn other_changes_of_the_source_are_found() {
         ("create index later on t4 (u, v)", "drop index later"),
     ] {
         let target = database(Major::V18, "other_dst");
-        // The large object is copied after the tables, so nearly to the end.
-        let until = (30, How::Now);
-        clone_until(&source.url(), &target.url(), one_job(), until).await.unwrap();
+        until_some_tables_are_read_back(&source, &target).await;
         source.execute(change).await.unwrap();
         let result = resume(&source, &target, Start::Resume).await;
         source.execute(back).await.unwrap();
@@ -185,4 +210,52 @@ async fn neither_a_standby_nor_a_crash_is_ever_proven_unchanged() {
     let outcome = resume(&source, &target, Start::Resume).await.unwrap();
     assert_whole(&outcome);
     assert_eq!(outcome.consistency, "reverified");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_truncated_behind_a_snapshot_that_nobody_locked_is_noticed() {
+    for from in [Major::V9_6, Major::V18] {
+        let source = database(from, "behind_src");
+        fill(&source).await;
+        let holder = source.connect().await.unwrap();
+        holder.execute("begin transaction isolation level repeatable read").await.unwrap();
+        let id = holder.value("select pg_export_snapshot()").await.unwrap().unwrap();
+        source.execute("truncate t5").await.unwrap();
+        let target = database(Major::V18, "behind_dst");
+        let options = CloneOptions { snapshot: Some(id), ..options() };
+        let error = clone(&source.url(), &target.url(), options).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SnapshotGone);
+        assert!(format!("{error:?}").contains("`public.t5`"), "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_held_elsewhere_is_what_is_cloned() {
+    let source = database(Major::V14, "held_src");
+    fill(&source).await;
+    let before = recount(&source).await;
+    let end = pghaul::connect::Endpoint::parse(pghaul::connect::Side::Source, &source.url());
+    let held = pghaul::snapshot::hold(end.unwrap()).await.unwrap();
+    let id = held.id().unwrap().as_str().to_owned();
+    source.execute("insert into t1 values (9000, 'late', 'late')").await.unwrap();
+    let target = database(Major::V18, "held_dst");
+    let options = CloneOptions { snapshot: Some(id.clone()), ..options() };
+    let outcome = clone(&source.url(), &target.url(), options.clone()).await.unwrap();
+    assert_whole(&outcome);
+    assert_eq!((outcome.consistency, before), ("snapshot", recount(&target).await));
+    drop(held);
+    let target = database(Major::V18, "held_dst");
+    let mut gone = None;
+    for _ in 0..200 {
+        // The server has to notice that the holder is gone.
+        let target = Database::new(target.server(), "held_dst").unwrap();
+        match clone(&source.url(), &target.url(), options.clone()).await {
+            Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            Err(error) => {
+                gone = Some(error.kind());
+                break;
+            }
+        }
+    }
+    assert_eq!(gone, Some(ErrorKind::SnapshotGone));
 }

@@ -188,6 +188,17 @@ impl Heir {
     }
 }
 
+/// Takes a snapshot of the whole database and holds it, with locks against DDL on every table, until
+/// what this gives is dropped. The snapshot outlives the session that took it, as long as one of
+/// two sessions lives; then its name changes.
+///
+/// # Errors
+/// As [`Keeper::start`]; [`ErrorKind::Connect`].
+pub async fn hold(source: Endpoint) -> Result<hold::Hold, Error> {
+    let keeper = Keeper::start(&source, |_| true).await?;
+    Ok(hold::Hold::new(std::sync::Arc::new(source), keeper))
+}
+
 /// Opens a session for reading user tables inside the snapshot.
 ///
 /// # Errors

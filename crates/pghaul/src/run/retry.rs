@@ -24,6 +24,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::connect::{Trouble, trouble};
 use crate::error::{Error, ErrorKind};
 
 /// Whether another attempt may succeed.
@@ -37,7 +38,17 @@ pub fn is_worth_another_try(error: &Error) -> bool {
         | ErrorKind::LocalIo
         | ErrorKind::Bug => false,
         ErrorKind::Connect | ErrorKind::Transfer => match error.sqlstate() {
-            None => error.connection_lost(),
+            None => {
+                error.connection_lost()
+                    || matches!(
+                        trouble(error),
+                        Some(
+                            Trouble::Unreachable
+                                | Trouble::TooManyConnections
+                                | Trouble::NotAccepting
+                        )
+                    )
+            }
             Some(
                 "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" | "57014" | "40001"
                 | "40P01" | "55P03" | "53300",

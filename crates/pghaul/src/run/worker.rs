@@ -39,7 +39,7 @@ pub async fn join(
     company: (Arc<dyn Observer>, Arc<Counters>, Stop),
 ) -> Result<Outcome, Error> {
     let (observer, counters, stop) = company;
-    wait_for_tables(&target, &stop).await?;
+    wait_until_ready(&target, &stop).await?;
     let options = CloneOptions { start: Start::Join, snapshot: None, ..options };
     let mut left = TRIES;
     let prepared = loop {
@@ -58,7 +58,11 @@ pub async fn join(
 /// How often to look for another name of the snapshot.
 const TRIES: u32 = 20;
 
-async fn wait_for_tables(target: &Endpoint, stop: &Stop) -> Result<(), Error> {
+/// Waits until the process that began the run has created what rows go into.
+///
+/// # Errors
+/// As [`join`]; [`ErrorKind::RunState`] too when `stop` asks for the end before.
+pub async fn wait_until_ready(target: &Endpoint, stop: &Stop) -> Result<(), Error> {
     let look = target.connect(Purpose::Catalog, "worker waits").await?;
     loop {
         if state::presence(&look).await? == Presence::Absent {

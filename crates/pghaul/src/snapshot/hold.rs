@@ -52,6 +52,13 @@ impl Hold {
         self.id.borrow().clone()
     }
 
+    /// Waits until the snapshot has another name or is gone.
+    pub async fn changed(&self, from: Option<&SnapshotId>) {
+        let mut names = self.id.clone();
+        // An error: the watcher has ended, and the snapshot with it.
+        let _ = names.wait_for(|id| id.as_ref() != from).await;
+    }
+
     /// How often the snapshot was exported again.
     pub(crate) fn exports(&self) -> u64 {
         self.exports.load(Ordering::Acquire)
