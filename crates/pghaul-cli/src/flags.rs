@@ -45,7 +45,7 @@ pub enum Verb {
 }
 
 /// Flags of every verb.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct Output {
     /// Progress on stderr [auto: bars on a terminal, else a line every 10 seconds]

@@ -12,6 +12,7 @@ pub mod finding;
 pub mod name;
 pub mod pg_dump;
 pub mod plan;
+pub mod preflight;
 pub mod run;
 pub mod schema;
 pub mod snapshot;

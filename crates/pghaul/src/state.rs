@@ -53,13 +53,6 @@ impl DatabaseIdentity {
             self.system.is_none() || other.system.is_none() || self.system == other.system;
         systems && self.database_oid == other.database_oid && self.database == other.database
     }
-
-    /// Whether both are the same database, by whatever names they were reached.
-    pub fn is_same_database(&self, other: &Self) -> bool {
-        self.system.is_some()
-            && self.system == other.system
-            && self.database_oid == other.database_oid
-    }
 }
 
 /// What a run is, as stored.

@@ -37,6 +37,20 @@ insert into blockers.lax_child values (null);
 -- A function with a setting that newer servers do not know.
 create function blockers.removed_setting() returns integer language sql set operator_precedence_warning = off as 'select 1';
 
+-- @object orphan superuser
+-- A foreign key that claims to hold but does not, since its triggers were switched off.
+create table blockers.parents (id integer primary key);
+create table blockers.orphans (id integer primary key, parent integer references blockers.parents);
+alter table blockers.orphans disable trigger all;
+insert into blockers.orphans values (1, 999);
+alter table blockers.orphans enable trigger all;
+
+-- @object newer_keyword until 15
+-- A column named as what is a keyword from 16 on: servers before write it without quotes into their expressions, where newer ones read SYSTEM_USER, without an error.
+create table blockers.newer_keyword (id integer primary key, "system_user" text, constraint not_empty check ("system_user" <> ''));
+create index newer_keyword_index on blockers.newer_keyword (lower("system_user"));
+insert into blockers.newer_keyword values (1, 'x');
+
 -- @object index_name
 -- A regclass column that names an index, which does not exist yet when rows are loaded.
 create table blockers.names_an_index (id integer constraint blockers_key primary key, i regclass);

@@ -58,6 +58,10 @@ alter text search configuration privileged.config add mapping for asciiword with
 comment on text search parser privileged.parser is 'a parser';
 comment on text search template privileged.template is 'a template';
 
+-- @object custom_setting superuser
+-- A function with a setting that only its own library would know.
+create function privileged.custom_setting() returns text language sql set "privileged.custom" = 'it''s \ "x"' as $$ select current_setting('privileged.custom') $$;
+
 -- @object leakproof superuser
 -- LEAKPROOF, and functions in the server's own code.
 create function privileged.leakproof(integer) returns boolean language sql immutable leakproof as 'select $1 > 0';

@@ -3,6 +3,8 @@
 -- @object schema
 create schema privileges;
 grant usage, create on schema privileges to pghaul_owner with grant option;
+grant usage, create on schema privileges to "pghaul ""evil"" \role
+-- 🐘; drop";
 grant usage on schema privileges to public;
 
 -- @object tables

@@ -2,6 +2,7 @@
 
 -- @object schema
 create schema sequences;
+grant usage, create on schema sequences to pghaul_owner;
 
 -- @object sequences
 -- Never called, called, negative steps, cycles, at their end, owned by a column, with an evil name.

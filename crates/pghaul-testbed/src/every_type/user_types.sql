@@ -2,6 +2,7 @@
 
 -- @object schema
 create schema kinds;
+grant usage, create on schema kinds to pghaul_owner;
 
 -- @object domains
 -- Domains with checks, defaults and NOT NULL, over domains, over arrays, over ranges.

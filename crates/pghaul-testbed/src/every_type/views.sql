@@ -2,6 +2,7 @@
 
 -- @object schema
 create schema views;
+grant usage, create on schema views to pghaul_owner;
 
 -- @object views
 -- Views: over one table with qualified columns, joins, subqueries, WITH, windows, renamed columns, no columns.
@@ -76,4 +77,3 @@ comment on materialized view views.populated is 'populated';
 comment on column views.populated.third is 'a third';
 alter materialized view views.over_populated owner to pghaul_owner;
 grant select on views.populated to pghaul_owner, pghaul_reader;
-grant usage on schema views to pghaul_owner;

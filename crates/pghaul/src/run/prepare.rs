@@ -81,13 +81,6 @@ impl PreparedClone {
         let control = target.connect(Purpose::Schema, "control").await?;
         let identities =
             (DatabaseIdentity::of(&look, &source), DatabaseIdentity::of(&control, &target));
-        if identities.0.is_same_database(&identities.1) {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("source and target are the same database, `{}`", identities.0.database),
-            )
-            .with_hint("check the host, port and database name of --source and --target"));
-        }
         let mut stored = meet_run(&control, &options, &identities).await?;
         let options = match &stored {
             Some(stored) => options.shaped(stored.shape.clone()),
@@ -104,8 +97,13 @@ impl PreparedClone {
         let wanted = |name: &RelationName| {
             known.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
         };
+        let known_before = if stored.is_none() {
+            obstacles::preflight((&look, &control), &options, &wanted).await?
+        } else {
+            Vec::new()
+        };
         let (keeper, same_snapshot) =
-            keep((&source, &control), &options, stored.as_mut(), wanted).await?;
+            keep((&source, &control), &options, stored.as_mut(), &wanted).await?;
         let inside = keeper.as_ref().map_or(&look, Keeper::session);
         let catalog = if keeper.is_some() { Catalog::read(inside).await? } else { before };
         let moment = Moment::read(inside).await?;
@@ -152,7 +150,7 @@ impl PreparedClone {
             keeper,
             identities,
             plan,
-            findings: schema.findings.clone(),
+            findings: [known_before, schema.findings.clone()].concat(),
             schema,
             large_objects: objects.chunks(OBJECTS_A_BATCH).map(<[LargeObject]>::to_vec).collect(),
             large_objects_text: large_objects_text(&oids),
