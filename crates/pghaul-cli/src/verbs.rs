@@ -5,4 +5,6 @@ pub mod clone;
 pub mod completions;
 pub mod finish;
 pub mod man;
+pub mod snapshot;
 pub mod status;
+pub mod worker;

@@ -145,7 +145,7 @@ enum VerifyHow {
     None,
 }
 
-fn rate(text: &str) -> Result<NonZeroU64, String> {
+pub(super) fn rate(text: &str) -> Result<NonZeroU64, String> {
     bounded(text, 1_000, 1_000_000_000_000, "a rate is between 1kB and 1TB a second")
         .and_then(|size| NonZeroU64::new(size).ok_or_else(String::new))
 }
@@ -159,7 +159,7 @@ fn bounded(text: &str, least: u64, most: u64, why: &str) -> Result<u64, String> 
     if (least..=most).contains(&size) { Ok(size) } else { Err(why.to_owned()) }
 }
 
-fn jobs(count: u16) -> NonZeroUsize {
+pub(super) fn jobs(count: u16) -> NonZeroUsize {
     NonZeroUsize::new(usize::from(count)).unwrap_or(NonZeroUsize::MIN)
 }
 
