@@ -21,7 +21,7 @@ alter table left_behind.unwatched disable trigger all;
 create table left_behind.with_oids (id integer primary key) with oids;
 insert into left_behind.with_oids values (1), (2);
 
--- @object database_settings
+-- @object database_settings superuser
 -- Settings, comment and grants of the database; the settings change the text of nearly every type.
 do $do$
 begin

@@ -63,7 +63,7 @@ create procedure privileges.run() language sql as 'select 1';
 revoke execute on procedure privileges.run() from public;
 grant execute on procedure privileges.run() to pghaul_writer;
 
--- @object defaults superuser
+-- @object defaults
 -- Default privileges: of several roles, in a schema and everywhere, granted and revoked.
 alter default privileges for role pghaul_owner grant select on tables to pghaul_reader;
 alter default privileges for role pghaul_owner in schema privileges grant insert, update on tables to pghaul_writer with grant option;
