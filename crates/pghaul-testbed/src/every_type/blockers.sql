@@ -2,6 +2,7 @@
 -- it must be found before anything is written.
 
 -- @object schema
+-- The schema of this family.
 create schema blockers;
 
 -- @object time_types until 11

@@ -1,6 +1,7 @@
 -- Not in the default set: what no dump carries, so that a copy must say that it stays behind.
 
 -- @object schema
+-- The schema of this family.
 create schema left_behind;
 
 -- @object invalid_index superuser

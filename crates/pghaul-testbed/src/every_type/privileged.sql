@@ -1,6 +1,7 @@
 -- What only a superuser can make: operator classes, binary casts, languages, access methods, event triggers.
 
 -- @object schema
+-- The schema of this family.
 create schema privileged;
 
 -- @object operator_classes superuser

@@ -1,6 +1,7 @@
 -- Grants, default privileges and owners.
 
 -- @object schema
+-- The schema of this family.
 create schema privileges;
 grant usage, create on schema privileges to pghaul_owner with grant option;
 grant usage, create on schema privileges to "pghaul ""evil"" \role
