@@ -16,6 +16,8 @@ mod obstacles;
 pub mod options;
 pub mod outcome;
 mod prepare;
+mod recover;
+mod refresh;
 mod restart;
 pub mod retry;
 mod reverify;
@@ -23,6 +25,7 @@ mod source_schema;
 mod steps;
 mod stored;
 mod work;
+pub mod worker;
 
 pub use finish::{Unfinished, finish};
 pub use options::CloneOptions;

@@ -145,7 +145,7 @@ enum VerifyHow {
     None,
 }
 
-fn rate(text: &str) -> Result<NonZeroU64, String> {
+pub(super) fn rate(text: &str) -> Result<NonZeroU64, String> {
     bounded(text, 1_000, 1_000_000_000_000, "a rate is between 1kB and 1TB a second")
         .and_then(|size| NonZeroU64::new(size).ok_or_else(String::new))
 }
@@ -159,7 +159,7 @@ fn bounded(text: &str, least: u64, most: u64, why: &str) -> Result<u64, String> 
     if (least..=most).contains(&size) { Ok(size) } else { Err(why.to_owned()) }
 }
 
-fn jobs(count: u16) -> NonZeroUsize {
+pub(super) fn jobs(count: u16) -> NonZeroUsize {
     NonZeroUsize::new(usize::from(count)).unwrap_or(NonZeroUsize::MIN)
 }
 
@@ -230,6 +230,15 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
     clone(source, target, flags.options(), console).await
 }
 
+/// Which process began a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BegunBy {
+    /// This one.
+    Us,
+    /// One before: indexes and constraints may be built already.
+    Another,
+}
+
 /// What a clone was, for the report.
 pub struct Cloned {
     /// The database that was read.
@@ -242,6 +251,8 @@ pub struct Cloned {
     pub prepared_in: Duration,
     /// What the engine says.
     pub outcome: Outcome,
+    /// Whether an earlier process began it.
+    pub begun_by: BegunBy,
     /// What stopped it, if anything did.
     pub signal: Option<Signal>,
 }
@@ -308,6 +319,10 @@ pub async fn carry(
     let (source, target) = prepared.identities();
     let (source, target) = (source.clone(), target.clone());
     progress.expect(&prepared);
+    let begun_by = match prepared.steps_before().next() {
+        Some(_) => BegunBy::Another,
+        None => BegunBy::Us,
+    };
     let done =
         Box::pin(prepared.run(Arc::clone(&progress) as _, counters, watch.stop.clone())).await;
     display.finish();
@@ -318,6 +333,7 @@ pub async fn carry(
             took: begun.elapsed(),
             prepared_in,
             outcome,
+            begun_by,
             signal: watch.signal(),
         }),
         Err(_) if watch.stop.now.is_cancelled() => {

@@ -29,7 +29,7 @@ impl PreparedClone {
         let names = self.plan.tables.iter().map(|table| &table.name);
         let again = match &self.options.start {
             Start::ResumeRestarting(patterns) => matching(patterns, names).unwrap_or_default(),
-            Start::New | Start::Resume | Start::Restart => BTreeSet::new(),
+            Start::New | Start::Resume | Start::Restart | Start::Join => BTreeSet::new(),
         };
         let receipts = &stored.receipts;
         self.plan

@@ -81,7 +81,7 @@ impl PreparedClone {
         let control = target.connect(Purpose::Schema, "control").await?;
         let identities =
             (DatabaseIdentity::of(&look, &source), DatabaseIdentity::of(&control, &target));
-        let stored = meet_run(&control, &options, &identities).await?;
+        let mut stored = meet_run(&control, &options, &identities).await?;
         let options = match &stored {
             Some(stored) => options.shaped(stored.shape.clone()),
             None => options,
@@ -102,7 +102,8 @@ impl PreparedClone {
         } else {
             Vec::new()
         };
-        let (keeper, same_snapshot) = keep(&source, &options, stored.as_ref(), &wanted).await?;
+        let (keeper, same_snapshot) =
+            keep((&source, &control), &options, stored.as_mut(), &wanted).await?;
         let inside = keeper.as_ref().map_or(&look, Keeper::session);
         let catalog = if keeper.is_some() { Catalog::read(inside).await? } else { before };
         let moment = Moment::read(inside).await?;
@@ -204,14 +205,18 @@ impl PreparedClone {
 
 /// The snapshot to read under, and whether it is the one that the run has read under before.
 async fn keep(
-    source: &Endpoint,
+    (source, control): (&Endpoint, &Session),
     options: &CloneOptions,
-    stored: Option<&StoredRun>,
+    stored: Option<&mut StoredRun>,
     wanted: impl Fn(&RelationName) -> bool,
 ) -> Result<(Option<Keeper>, bool), Error> {
     if let Some(given) = &options.snapshot {
         let keeper = Keeper::take_over(source, &SnapshotId::new(given)?, wanted).await?;
-        let same = stored.is_some_and(|stored| stored.record.snapshot == *given);
+        let Some(stored) = stored else { return Ok((Some(keeper), true)) };
+        let same = stored.record.snapshot == *given;
+        if !same {
+            stored.shut_others_out(control).await?;
+        }
         return Ok((Some(keeper), same));
     }
     let Some(stored) = stored else {
@@ -223,7 +228,10 @@ async fn keep(
     let before = SnapshotId::new(&stored.record.snapshot)?;
     match Keeper::take_over(source, &before, &wanted).await {
         Ok(keeper) => Ok((Some(keeper), true)),
-        Err(error) if error.kind() == ErrorKind::SnapshotGone => {
+        Err(error) if error.kind() == ErrorKind::SnapshotGone && options.start != Start::Join => {
+            // Before the new snapshot is taken, so that no late receipt of the old one escapes the
+            // proof.
+            stored.shut_others_out(control).await?;
             Ok((Some(Keeper::start(source, wanted).await?), false))
         }
         Err(error) => Err(error),
@@ -274,6 +282,9 @@ async fn meet_run(
     identities: &(DatabaseIdentity, DatabaseIdentity),
 ) -> Result<Option<StoredRun>, Error> {
     let present = state::presence(control).await? == Presence::Ours;
+    if options.start == Start::Join {
+        return StoredRun::join(control, present, identities).await.map(Some);
+    }
     if !ClaimKey::of_run().try_take(control).await? {
         return Err(Error::new(
             ErrorKind::RunState,
@@ -300,7 +311,7 @@ async fn meet_run(
             super::restart::drop_what_was_created(control).await?;
             Ok(None)
         }
-        Start::New => {
+        Start::New | Start::Join => {
             let run = state::load(control).await?;
             let (what, hint) = if run.finished {
                 ("a finished run", "remove its state with `pghaul finish`")
