@@ -49,6 +49,22 @@ update documents.json set b = '{"b":[1.1,1.1,1e2,-0.0], "":{}, "🐘":"\ud83d\ud
 update arrays.shapes_of_arrays set i = '{7,8}' where id = 4;
 -- @found arrays.shapes_of_arrays has other values on the target: i
 
+-- @plant a lower bound of an array of a domain
+update kinds.domain_arrays set many = '{5}' where id = 2;
+-- @found kinds.domain_arrays has other values on the target: many
+
+-- @plant a range of a user's multirange, and a multirange of none in an array that became NULL
+update kinds.multiranges set f = '{[0.1,0.3],[1e15,)}', many[3] = null where id = 1;
+-- @found kinds.multiranges has other values on the target: f, many
+
+-- @plant a coordinate of a cube
+update extensions.cubes set c = '(0.1,0.2),(1e15,-0.30000000000000004)' where id = 1;
+-- @found extensions.cubes has other values on the target: c
+
+-- @plant a letter's case under citext
+update extensions.citexts set v = 'mIxED' where v = 'MiXed';
+-- @found extensions.citexts has other values on the target: v
+
 -- @plant a NULL element became the text NULL
 update arrays.element_types set names = '{a,NULL}' where id = 1;
 -- @found arrays.element_types has other values on the target: names
@@ -57,9 +73,10 @@ update arrays.element_types set names = '{a,NULL}' where id = 1;
 update kinds.enums set v = 'very sad' where id = 100;
 -- @found kinds.enums has other values on the target: v
 
--- @plant a row of NULLs became NULL
+-- @plant a row of NULLs became NULL, and NULL a row of NULLs within an array
 update kinds.composites set c = null where id = 2;
--- @found kinds.composites has other values on the target: c
+update kinds.composites set many[2] = '(,,,,)' where id = 1;
+-- @found kinds.composites has other values on the target: c, many
 
 -- @plant a float deep within a composite within an array
 update kinds.row_types set many[1].c = 0.10000001 where id = 1;
