@@ -45,8 +45,8 @@ fn code_1_an_index_is_left_out_because_rows_share_its_key() {
         creating types, functions and tables
         432.0 KiB on disk in 2 tables, 2 parts
         copying rows, building indexes, reading back
-        warning: public.people_name: the unique index could not be built: 1 groups of rows in `public.people` share its key, 1 rows too many
         adding keys, views, triggers, privileges
+        warning: public.people_name: the unique index could not be built: 1 groups of rows in `public.people` share its key, 1 rows too many
     "#]]);
     let rows = "select count(*) from people";
     assert_eq!(target.value(rows).wait().unwrap().as_deref(), Some("1001"));
@@ -117,10 +117,10 @@ fn code_2_source_and_target_are_one_database() {
     clone(&source, &source, &["--json"]).run().expect(&[&source], &expect![[r#"
         exit code 2
         --- stdout
-        {"v":1,"verb":"clone","outcome":"failed","exit_code":2,"duration_ms":TIME,"findings":[],"error":{"kind":"usage","message":"source and target are the same database, `DB1`","causes":[],"hint":"check the host, port and database name of --source and --target","sqlstate":null,"kept":null}}
+        {"v":1,"verb":"clone","outcome":"failed","exit_code":2,"duration_ms":TIME,"findings":[],"error":{"kind":"usage","message":"source and target are the same database","causes":[],"hint":"check host, port and database of --source and --target","sqlstate":null,"kept":null}}
         --- stderr
-        error: source and target are the same database, `DB1`
-          hint:  check the host, port and database name of --source and --target
+        error: source and target are the same database
+          hint:  check host, port and database of --source and --target
     "#]]);
 }
 
@@ -192,7 +192,7 @@ fn code_12_and_then_the_run_goes_on_where_it_was() {
         warning: public.homely homely_pkey: cannot build the index of CONSTRAINT public.homely homely_pkey, since it needs what failed: part 2
         warning: public.homely homely_pkey: cannot create CONSTRAINT public.homely homely_pkey, since it needs what failed: part 2
         adding keys, views, triggers, privileges
-        error: cannot copy part 1 of 1 of `public.homely`
+        error: cannot copy part 1 of 1 of `public.homely` (blocks 0 to the end)
           cause: cannot write `public.homely`
           cause: target: ERROR: new row for relation "homely" violates check constraint "homely_at_home" (SQLSTATE 23514)
           kept:  2 of 3 tables, 3,000 rows (296.8 KiB), 4 indexes; go on with `pghaul clone --resume …`
