@@ -104,6 +104,22 @@ impl Running {
         }
     }
 
+    /// Waits for this many lines on stderr; false if it ended before.
+    pub(crate) fn wait_for_lines(&mut self, count: usize) -> bool {
+        for _ in 0..count {
+            if self.stderr.read_line(&mut self.read).unwrap() == 0 {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// SIGKILL, and all is over; false if it had ended by itself.
+    pub(crate) fn kill(mut self) -> bool {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap().code().is_none()
+    }
+
     /// `kill -SIGNAL`.
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();

@@ -42,6 +42,12 @@ fn code_1_an_index_is_left_out_because_rows_share_its_key() {
           note recomputed: a materialized view is recomputed on the target, not copied, and so not compared
             public.senders
             remedy: nothing, unless its query gives another result there
+        --- stderr
+        creating types, functions and tables
+        432.0 KiB on disk in 2 tables, 2 parts
+        copying rows, building indexes, reading back
+        adding keys, views, triggers, privileges
+        warning: public.people_name: the unique index could not be built: groups of rows in `public.people` that share its key: 1; rows too many: 1
     "#]]);
     let rows = "select count(*) from people";
     assert_eq!(target.value(rows).wait().unwrap().as_deref(), Some("1001"));
@@ -202,7 +208,7 @@ fn code_12_and_then_the_run_goes_on_where_it_was() {
         warning: public.homely homely_pkey: cannot build the index of CONSTRAINT public.homely homely_pkey, since it needs what failed: part 2
         warning: public.homely homely_pkey: cannot create CONSTRAINT public.homely homely_pkey, since it needs what failed: part 2
         adding keys, views, triggers, privileges
-        error: cannot copy part 1 of 1 of `public.homely`
+        error: cannot copy part 1 of 1 of `public.homely` (blocks 0 to the end)
           cause: cannot write `public.homely`
           cause: target: ERROR: new row for relation "homely" violates check constraint "homely_at_home" (SQLSTATE 23514)
           kept:  2 of 3 tables, 3,000 rows (296.8 KiB), 4 indexes; go on with `pghaul clone --resume …`

@@ -7,7 +7,9 @@
 
 mod command;
 mod exit_codes;
+mod kills;
 mod output;
 mod results;
 mod secrets;
 mod signals;
+mod workers;

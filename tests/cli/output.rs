@@ -20,6 +20,9 @@ fn help_names_the_verbs() {
           clone        Copy a database: schema, rows, indexes, constraints, sequences, large objects;
                        verified
           status       Show the run in the target: its phase, what is done, what was found; writes nothing
+          worker       Work on the run that is in the target, beside the process that began it, from any
+                       machine
+          snapshot     Hold a snapshot of the source, with locks against DDL, until Ctrl-C; prints its name
           finish       Remove the state of the run that is in the target, once you are satisfied with it
           completions  Print a completion script for a shell
           man          Print the manual page

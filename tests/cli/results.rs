@@ -306,18 +306,18 @@ fn status_before_and_after_a_clone() {
     output.expect(
         &[&source, &target],
         &expect![[r#"
-        exit code 0
-        --- stdout
-        run RUN: finished in TIME
+            exit code 0
+            --- stdout
+            run RUN: finished in TIME
 
-          source    DB1 (PostgreSQL 18.X)
-          target    DB2 (PostgreSQL 18.X)
-          begun     TIME ago, by pghaul 0.1.0
-          phase     complete
-          tables    2 of 2 copied
-          parts     2 of 2 done: 3,000 rows, 296.8 KiB
-          steps     15 done
-    "#]],
+              source    DB1 (PostgreSQL 18.X)
+              target    DB2 (PostgreSQL 18.X)
+              begun     TIME ago, by pghaul 0.1.0
+              phase     complete
+              tables    2 of 2 copied
+              parts     2 of 2 done: 3,000 rows, 296.8 KiB
+              steps     17 done
+        "#]],
     );
     assert_eq!(json["run"]["finished"], json!(true));
     assert_eq!(json["run"]["rows"], json!(3000));

@@ -198,11 +198,11 @@ async fn the_connection_limit_is_reached_at_times() {
             server.execute(sql).wait().unwrap();
             terminate_on(server, &limited, "pghaul% copy%");
         }
-        Event::Retrying { what, .. } if what.contains("53300") => {
-            if retries.fetch_add(1, Ordering::SeqCst) == 2 {
-                let sql = format!("alter role {user} superuser connection limit -1");
-                server.execute(sql).wait().unwrap();
-            }
+        Event::Retrying { what, .. }
+            if what.contains("53300") && retries.fetch_add(1, Ordering::SeqCst) == 2 =>
+        {
+            let sql = format!("alter role {user} superuser connection limit -1");
+            server.execute(sql).wait().unwrap();
         }
         _ => {}
     });

@@ -9,6 +9,7 @@ pub mod connect;
 pub mod error;
 pub mod event;
 pub mod finding;
+pub mod manual;
 pub mod name;
 pub mod pg_dump;
 pub mod plan;

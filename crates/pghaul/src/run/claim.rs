@@ -4,6 +4,8 @@
 //! nothing to expire and nobody to elect; keys are 64 bits of SHA-256, so that two tasks of one
 //! run share a key with a probability of about n²/2^65, and then merely wait for each other.
 
+use std::time::{Duration, Instant};
+
 use sha2::{Digest, Sha256};
 
 use crate::connect::Session;
@@ -72,6 +74,27 @@ impl ClaimKey {
         }
         rows.remove(0);
         Ok(Some(rows))
+    }
+
+    /// Takes the claim, waiting up to `patience` for it; false if it is not free even then.
+    ///
+    /// # Errors
+    /// What the target said.
+    pub(super) async fn take_within(
+        self,
+        target: &Session,
+        patience: Duration,
+    ) -> Result<bool, Error> {
+        let begun = Instant::now();
+        loop {
+            if self.try_take(target).await? {
+                return Ok(true);
+            }
+            if begun.elapsed() >= patience {
+                return Ok(false);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// As [`ClaimKey::try_take_and`], and looks for the receipt of a step: none inside if it is not

@@ -338,17 +338,16 @@ async fn note_all_read_back(
     control.batch("note that all is read back", &sql).await
 }
 
-/// The first failure; of the others it is said how many there are, each was a finding.
+/// The first failure is what the run ends with; the others are findings.
 fn first_failure(run: &Run) -> Option<Error> {
     let mut failures = std::mem::take(&mut run.facts().failures).into_iter();
     let first = failures.next()?;
-    let others = failures.count();
-    if others == 0 {
-        return Some(first);
+    for other in failures.filter(|other| !retry::is_damage(other)) {
+        let remedy =
+            other.hint().unwrap_or("mend the cause, then go on with `pghaul clone --resume`");
+        run.find(Finding::new(Severity::Blocker, "given_up", format!("{other:?}"), remedy));
     }
-    let hint = first.hint().unwrap_or("mend the cause, then go on with `pghaul clone --resume`");
-    let hint = format!("{hint}; {others} more parts or steps failed");
-    Some(first.with_hint(hint))
+    Some(first)
 }
 
 fn lanes(run: &Arc<Run>, kind: LaneKind, count: usize) -> JoinSet<()> {

@@ -45,7 +45,7 @@ pub(super) async fn work(run: &Run, kind: LaneKind, number: usize) {
                 Verdict::Again
             }
             Err(error) => {
-                report_failure(run, id, &error);
+                report_damage(run, id, &error);
                 if error.kind() == ErrorKind::Bug {
                     run.board.close();
                 }
@@ -65,13 +65,15 @@ pub(super) async fn work(run: &Run, kind: LaneKind, number: usize) {
     }
 }
 
-/// Each failure is a finding, since only one can be the error that the run ends with.
-fn report_failure(run: &Run, id: TaskId, error: &Error) {
+/// Damage is a finding too: scripts look for its code, and several tables may have some.
+fn report_damage(run: &Run, id: TaskId, error: &Error) {
     let Work::Part(part) = run.board.task(id).work else { return };
+    if !retry::is_damage(error) {
+        return;
+    }
     let table = &run.plan.tables[run.plan.parts[part.0].table].name;
-    let code = if retry::is_damage(error) { "damaged" } else { "part_given_up" };
-    let remedy = error.hint().unwrap_or("mend the cause, then go on with `pghaul clone --resume`");
-    run.find(Finding::new(Severity::Blocker, code, format!("{error:?}"), remedy).about(table));
+    let remedy = error.hint().unwrap_or_default();
+    run.find(Finding::new(Severity::Blocker, "damaged", format!("{error:?}"), remedy).about(table));
 }
 
 /// Says what could not be done because of what it waited for; gates and the like are not worth a

@@ -32,8 +32,8 @@ pub(super) async fn preflight(
     let copying = u32::try_from(options.jobs.get()).unwrap_or(u32::MAX);
     let stepping = u32::try_from(options.index_jobs.get()).unwrap_or(u32::MAX);
     let intent = Intent {
-        // The keeper, pg_dump and one to look.
-        source_sessions: copying.saturating_add(3),
+        // The keeper, its heir, pg_dump and one to look.
+        source_sessions: copying.saturating_add(4),
         // Each copying lane writes and reads back; one controls.
         target_sessions: copying.saturating_mul(2).saturating_add(stepping).saturating_add(1),
         schema: if options.scope == Scope::DataOnly { Carry::Not } else { Carry::Along },

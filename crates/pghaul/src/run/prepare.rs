@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::claim::ClaimKey;
 use super::moment::{Moment, WriteCounters};
@@ -276,6 +277,9 @@ async fn plan(
     Plan::make(catalog, &formats, wants, sizing)
 }
 
+/// How long a resume waits for another process of the run to be gone.
+const CLAIM_OF_THE_DEAD: Duration = Duration::from_secs(20);
+
 /// A run that is in the target already decides what may begin.
 async fn meet_run(
     control: &Session,
@@ -286,14 +290,16 @@ async fn meet_run(
     if options.start == Start::Join {
         return StoredRun::join(control, present, identities).await.map(Some);
     }
-    if !ClaimKey::of_run().try_take(control).await? {
+    let resuming = matches!(options.start, Start::Resume | Start::ResumeRestarting(_));
+    // The session of a process that was killed just now may still be dying.
+    let patience = if resuming { CLAIM_OF_THE_DEAD } else { Duration::ZERO };
+    if !ClaimKey::of_run().take_within(control, patience).await? {
         return Err(Error::new(
             ErrorKind::RunState,
             "target: another pghaul is working on this database",
         )
         .with_hint("wait for it, or join it with `pghaul worker`"));
     }
-    let resuming = matches!(options.start, Start::Resume | Start::ResumeRestarting(_));
     if !present {
         return if resuming {
             Err(Error::new(ErrorKind::RunState, "target: there is no run to resume")

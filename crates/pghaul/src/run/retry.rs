@@ -1,25 +1,6 @@
 //! What is tried again, how often, and after which pause: one table.
 //!
-//! | what happened | SQLSTATE | verdict |
-//! |---|---|---|
-//! | the connection died, or could not be made | none, class 08 | again |
-//! | the server stops, crashed or starts | 57P01, 57P02, 57P03 | again |
-//! | an idle or transaction timeout ended the session | 57P05, 25P03, 25P04 | again |
-//! | cancelled: a timeout, a recovery conflict, an operator | 57014 | again |
-//! | serialization failure, deadlock | 40001, 40P01 | again |
-//! | a lock was not to be had in time | 55P03 | again |
-//! | too many connections | 53300 | again |
-//! | disk full, out of memory, other resources | 53xxx | given up: waiting does not help |
-//! | damage | XX001, XX002, 58P01 | given up: reading again may crash the server again |
-//! | everything else | | given up |
-//!
-//! Budgets, both options of a clone: a part or step that failed ten times in a row without
-//! committing a piece in between is given up (with the pauses below: a server may be away for
-//! about two minutes); a run that has tried again a thousand times in all gives up at the next
-//! failure. What is given up is named, everything independent goes on, and `--resume` tries again.
-//!
-//! The pause before attempt n is drawn from the upper half of `min(30 s, 0.5 s * 2^n)`, so that
-//! lanes that failed together do not come back together.
+#![doc = include_str!("../manual/retry_table.md")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

@@ -255,7 +255,7 @@ async fn run_step(
         let receipt = receipt(step, worker);
         let ran: Result<(), Error> = async {
             target.batch(doing, &format!("begin;\n{}", step.sql)).await?;
-            target.batch(doing, &format!("{receipt}; commit")).await
+            target.batch(doing, &format!("{STILL_OPEN}; {receipt}; commit")).await
         }
         .await;
         if let Err(error) = ran {
@@ -326,6 +326,10 @@ pub(super) async fn pre_data(
     }
     Ok(())
 }
+
+/// Fails when a step's own statements have ended the transaction: then its receipt would say
+/// something else than what is there.
+const STILL_OPEN: &str = "savepoint pghaul_still_open";
 
 /// Steps of pre-data that share a transaction.
 const STEPS_A_BATCH: usize = 50;

@@ -1,0 +1,3 @@
+//! The handbook: what operators need to know, beside the code that does it.
+
+pub mod resume;
