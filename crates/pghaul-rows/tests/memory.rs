@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use cap::Cap;
-use pghaul_rows::duplicates::{DuplicateFinder, Member, Relations};
+use pghaul_rows::duplicates::{DuplicateFinder, Member, Relations, spill_bytes};
 use pghaul_rows::{
     Column, CopyFormat, CopyWriter, Digesting, Layout, RowDigest, RowReader, Shape, Tid,
 };
@@ -80,10 +80,13 @@ fn the_finder_keeps_its_budget_when_all_rows_are_equal() {
     assert_eq!(count(Relations::One, 64 << 20, 4_000_000, |_| 7), (1, 4_000_000));
 }
 
-/// More runs than can be merged at once.
+/// First as many runs as can be merged at once, or nearly, then more.
 #[test]
-fn the_finder_keeps_its_budget_when_it_merges_in_steps() {
+fn the_finder_keeps_its_budget_when_it_merges_many_runs() {
     let pairs = |row: u32| row - u32::from(row % 1000 == 999);
+    let in_file = |rows| spill_bytes(Relations::Many, rows, 1 << 20).unwrap();
+    assert_eq!([in_file(4_700_000), in_file(6_000_000)], [4_700_000 * 26, 6_000_000 * 52]);
+    assert_eq!(count(Relations::Many, 1 << 20, 4_700_000, pairs), (4_700, 9_400));
     assert_eq!(count(Relations::Many, 1 << 20, 6_000_000, pairs), (6_000, 12_000));
 }
 

@@ -42,14 +42,12 @@ impl<const N: usize> Merge<N> {
         let mut run_records = plan.run_records as u64;
         loop {
             let runs = spill.records().div_ceil(run_records);
-            let fan_in = plan.fan_in as u64;
-            if runs <= fan_in {
+            if runs <= plan.fan_in as u64 {
                 let all = 0..spill.records();
                 let buffers = usize::try_from(runs).unwrap_or(usize::MAX);
                 return Self::of_range(spill, all, run_records, plan.buffer_records(buffers));
             }
-            // No more at once than needed: the fewer runs, the larger their buffers.
-            let longer = run_records.saturating_mul(runs.div_ceil(fan_in).min(fan_in));
+            let longer = run_records.saturating_mul(plan.runs_in_step(runs));
             spill = lengthen(plan, spill, run_records, longer)?;
             run_records = longer;
         }

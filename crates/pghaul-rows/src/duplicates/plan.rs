@@ -42,6 +42,13 @@ impl Plan {
         })
     }
 
+    /// How many of these runs, too many to be merged at once, a step makes one run of: no more
+    /// than needed, since the fewer they are, the larger their buffers.
+    pub(super) fn runs_in_step(&self, runs: u64) -> u64 {
+        let fan_in = self.fan_in as u64;
+        runs.div_ceil(fan_in).min(fan_in)
+    }
+
     /// Records in each of so many buffers.
     pub(super) fn buffer_records(&self, buffers: usize) -> usize {
         let bytes = (self.merge_bytes / buffers.max(1)).saturating_sub(CURSOR_BYTES);

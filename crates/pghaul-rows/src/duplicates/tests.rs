@@ -161,9 +161,12 @@ fn what_fits_the_budget_needs_no_folder() {
     let nowhere = "/nowhere/at/all";
     let mut finder = DuplicateFinder::new(Relations::Many, MIN_BUDGET, nowhere).unwrap();
     let row = Member { relation: 5, tid: Tid { block: 1, offset: 1 } };
-    for _ in 0..(MIN_BUDGET - (16 << 10)) / MANY {
+    let fit = (MIN_BUDGET - (16 << 10)) / MANY;
+    for _ in 0..fit {
         finder.push(RowDigest([0, 0]), row).unwrap();
     }
+    let spill_bytes = |rows| spill_bytes(Relations::Many, rows, MIN_BUDGET).unwrap();
+    assert_eq!([spill_bytes(fit as u64), spill_bytes(fit as u64 + 1)], [0, (fit as u64 + 1) * 26]);
     let error = finder.push(RowDigest([0, 0]), row).unwrap_err();
     assert!(!error.is_disk_full());
     assert_eq!(
@@ -171,6 +174,27 @@ fn what_fits_the_budget_needs_no_folder() {
         "cannot create the temporary file in /nowhere/at/all, which has 0 bytes"
     );
     assert_eq!(find(finder, &[]), []);
+}
+
+#[test]
+fn steps_are_within_the_plan() {
+    let plan = Plan { run_records: 1, fan_in: 10, merge_bytes: 0, record_bytes: ONE };
+    let steps = [11, 20, 21, 100, 101, 5_000].map(|runs| plan.runs_in_step(runs));
+    assert_eq!(steps, [2, 2, 3, 10, 10, 10]);
+}
+
+#[test]
+fn a_file_is_added_to_at_its_end() {
+    let mut spill = spill::Spill::create(&std::env::temp_dir()).unwrap();
+    spill.append(&[[1; 3], [2; 3]]).unwrap();
+    let mut first = [[0; 3]];
+    spill.read(0, &mut first).unwrap();
+    spill.append(&[[3; 3]]).unwrap();
+    let mut last = [[0; 3]; 2];
+    spill.read(1, &mut last).unwrap();
+    assert_eq!((first, last), ([[1; 3]], [[2; 3], [3; 3]]));
+    let error = spill.read(2, &mut last).unwrap_err().to_string();
+    assert!(error.starts_with("cannot read the temporary file in "), "{error}");
 }
 
 #[test]
