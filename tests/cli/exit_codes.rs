@@ -6,6 +6,7 @@ use std::fs::File;
 use std::process::Stdio;
 
 use expect_test::expect;
+use pghaul_testbed::Role;
 
 use crate::command::{clone, database, filled, pghaul};
 
@@ -21,7 +22,7 @@ fn code_1_an_index_is_left_out_because_rows_share_its_key() {
         )
         .wait()
         .unwrap();
-    clone(&source, &target, &[]).run().expect(&[&source, &target], &expect![[r#"
+    clone(&source, &target, &["--progress", "none"]).run().expect(&[&source, &target], &expect![[r#"
         exit code 1
         --- stdout
         Cloned, with warnings: DB1 (PostgreSQL 18.X) to DB2 (PostgreSQL 18.X) in TIME
@@ -35,18 +36,12 @@ fn code_1_an_index_is_left_out_because_rows_share_its_key() {
           time         preparing TIME, schema TIME, rows, indexes and reading back TIME, keys and the rest TIME
 
         Found: 1 warning, 1 note
-          warning duplicates: the unique index could not be built: 1 groups of rows in `public.people` share its key, 1 rows too many
+          warning duplicates: the unique index could not be built: groups of rows in `public.people` that share its key: 1; rows too many: 1
             public.people_name
             remedy: mend the groups, then go on with `pghaul clone --resume`
           note recomputed: a materialized view is recomputed on the target, not copied, and so not compared
             public.senders
             remedy: nothing, unless its query gives another result there
-        --- stderr
-        creating types, functions and tables
-        432.0 KiB on disk in 2 tables, 2 parts
-        copying rows, building indexes, reading back
-        adding keys, views, triggers, privileges
-        warning: public.people_name: the unique index could not be built: 1 groups of rows in `public.people` share its key, 1 rows too many
     "#]]);
     let rows = "select count(*) from people";
     assert_eq!(target.value(rows).wait().unwrap().as_deref(), Some("1001"));
@@ -168,6 +163,21 @@ fn code_11_no_pg_dump() {
         );
     let schemas = "select count(*) from pg_namespace where nspname = 'pghaul'";
     assert_eq!(target.value(schemas).wait().unwrap().as_deref(), Some("0"));
+}
+
+#[test]
+fn code_11_all_that_stands_in_the_way_at_once() {
+    let (source, target) = (filled("source"), database("target"));
+    let stranger = Role::create(source.server(), "stranger", "").unwrap();
+    target.execute("create table letters ()").wait().unwrap();
+    let mut output = clone(&source, &target, &[]).source(&source.url_as(&stranger)).run();
+    output.stderr = output.stderr.replace(&stranger.name, "ROLE");
+    output.expect(&[&source, &target], &expect![[r#"
+        exit code 11
+        --- stderr
+        error: 3 things stand in the way: public.letters: the role lacks SELECT (unreadable); public.people: the role lacks SELECT (unreadable); public.senders: the role lacks SELECT (unreadable)
+          hint:  grant it to the role, connect as the owner or a superuser, or exclude it with --exclude
+    "#]]);
 }
 
 /// A table whose rows another database refuses.

@@ -15,6 +15,8 @@ fn help_names_the_verbs() {
         Usage: pghaul [OPTIONS] <COMMAND>
 
         Commands:
+          check        Look for everything that would stand in the way, with remedies; writes nothing
+                       anywhere
           clone        Copy a database: schema, rows, indexes, constraints, sequences, large objects;
                        verified
           status       Show the run in the target: its phase, what is done, what was found; writes nothing
@@ -42,7 +44,7 @@ fn help_names_the_verbs() {
                   - plain: A line every 10 seconds
                   - json:  One JSON object a line
                   - none:  Nothing
-          
+
                   [default: auto]
 
               --json
@@ -54,7 +56,7 @@ fn help_names_the_verbs() {
                   Possible values:
                   - text: For people
                   - json: One JSON object a line
-          
+
                   [default: text]
 
           -v, --verbose
@@ -67,7 +69,7 @@ fn help_names_the_verbs() {
                   - auto:   Where the stream is a terminal and NO_COLOR is not set
                   - always: Always
                   - never:  Never
-          
+
                   [default: auto]
     "#]]);
 }

@@ -1,6 +1,7 @@
 //! Results of verbs that did what they were asked.
 
 use expect_test::expect;
+use pghaul_testbed::Role;
 use serde_json::{Value, json};
 
 use crate::command::{clone, database, filled, pghaul};
@@ -236,6 +237,53 @@ fn a_dry_run_as_json() {
         }
     "#]]
     .assert_eq(&pretty(&mut result, &[source.name(), target.name()]));
+}
+
+#[test]
+fn a_check_that_finds_a_blocker_is_1_and_writes_nothing() {
+    let (source, target) = (filled("source"), database("target"));
+    let check = |url: &str, more: &[&str]| {
+        pghaul(&["check"]).args(more).source(url).target(&target.url()).run()
+    };
+    check(&source.url(), &[]).expect(
+        &[&source, &target],
+        &expect![[r#"
+        exit code 0
+        --- stdout
+        Nothing stands in the way.
+
+          source  postgres@127.0.0.1:PORT/DB1 (PostgreSQL 18.X)
+          target  postgres@127.0.0.1:PORT/DB2 (PostgreSQL 18.X)
+    "#]],
+    );
+    let stranger = Role::create(source.server(), "stranger", "").unwrap();
+    let url = source.url_as(&stranger);
+    let mut output = check(&url, &[]);
+    output.stdout = output.stdout.replace(&stranger.name, "ROLE");
+    output.expect(&[&source, &target], &expect![[r#"
+        exit code 1
+        --- stdout
+        Something stands in the way.
+
+          source  ROLE@127.0.0.1:PORT/DB1 (PostgreSQL 18.X)
+          target  postgres@127.0.0.1:PORT/DB2 (PostgreSQL 18.X)
+
+        Found: 3 blockers
+          blocker unreadable: the role lacks SELECT
+            public.letters
+            public.people
+            public.senders
+            remedy: grant it to the role, connect as the owner or a superuser, or exclude it with --exclude
+    "#]]);
+    let json = check(&url, &["--json"]).json();
+    assert_eq!((&json["outcome"], &json["exit_code"]), (&json!("findings"), &json!(1)));
+    assert_eq!(check(&url, &["--exclude", "public.*"]).code, 0);
+    let alone = pghaul(&["check"]).source(&source.url()).run();
+    assert_eq!(alone.code, 0, "{}{}", alone.stdout, alone.stderr);
+    let schemas = "select count(*) from pg_namespace where nspname = 'pghaul'";
+    for database in [&source, &target] {
+        assert_eq!(database.value(schemas).wait().unwrap().as_deref(), Some("0"));
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn the_first_ctrl_c_ends_after_the_pieces_in_flight_and_resume_goes_on() {
     assert_eq!(output.code, 130, "{}{}", output.stdout, output.stderr);
     assert!(output.stdout.contains("Stopped: "), "{}", output.stdout);
     assert!(output.stdout.contains("Go on with `pghaul clone --resume …`"), "{}", output.stdout);
-    assert!(output.stderr.contains("stopping after the pieces in flight"), "{}", output.stderr);
+    assert!(output.stderr.contains("stopping when what is in flight is done"), "{}", output.stderr);
     let kept = count(&target);
     assert!(kept > 0 && kept < 3000, "{kept} rows");
 
@@ -53,7 +53,7 @@ fn the_second_signal_ends_at_once_and_the_first_gives_the_code() {
     let (source, target) = (many_parts(), database("target"));
     let mut running = slow(&source, &target);
     running.signal("TERM");
-    running.wait_for("stopping after the pieces in flight");
+    running.wait_for("stopping when what is in flight is done");
     running.signal("INT");
     let output = running.end();
     assert_eq!(output.code, 143, "{}{}", output.stdout, output.stderr);
@@ -81,6 +81,6 @@ fn before_anything_is_written_one_signal_is_enough() {
         --- stdout
         {"v":1,"verb":"clone","outcome":"stopped","exit_code":143,"duration_ms":TIME,"findings":[],"kept":null}
         --- stderr
-        stopping after the pieces in flight; ask again to stop at once
+        stopping when what is in flight is done; ask again to stop at once
     "#]]);
 }

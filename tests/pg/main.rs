@@ -15,6 +15,7 @@ mod hazards;
 mod moment;
 mod pairs;
 mod preflight;
+mod promises;
 mod restart;
 mod resume;
 mod schema;

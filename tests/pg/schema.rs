@@ -9,6 +9,7 @@ mod members;
 mod pairs;
 mod parallel;
 mod programs;
+mod secrets;
 mod text;
 
 use std::collections::HashSet;
@@ -21,7 +22,8 @@ use pghaul::schema::{
     EmitOptions, Entry, Owners, RunsAs, Step, StepOptions, Tablespaces, Toc, steps,
 };
 use pghaul::version::ServerVersion;
-use pghaul_testbed::{Database, Major, Server, clients};
+use pghaul_testbed::every_type::{self, Families};
+use pghaul_testbed::{Database, Major, Server, clients, mastodon};
 
 use crate::harness::database;
 
@@ -57,9 +59,31 @@ fn rich(major: Major) -> Database<'static> {
     rich
 }
 
+/// A database with every type and every kind of object, as the testbed makes it.
+fn every_type(major: Major) -> Database<'static> {
+    let made = empty(major);
+    // Not what makes a database one that cannot be dropped.
+    let families = Families::default().without("replication");
+    every_type::load(&made, &families).wait().unwrap();
+    made
+}
+
+/// The schema of a Mastodon.
+fn mastodon(major: Major, version: mastodon::Version) -> Database<'static> {
+    let made = empty(major);
+    let shape = mastodon::Shape { version, statuses: 1, seed: 1 };
+    let session = made.connect().wait().unwrap();
+    for stage in shape.ddl_before_data().into_iter().chain(shape.ddl_after_data()) {
+        session.execute(stage.sql).wait().unwrap();
+    }
+    made
+}
+
 /// An empty database of a server that has the roles.
 fn empty(major: Major) -> Database<'static> {
-    make_roles(Server::shared(major).unwrap());
+    let server = Server::shared(major).unwrap();
+    make_roles(server);
+    every_type::create_roles(server).wait().unwrap();
     database(major, "made")
 }
 

@@ -28,6 +28,8 @@ pub struct Flags {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Look for everything that would stand in the way, with remedies; writes nothing anywhere
+    Check(verbs::check::Flags),
     /// Copy a database: schema, rows, indexes, constraints, sequences, large objects; verified
     Clone(Box<verbs::clone::Flags>),
     /// Show the run in the target: its phase, what is done, what was found; writes nothing

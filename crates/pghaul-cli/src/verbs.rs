@@ -1,5 +1,6 @@
 //! The verbs, one file each: flags to options, one call of the engine, result to the console.
 
+pub mod check;
 pub mod clone;
 pub mod completions;
 pub mod finish;

@@ -228,6 +228,10 @@ async fn compare_urls(source: &str, target: &str, options: &Options) -> Result<R
         };
         dump::compare(&pg_dump, &source, &target, options, &mut report).await?;
     }
+    for difference in &mut report.differences {
+        // Names and bodies may hold line ends; a report has one line for each difference.
+        *difference = difference.replace('\n', "\\n");
+    }
     if left_out.is_empty() {
         return Ok(report);
     }

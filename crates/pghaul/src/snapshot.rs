@@ -213,6 +213,18 @@ pub async fn open_reader(
     Ok(session)
 }
 
+/// Locks tables in a reader too, so that an ALTER or TRUNCATE that waits for the keeper's locks
+/// does not stand before the reader's. Without it the reader gives up after `lock_timeout`.
+pub(crate) async fn hold_tables<'a>(
+    session: &Session,
+    tables: impl Iterator<Item = &'a RelationName>,
+) -> Result<(), Error> {
+    if lock(session, &tables.cloned().collect()).await? {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::SnapshotGone, "source: a table of the snapshot was dropped"))
+}
+
 /// Begins a transaction in the snapshot.
 ///
 /// # Errors
@@ -262,6 +274,11 @@ async fn lock(session: &Session, tables: &BTreeSet<RelationName>) -> Result<bool
             Err(error) if error.sqlstate() == Some("53200") => {
                 return Err(error.with_kind(ErrorKind::Preflight).with_hint(
                     "raise max_locks_per_transaction on the source, or carry part of the tables with --include",
+                ));
+            }
+            Err(error) if error.sqlstate() == Some("55P03") => {
+                return Err(error.with_hint(
+                    "another session has, or waits for, an exclusive lock on a table (see pg_locks on the source): end it, or wait for it",
                 ));
             }
             Err(error) => return Err(error),

@@ -4,9 +4,12 @@
 use std::process::Command;
 
 use pghaul::schema::Toc;
+use pghaul_testbed::mastodon::Version;
 use pghaul_testbed::{Database, Major, clients};
 
-use super::{all_steps, differences, dump, empty, environment, rich, run, session};
+use super::{
+    all_steps, differences, dump, empty, environment, every_type, mastodon, rich, run, session,
+};
 
 /// What `pg_restore` makes of a database. It complains where the target is older than itself, and
 /// goes on.
@@ -47,11 +50,15 @@ async fn made(source: &Toc, major: Major) -> (Toc, Vec<String>) {
 }
 
 async fn check(from: Major, to: Major, better: &[&str]) {
-    let source = rich(from);
-    let archive = dump(&source).await;
+    same_as_pg_restore(&rich(from), to, better).await;
+}
+
+/// `better`: what only pghaul can make.
+async fn same_as_pg_restore(source: &Database<'_>, to: Major, better: &[&str]) {
+    let archive = dump(source).await;
     let (ours, failed) = made(&archive, to).await;
     assert!(failed.is_empty(), "{failed:#?}");
-    let theirs = restored(&source, to).await;
+    let theirs = restored(source, to).await;
     let differences = differences(&theirs.entries, &ours.entries);
     let (better_than, rest): (Vec<String>, Vec<String>) =
         differences.into_iter().partition(|one| {
@@ -139,4 +146,44 @@ async fn from_18_to_14() {
     for table in CHILDREN {
         assert!(ours.entries.iter().any(|entry| entry.to_string() == table), "{table}");
     }
+}
+
+/// Of the same kind as [`CHILDREN`].
+const NN_CHILD: &str = "TABLE constraints.nn_child";
+
+#[tokio::test]
+async fn every_type_from_9_6_to_18() {
+    same_as_pg_restore(&every_type(Major::V9_6), Major::V18, &[]).await;
+}
+
+#[tokio::test]
+async fn every_type_from_14_to_18() {
+    same_as_pg_restore(&every_type(Major::V14), Major::V18, &[]).await;
+}
+
+#[tokio::test]
+async fn every_type_from_18_to_18() {
+    same_as_pg_restore(&every_type(Major::V18), Major::V18, &[]).await;
+}
+
+#[tokio::test]
+async fn every_type_from_9_6_to_13() {
+    same_as_pg_restore(&every_type(Major::V9_6), Major::V13, &[NN_CHILD]).await;
+}
+
+#[tokio::test]
+async fn every_type_from_10_to_13() {
+    same_as_pg_restore(&every_type(Major::V10), Major::V13, &[NN_CHILD]).await;
+}
+
+#[tokio::test]
+async fn mastodon_from_9_6_to_14() {
+    let source = mastodon(Major::V9_6, Version::V3_5_3);
+    same_as_pg_restore(&source, Major::V14, &[]).await;
+}
+
+#[tokio::test]
+async fn mastodon_from_10_to_18() {
+    let source = mastodon(Major::V10, Version::V4_2_0);
+    same_as_pg_restore(&source, Major::V18, &[]).await;
 }

@@ -8,9 +8,9 @@ use pghaul::name::Ident;
 use pghaul::schema::step::is_skipped;
 use pghaul::schema::{Emitter, Entry, Kind, Toc};
 use pghaul::version::ServerVersion;
-use pghaul_testbed::{Major, Server, clients};
+use pghaul_testbed::{Database, Major, Server, clients};
 
-use super::{carried, environment, rich};
+use super::{carried, environment, every_type, rich};
 
 /// Names without quotes where `pg_restore` writes none: what it thinks of key words is what the
 /// newest server says of them.
@@ -128,15 +128,13 @@ fn theirs(archive: &std::path::Path) -> String {
     text.to_owned()
 }
 
-fn check(major: Major, more: &str) {
-    let source = rich(major);
-    source.execute(more).wait().unwrap();
+fn check(source: &Database<'_>) {
     let folder = tempfile::tempdir().unwrap();
     let archive = folder.path().join("archive");
     let status = Command::new(clients().unwrap().pg_dump())
         .args(["--format=custom", "--schema-only", "--encoding=UTF8", "--no-password", "--file"])
         .arg(&archive)
-        .envs(environment(&source))
+        .envs(environment(source))
         .status()
         .unwrap();
     assert!(status.success());
@@ -151,16 +149,20 @@ fn check(major: Major, more: &str) {
 
 #[test]
 fn of_9_6() {
-    check(Major::V9_6, "");
+    check(&rich(Major::V9_6));
+    check(&every_type(Major::V9_6));
 }
 
 #[test]
 fn of_14() {
-    check(Major::V14, "");
+    check(&rich(Major::V14));
+    check(&every_type(Major::V14));
 }
 
 #[test]
 fn of_18() {
+    check(&every_type(Major::V18));
+    let source = rich(Major::V18);
     let server = Server::shared(Major::V18).unwrap();
     let tablespace = server.unique_name("Space \" ");
     let folder = server.new_folder("tablespace").unwrap();
@@ -169,12 +171,13 @@ fn of_18() {
         .execute(format!("create tablespace {quoted} location '{}'", folder.display()))
         .wait()
         .unwrap();
-    check(
-        Major::V18,
-        &format!(
+    source
+        .execute(format!(
             "create table app.spaced (a int primary key using index tablespace {quoted}) tablespace {quoted}; \
              create index spaced_a on app.spaced (a) tablespace {quoted}; \
              create table app.spaced_parts (a int) partition by list (a) tablespace {quoted}"
-        ),
-    );
+        ))
+        .wait()
+        .unwrap();
+    check(&source);
 }

@@ -17,7 +17,7 @@ use crate::report::failure::kept_text;
 use crate::report::wire::{self, Envelope};
 use crate::report::{failure, findings};
 use crate::signals::Signal;
-use crate::verbs::clone::Cloned;
+use crate::verbs::clone::{BegunBy, Cloned};
 
 const VERB: &str = "clone";
 /// Rows that differ, named by table.
@@ -122,9 +122,13 @@ fn text(cloned: &Cloned, detail: Detail) -> String {
     let size: u64 = outcome.tables.iter().map(|table| table.bytes).sum();
     row("rows", &grouped(rows));
     row("data", &bytes(size));
-    row("indexes", &format!("{} built", grouped(outcome.indexes as u64)));
-    row("constraints", &format!("{} added", grouped(outcome.constraints as u64)));
-    row("moment", &format!("one {} of the source", outcome.consistency));
+    let since = match cloned.begun_by {
+        BegunBy::Us => "",
+        BegunBy::Another => " since it was resumed",
+    };
+    row("indexes", &format!("{} built{since}", grouped(outcome.indexes as u64)));
+    row("constraints", &format!("{} added{since}", grouped(outcome.constraints as u64)));
+    row("moment", moment(outcome.consistency));
     let times: Vec<String> = phases(cloned)
         .map(|(phase, took)| format!("{} {}", phase_text(phase), duration(took)))
         .collect();
@@ -153,6 +157,18 @@ fn headline(cloned: &Cloned) -> String {
         paint(STRONG, report::database(&cloned.target)),
         duration(cloned.took)
     )
+}
+
+/// Why all rows belong to one moment; the engine's names stand in the JSON.
+fn moment(consistency: &str) -> &str {
+    match consistency {
+        "snapshot" => "one snapshot of the source",
+        "proven-unchanged" => "two snapshots of the source, proven to be the same",
+        "reverified" => {
+            "two snapshots of the source; what the first gave was read again, and is equal"
+        }
+        other => other,
+    }
 }
 
 /// How many, and what is proven of them.

@@ -1,6 +1,7 @@
 -- Values that name something: network addresses, UUIDs, bits, transaction ids, and names of objects.
 
 -- @object schema
+-- The schema of this family.
 create schema identifiers;
 
 -- @object network

@@ -1,6 +1,7 @@
 -- Indexes of all access methods and options.
 
 -- @object schema
+-- The schema of this family.
 create schema indexes;
 
 -- @object btree

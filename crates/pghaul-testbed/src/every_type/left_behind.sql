@@ -1,6 +1,7 @@
 -- Not in the default set: what no dump carries, so that a copy must say that it stays behind.
 
 -- @object schema
+-- The schema of this family.
 create schema left_behind;
 
 -- @object invalid_index superuser
@@ -21,7 +22,7 @@ alter table left_behind.unwatched disable trigger all;
 create table left_behind.with_oids (id integer primary key) with oids;
 insert into left_behind.with_oids values (1), (2);
 
--- @object database_settings
+-- @object database_settings superuser
 -- Settings, comment and grants of the database; the settings change the text of nearly every type.
 do $do$
 begin

@@ -1,6 +1,7 @@
 -- Partitioned tables of every kind.
 
 -- @object schema since 10
+-- The schema of this family.
 create schema partitions;
 grant usage, create on schema partitions to pghaul_owner;
 

@@ -1,6 +1,7 @@
 -- Functions, procedures, aggregates, operators, casts: everything that a user without special rights can make.
 
 -- @object schema
+-- The schema of this family.
 create schema routines;
 grant usage, create on schema routines to pghaul_owner;
 

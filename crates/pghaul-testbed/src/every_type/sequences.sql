@@ -1,6 +1,7 @@
 -- Sequences: what a schema-only dump does not show is where they stand.
 
 -- @object schema
+-- The schema of this family.
 create schema sequences;
 grant usage, create on schema sequences to pghaul_owner;
 

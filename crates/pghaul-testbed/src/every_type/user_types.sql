@@ -1,6 +1,7 @@
 -- Types that users make: domains, enums, composites, ranges, multiranges, and arrays of all of them.
 
 -- @object schema
+-- The schema of this family.
 create schema kinds;
 grant usage, create on schema kinds to pghaul_owner;
 

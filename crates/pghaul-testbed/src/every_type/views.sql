@@ -1,6 +1,7 @@
 -- Views and materialized views, and what depends on them in circles.
 
 -- @object schema
+-- The schema of this family.
 create schema views;
 grant usage, create on schema views to pghaul_owner;
 

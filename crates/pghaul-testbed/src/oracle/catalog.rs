@@ -67,12 +67,26 @@ pub(super) async fn compare(
             }
             (Some(facts), None) => {
                 report.facts += facts.len();
-                report.differences.push(format!("catalog: {object} is on the source only"));
+                report_alone(object, "source", &there, report);
             }
-            _ => report.differences.push(format!("catalog: {object} is on the target only")),
+            _ => report_alone(object, "target", &here, report),
         }
     }
     Ok(())
+}
+
+/// A column goes without saying if its relation is not there either.
+fn report_alone(object: &str, side: &str, others: &Facts, report: &mut Report) {
+    let goes_without_saying = object.strip_prefix("column ").is_some_and(|column| {
+        let ends = column.match_indices('.').map(|(end, _)| column.split_at(end).0);
+        !ends.into_iter().any(|relation| {
+            others.contains_key(&format!("relation {relation}"))
+                || others.contains_key(&format!("index {relation}"))
+        })
+    });
+    if !goes_without_saying {
+        report.differences.push(format!("catalog: {object} is on the {side} only"));
+    }
 }
 
 async fn read(side: &Side, sql: &str, options: &Options, facts: &mut Facts) -> Result<()> {

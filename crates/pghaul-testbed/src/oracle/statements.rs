@@ -145,7 +145,15 @@ fn word(text: &str) -> usize {
 
 /// For people: as much of a statement as finds it again.
 pub(super) fn shown(tokens: &[String]) -> String {
-    let text = tokens.join(" ");
+    let mut text = String::new();
+    for token in tokens {
+        let follows =
+            text.chars().last().is_some_and(|last| !matches!(last, '.' | '(' | ':' | '['));
+        if follows && !matches!(token.as_str(), "." | "," | ")" | ":" | ";" | "[" | "]") {
+            text.push(' ');
+        }
+        text.push_str(token);
+    }
     let shown: String = text.chars().take(600).collect();
     if shown.len() < text.len() { format!("{shown} …") } else { shown }
 }

@@ -68,7 +68,8 @@ impl Consistency {
 }
 
 impl PreparedClone {
-    /// Looks at both sides, takes the snapshot and plans.
+    /// Looks at both sides, takes the snapshot and plans. With [`Start::Restart`] it first drops
+    /// what the run in the target has created; otherwise nothing is written.
     ///
     /// # Errors
     /// [`ErrorKind::Connect`], [`ErrorKind::Preflight`], [`ErrorKind::Usage`],

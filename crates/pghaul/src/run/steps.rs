@@ -97,8 +97,8 @@ impl Sessions<'_> {
                     || "rows share its key".to_owned(),
                     |found| {
                         format!(
-                            "{} groups of rows in `{}` share its key, {} rows too many",
-                            found.groups, found.table, found.extra_rows
+                            "groups of rows in `{}` that share its key: {}; rows too many: {}",
+                            found.table, found.groups, found.extra_rows
                         )
                     },
                 );

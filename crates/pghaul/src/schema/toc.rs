@@ -122,11 +122,6 @@ impl Toc {
         Ok(toc)
     }
 
-    /// The entry of this number.
-    pub fn entry(&self, dump_id: DumpId) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.dump_id == dump_id)
-    }
-
     /// Everything that reads the statements relies on these two.
     fn check_settings(&self) -> Result<(), TocError> {
         let is = |kind: Kind, defn: &str| {
