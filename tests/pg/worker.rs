@@ -164,7 +164,7 @@ async fn a_workers_sessions_die_and_it_goes_on() {
     let struck = Arc::new(AtomicBool::new(false));
     let (once, server, name) = (Arc::clone(&struck), target.server(), target.name().to_owned());
     let observer = OnEvent(move |event: &Event<'_>| {
-        if let Event::TableCopied { .. } = event
+        if let Event::PieceCommitted { .. } = event
             && !once.swap(true, Ordering::SeqCst)
         {
             crate::harness::terminate_on(server, &name, "pghaul%");
