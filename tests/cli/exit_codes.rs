@@ -42,15 +42,6 @@ fn code_1_an_index_is_left_out_because_rows_share_its_key() {
           note recomputed: a materialized view is recomputed on the target, not copied, and so not compared
             public.senders
             remedy: nothing, unless its query gives another result there
-<<<<<<< HEAD
-        --- stderr
-        creating types, functions and tables
-        432.0 KiB on disk in 2 tables, 2 parts
-        copying rows, building indexes, reading back
-        adding keys, views, triggers, privileges
-        warning: public.people_name: the unique index could not be built: groups of rows in `public.people` that share its key: 1; rows too many: 1
-=======
->>>>>>> faults
     "#]]);
     let rows = "select count(*) from people";
     assert_eq!(target.value(rows).wait().unwrap().as_deref(), Some("1001"));

@@ -1,7 +1,7 @@
 //! `--max-rate`: bytes a second read from the source, all readers together.
 //!
 //! Invariant: over any stretch of time the bytes let through exceed rate times time by at most
-//! [`SLACK`] and one message a reader.
+//! 20 ms worth of bytes and one message a reader.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
