@@ -12,6 +12,7 @@ use super::claim::ClaimKey;
 use super::options::{CloneOptions, Start};
 use super::outcome::Outcome;
 use super::prepare::PreparedClone;
+use super::retry;
 use super::work::Stop;
 use crate::connect::{Endpoint, Purpose};
 use crate::error::{Error, ErrorKind};
@@ -39,13 +40,20 @@ pub async fn join(
     company: (Arc<dyn Observer>, Arc<Counters>, Stop),
 ) -> Result<Outcome, Error> {
     let (observer, counters, stop) = company;
-    wait_until_ready(&target, &stop).await?;
     let options = CloneOptions { start: Start::Join, snapshot: None, ..options };
     let mut left = TRIES;
     let prepared = loop {
-        match PreparedClone::new(source.clone(), target.clone(), options.clone()).await {
+        let prepared = async {
+            wait_until_ready(&target, &stop).await?;
+            PreparedClone::new(source.clone(), target.clone(), options.clone()).await
+        };
+        match Box::pin(prepared).await {
             // Handed on at this moment, perhaps: then its new name is in the target soon.
-            Err(error) if error.kind() == ErrorKind::SnapshotGone && left > 0 => {
+            Err(error)
+                if left > 0
+                    && (error.kind() == ErrorKind::SnapshotGone
+                        || retry::is_worth_another_try(&error)) =>
+            {
                 left -= 1;
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
@@ -55,7 +63,7 @@ pub async fn join(
     prepared.run(observer, counters, stop).await
 }
 
-/// How often to look for another name of the snapshot.
+/// How often to try to join, while the snapshot changes hands or a server is away.
 const TRIES: u32 = 20;
 
 /// Waits until the process that began the run has created what rows go into.
