@@ -9,8 +9,11 @@
 //! | [`DoubleEntries`](Recipe::DoubleEntries) | all copies | all copies | `checkunique` (17) |
 //! | [`WrongOrder`](Recipe::WrongOrder) | all copies | some rows, also of those never touched | all versions |
 //!
-//! Invariants: which keys are doubled depends on the seed and the keys alone, and never one that
-//! is doubled already; all other unique indexes and all foreign keys still hold; rows are picked
+//! For a whole database whose C library changed, start its server again with
+//! [`Locales::changed`](crate::Locales::changed) instead.
+//!
+//! Invariants: which keys are doubled depends on the seed and the keys alone (under a wrong order,
+//! also on whom the unique check sees), and never one that is doubled already; all other unique indexes and all foreign keys still hold; rows are picked
 //! without any index. Exclusion constraints are not looked at.
 //!
 //! Copies differ from their originals where another unique index demands it. There, by the first
