@@ -1,1 +1,63 @@
-//! The command line of pghaul.
+//! The command line of pghaul: flags, renderers, exit codes. A library too, so that the demo
+//! shows what the binary shows.
+//!
+//! Invariants: stdout carries results, stderr progress and errors; a verb is one call of the
+//! engine between reading flags and printing; the renderer is chosen once; no password and no
+//! row's value but a key is ever printed.
+
+pub mod console;
+pub mod crash;
+pub mod exit;
+pub mod flags;
+pub mod progress;
+pub mod quantity;
+pub mod report;
+pub mod signals;
+pub mod verbs;
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::flags::{Flags, Verb};
+
+/// Runs one command line and says how it ended. Prints nothing but what the verb prints.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    crash::report_panics();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let flags = match Flags::try_parse_from(&arguments) {
+        Ok(flags) => flags,
+        Err(error) => return flags::refuse(&error, &arguments),
+    };
+    let console = Console::new(&flags.output);
+    match flags.verb {
+        Verb::Completions(verb) => verbs::completions::run(&verb, &console),
+        Verb::Man => verbs::man::run(&console),
+        Verb::Check(verb) => in_runtime(&console, verbs::check::run(&verb, &console)),
+        Verb::Clone(verb) => in_runtime(&console, verbs::clone::run(&verb, &console)),
+        Verb::Finish(verb) => in_runtime(&console, verbs::finish::run(&verb, &console)),
+        Verb::Worker(verb) => in_runtime(&console, verbs::worker::run(&verb, &console)),
+        Verb::Snapshot(verb) => in_runtime(&console, verbs::snapshot::run(&verb, &console)),
+        Verb::Status(verb) => in_runtime(&console, verbs::status::run(&verb, &console)),
+    }
+}
+
+fn in_runtime(console: &Console, verb: impl Future<Output = Exit>) -> Exit {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = pghaul::Error::new(
+                pghaul::ErrorKind::LocalIo,
+                "cannot start the threads that pghaul works with",
+            )
+            .caused_by(error);
+            report::failure::print(console, &failure, None);
+            return Exit::of_failure(failure.kind());
+        }
+    };
+    // A panic of a lane is an error of the engine; one of the verb itself ends here.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(verb)))
+        .unwrap_or(Exit::Bug)
+}

@@ -7,6 +7,7 @@
 //! Architecture invariant: no sockets and no async get in here.
 
 pub mod digest;
+pub mod duplicates;
 pub mod error;
 pub mod layout;
 pub mod reader;

@@ -127,7 +127,7 @@ impl RowReader {
             layout,
             front: Bytes::new(),
             stalled: false,
-            straddling: Straddling::default(),
+            straddling: Straddling::new(MAX_ROW_BYTES),
             queue: VecDeque::new(),
             offset: 0,
             row: 1,
@@ -261,6 +261,9 @@ impl RowReader {
             }
             let mut front = std::mem::take(&mut self.front);
             match self.parse(&front)? {
+                Found::Row(span) if span.len > self.straddling.limit() => {
+                    return Err(Fault::new(0, CopyProblem::RowTooLong));
+                }
                 Found::Row(span) => {
                     let row = self.take_row(span, &mut front);
                     self.front = front;
@@ -275,7 +278,7 @@ impl RowReader {
                 Found::Incomplete => {
                     self.front = front;
                     self.stalled = true;
-                    if self.front.len() > MAX_ROW_BYTES {
+                    if self.front.len() > self.straddling.limit() {
                         return Err(Fault::new(0, CopyProblem::RowTooLong));
                     }
                 }

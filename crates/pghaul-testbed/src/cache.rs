@@ -39,12 +39,18 @@ fn place() -> Result<PathBuf> {
         })
 }
 
+/// Makes a folder that every user can enter, whatever our umask is; leaves one that is there as
+/// it is.
 fn make(folder: &Path) -> Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
     fs::create_dir_all(folder).map_err(|cause| {
         Error::new(format!("cannot make the cache folder {}", folder.display()))
             .caused_by(&cause)
             .with_hint("set PGHAUL_CACHE to a folder that can be written")
-    })
+    })?;
+    open_to_all(folder)
 }
 
 /// The path of the entry `group/name`; `fill` makes it at the path that it is given if it is
@@ -60,7 +66,6 @@ pub(crate) fn entry(
         return Ok(entry);
     }
     make(&group)?;
-    open_to_all(&group)?;
     let lock = group.join(format!("{name}.lock"));
     let held = File::create(&lock).map_err(|cause| {
         Error::new(format!("cannot write to the cache: {}", lock.display()))
@@ -85,19 +90,24 @@ pub(crate) fn entry(
 
 /// Lets every user enter and list a folder, whatever our umask is: as root we are not the user
 /// that servers run as.
-pub(crate) fn open_to_all(folder: &Path) -> Result<()> {
+fn open_to_all(folder: &Path) -> Result<()> {
     fs::set_permissions(folder, Permissions::from_mode(0o755))
         .doing(|| format!("cannot change the mode of {}", folder.display()))
 }
 
-/// Does the same for all folders below `folder`.
+/// Lets every user read all that is in a folder, and run what its owner can.
 pub(crate) fn open_tree_to_all(folder: &Path) -> Result<()> {
     open_to_all(folder)?;
-    let entries = fs::read_dir(folder).doing(|| format!("cannot list {}", folder.display()))?;
-    for entry in entries {
-        let entry = entry.doing(|| format!("cannot list {}", folder.display()))?;
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_tree_to_all(&entry.path())?;
+    let cannot = || format!("cannot let all users read {}", folder.display());
+    for entry in fs::read_dir(folder).doing(cannot)? {
+        let entry = entry.doing(cannot)?;
+        let (path, kind) = (entry.path(), entry.file_type().doing(cannot)?);
+        if kind.is_dir() {
+            open_tree_to_all(&path)?;
+        } else if kind.is_file() {
+            let mode = entry.metadata().doing(cannot)?.permissions().mode();
+            let run = if mode & 0o100 == 0 { 0 } else { 0o111 };
+            fs::set_permissions(&path, Permissions::from_mode(mode | 0o444 | run)).doing(cannot)?;
         }
     }
     Ok(())

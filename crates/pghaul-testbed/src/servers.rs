@@ -10,7 +10,9 @@ mod major;
 mod options;
 mod postmaster;
 mod session;
+mod standby;
 mod template;
+mod tls;
 mod watchdog;
 
 use std::collections::BTreeMap;
@@ -31,11 +33,14 @@ pub use database::{CreateOptions, Database, Role, quote_identifier, quote_litera
 pub use major::Major;
 pub use options::Options;
 pub use session::{APPLICATION_NAME, Rows, Session};
+pub use tls::{Authority, Certificate};
 
 use crate::account::Account;
 use crate::error::{Doing, Error, Result};
 use crate::locales::locales;
 use crate::work::Answer;
+pub(crate) use binaries::fetched_folder;
+
 use binaries::Binaries;
 use postmaster::Postmaster;
 use template::{SUPERUSER, Template};
@@ -54,6 +59,7 @@ pub struct Server {
     watchdog: Mutex<Watchdog>,
 }
 
+#[derive(Default)]
 struct State {
     postmaster: Option<Postmaster>,
     settings: BTreeMap<String, String>,
@@ -80,26 +86,27 @@ impl Server {
             None => locales()?.folder().map(Path::to_owned),
         };
         let template = Template::of(major, binaries, options, locpath.as_deref())?;
-        let folder = new_folder()?;
-        let watchdog = Watchdog::of(&folder)?;
-        template.copy_to(&folder.join("data"))?;
-        let mut server = Self {
-            major,
-            binaries,
-            folder,
-            port: 0,
-            password: template.password,
-            names: AtomicU32::new(0),
-            state: Mutex::new(State {
-                postmaster: None,
-                settings: options.settings.clone(),
-                locpath,
-            }),
-            watchdog: Mutex::new(watchdog),
-        };
+        let mut server = Self::in_new_folder(major, template.password.clone())?;
+        template.copy_to(&server.data_dir())?;
+        *server.state() = State { postmaster: None, settings: options.settings.clone(), locpath };
         server.write_files(options)?;
         server.find_port_and_start()?;
         Ok(server)
+    }
+
+    /// A server without data yet, but guarded.
+    fn in_new_folder(major: Major, password: String) -> Result<Self> {
+        let folder = new_folder()?;
+        Ok(Self {
+            major,
+            binaries: Binaries::of(major)?,
+            port: 0,
+            password,
+            names: AtomicU32::new(0),
+            state: Mutex::default(),
+            watchdog: Mutex::new(Watchdog::of(&folder)?),
+            folder,
+        })
     }
 
     /// The major version.
@@ -126,6 +133,11 @@ impl Server {
     /// The data directory.
     pub fn data_dir(&self) -> PathBuf {
         self.folder.join("data")
+    }
+
+    /// The superuser's name: `postgres`.
+    pub fn superuser(&self) -> &str {
+        SUPERUSER
     }
 
     /// The superuser's password. It holds characters that need escaping everywhere.
@@ -252,6 +264,13 @@ impl Server {
         self.reload(&state)
     }
 
+    /// Shows another certificate from the next connection on (Postgres 10 and newer; 9.6 reads
+    /// its certificate when it starts).
+    pub fn set_certificate(&self, certificate: &Certificate) -> Result<()> {
+        self.write_certificate(certificate)?;
+        self.reload(&self.state())
+    }
+
     /// The configuration of the superuser's connections by the socket.
     pub(crate) fn config(&self, database: &str) -> Config {
         let mut config = Config::new();
@@ -283,11 +302,31 @@ impl Server {
         );
         self.write(&self.data_dir().join("pg_hba.conf"), &hba)?;
 
+        if let Some(certificate) = &options.tls {
+            self.write_certificate(certificate)?;
+        }
         let mut state = self.state();
+        if options.tls.is_some() {
+            state.settings.insert("ssl".to_owned(), "on".to_owned());
+            state.settings.insert("ssl_ca_file".to_owned(), "root.crt".to_owned());
+        }
         for (name, value) in defaults(options.durable) {
             state.settings.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
         Ok(())
+    }
+
+    /// Under the names that the server looks for.
+    fn write_certificate(&self, certificate: &Certificate) -> Result<()> {
+        let read = |file: &Path| {
+            fs::read_to_string(file).doing(|| format!("cannot read {}", file.display()))
+        };
+        let data = self.data_dir();
+        self.write(&data.join("server.crt"), &read(&certificate.file)?)?;
+        self.write(&data.join("root.crt"), &read(&certificate.authority().file())?)?;
+        let key = data.join("server.key");
+        tls::write_key(&key, &read(&certificate.key)?)?;
+        Account::current()?.own(&key)
     }
 
     fn write_settings(&self, settings: &BTreeMap<String, String>) -> Result<()> {
@@ -442,13 +481,15 @@ fn new_folder() -> Result<PathBuf> {
                 .with_hint("set TMPDIR to a folder that can be written")
         })?
         .keep();
+    // Before anything is in it: whoever reaches the socket is the superuser.
+    template::restrict(&folder)?;
     account.own(&folder)?;
     Ok(folder)
 }
 
 /// Outside of the range that systems take for outgoing connections, so that the port is still
 /// free when a server is started again.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let spread = std::process::id().wrapping_mul(97);
     for _ in 0..2000 {

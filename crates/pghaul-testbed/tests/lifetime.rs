@@ -88,7 +88,8 @@ async fn killed_with_sigkill() {
         .collect();
     assert!(postmasters.iter().all(|pid| is_alive(pid)));
     up.signal(Signal::KILL);
-    statement.await.unwrap().unwrap_err();
+    let ended = tokio::time::timeout(Duration::from_secs(30), statement).await;
+    ended.expect("the statement ends").unwrap().unwrap_err();
     let _ = connection.await.unwrap();
     eventually(|| !is_alive(&backend) && !postmasters.iter().any(|pid| is_alive(pid))).await;
     up.assert_all_is_gone().await;

@@ -2,6 +2,7 @@
 //! and settings do what they say.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 
 use pghaul_testbed::{CreateOptions, Database, Major, Options, Role, Server};
 
@@ -21,13 +22,15 @@ fn every_major_starts_and_answers() {
 }
 
 #[test]
-fn two_servers_of_a_major_are_not_the_same_server() {
+fn two_servers_of_a_major_are_not_the_same_server_and_are_closed_to_others() {
     let identifier = "select system_identifier from pg_control_system()";
     for major in [Major::OLDEST, Major::NEWEST] {
         let own = Server::start(major, &Options::default()).unwrap();
         let shared = Server::shared(major).unwrap();
         assert_ne!(own.value(identifier).wait().unwrap(), shared.value(identifier).wait().unwrap());
         let folder = own.socket_dir().to_owned();
+        let mode = std::fs::metadata(&folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "whoever reaches the socket is the superuser");
         drop(own);
         assert!(!folder.exists(), "a dropped server leaves nothing");
     }

@@ -5,10 +5,13 @@
 //! session every other is on the same server and database, or it is an error; no password is
 //! ever shown.
 //!
-//! A source in `SQL_ASCII` has no encoding: its bytes arrive as they are, whatever
-//! `client_encoding` says, and need not be UTF-8. Everything read from such a database, names
-//! included, must be taken as bytes.
+//! All text is UTF-8 on our side, and servers convert (from and to `LATIN1`, say). A database in
+//! `SQL_ASCII` has no encoding, so nothing can be converted: sessions that read and write rows
+//! get and give its bytes as they are, valid UTF-8 or not, while catalog sessions insist on
+//! valid UTF-8, and a name that is not is an error of the server (SQLSTATE 22021).
 
+mod attempt;
+mod child;
 mod conninfo;
 mod driver;
 mod environment;
@@ -19,7 +22,9 @@ mod keyword;
 mod parameters;
 mod passfile;
 mod pins;
+mod pooler;
 mod route;
+mod search;
 mod service;
 mod session;
 mod socket;
@@ -29,20 +34,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
-use tokio_postgres::config::{SslMode as DriverSslMode, SslNegotiation};
 
-use self::driver::Driver;
-use self::failure::{Cause, Failure};
 use self::host::{Address, HostEntry};
-use self::identity::Facts;
-use self::parameters::{Parameters, WantedSession};
-use self::passfile::{Found, Wanted};
-use self::route::{Encryption, Route, within};
-use self::socket::{Negotiated, Watch};
+use self::parameters::Parameters;
+use self::passfile::{Found, Secret, Wanted};
+use self::search::{Missed, Search};
 use self::tls::Tls;
 use crate::error::{Error, ErrorKind};
 use crate::version::ServerVersion;
 
+pub use self::child::ChildEnvironment;
 pub use self::driver::Notice;
 pub use self::environment::Environment;
 pub use self::failure::{Trouble, trouble};
@@ -194,13 +195,13 @@ impl Endpoint {
     /// [`ErrorKind::Connect`] when the server cannot be reached or refuses us; [`trouble`] tells
     /// which. [`ErrorKind::Preflight`] for versions that pghaul does not work with.
     pub async fn connect(&self, purpose: Purpose, what: &str) -> Result<Session, Error> {
+        let search = Search { endpoint: self, purpose, what };
         let mut pinned = self.pinned.lock().await;
         if let Some(known) = pinned.clone() {
             drop(pinned);
-            let session = Box::pin(self.reconnect(&known, purpose, what)).await?;
-            return Ok(session);
+            return Box::pin(search.again(&known)).await.map_err(|missed| self.error(missed));
         }
-        let session = Box::pin(self.connect_first(purpose, what)).await?;
+        let session = Box::pin(search.first()).await.map_err(|missed| self.error(missed))?;
         *pinned = Some(Pinned {
             entry: session.route.entry.clone(),
             address: session.route.address.clone(),
@@ -209,148 +210,46 @@ impl Endpoint {
         Ok(session)
     }
 
-    async fn connect_first(&self, purpose: Purpose, what: &str) -> Result<Session, Error> {
-        let wanted = self.parameters.session;
-        if wanted == WantedSession::PreferStandby {
-            match self.try_hosts(purpose, what, WantedSession::Standby).await {
-                Err(Attempted::Failed(failures))
-                    if failures.iter().any(|f| f.trouble == Trouble::WrongSession) => {}
-                done => return done.map_err(|attempted| self.error(attempted)),
-            }
-            return self
-                .try_hosts(purpose, what, WantedSession::Any)
-                .await
-                .map_err(|attempted| self.error(attempted));
-        }
-        self.try_hosts(purpose, what, wanted).await.map_err(|attempted| self.error(attempted))
-    }
-
-    async fn try_hosts(
-        &self,
-        purpose: Purpose,
-        what: &str,
-        wanted: WantedSession,
-    ) -> Result<Session, Attempted> {
-        let mut hosts = self.parameters.hosts.clone();
-        if self.parameters.shuffle_hosts {
-            shuffle(&mut hosts);
-        }
-        let mut failures = Vec::new();
-        for entry in hosts {
-            match Box::pin(self.try_host(&entry, None, purpose, what, wanted)).await {
-                Ok(session) => return Ok(session),
-                Err(Attempted::Failed(more)) => failures.extend(more),
-                Err(refused) => return Err(refused),
-            }
-            if failures.last().is_some_and(|last| !last.trouble.tries_next_host()) {
-                break;
-            }
-        }
-        Err(Attempted::Failed(failures))
-    }
-
-    async fn reconnect(
-        &self,
-        pinned: &Pinned,
-        purpose: Purpose,
-        what: &str,
-    ) -> Result<Session, Error> {
-        Box::pin(self.try_host(&pinned.entry, Some(pinned), purpose, what, WantedSession::Any))
-            .await
-            .map_err(|attempted| self.error(attempted))
-    }
-
-    /// Tries the addresses of one entry; a pinned address goes first, and the name is looked up
-    /// again only if nobody answers there, as after a failover of a managed server.
-    async fn try_host(
-        &self,
-        entry: &HostEntry,
-        pinned: Option<&Pinned>,
-        purpose: Purpose,
-        what: &str,
-        wanted: WantedSession,
-    ) -> Result<Session, Attempted> {
-        let mut failures = Vec::new();
-        let first = pinned.map(|pinned| pinned.address.clone());
-        if let Some(address) = &first {
-            match self.try_address(entry, address, pinned, purpose, what, wanted).await? {
-                Ok(session) => return Ok(session),
-                Err(failure) => {
-                    let goes_on = failure.trouble == Trouble::Unreachable;
-                    failures.push(failure);
-                    if !goes_on {
-                        return Err(Attempted::Failed(failures));
-                    }
-                }
-            }
-        }
-        let mut addresses = match entry.resolve().await {
-            Ok(addresses) => addresses,
-            Err(error) => {
-                let place = entry.to_string();
-                failures.push(Failure::new(Trouble::Unreachable, &place, Cause::Io(error)));
-                return Err(Attempted::Failed(failures));
+    /// The environment for a child program that is to reach the pinned server with the same
+    /// role, password and TLS. `what` is for its `application_name`, as in
+    /// [`Endpoint::connect`].
+    ///
+    /// # Errors
+    /// As [`Endpoint::connect`] when no server is pinned yet; [`ErrorKind::LocalIo`] when the
+    /// file for the password cannot be written.
+    pub async fn child_environment(&self, what: &str) -> Result<ChildEnvironment, Error> {
+        let pinned = self.pinned.lock().await.clone();
+        let (entry, address) = match pinned {
+            Some(pinned) => (pinned.entry, pinned.address),
+            None => {
+                let route = Box::pin(self.connect(Purpose::Catalog, "probe")).await?.route;
+                (route.entry, route.address)
             }
         };
-        if self.parameters.shuffle_hosts {
-            shuffle(&mut addresses);
-        }
-        for address in addresses.iter().filter(|address| Some(*address) != first.as_ref()) {
-            match self.try_address(entry, address, pinned, purpose, what, wanted).await? {
-                Ok(session) => return Ok(session),
-                Err(failure) => {
-                    let goes_on = failure.trouble.tries_next_host();
-                    failures.push(failure);
-                    if !goes_on {
-                        break;
-                    }
-                }
-            }
-        }
-        Err(Attempted::Failed(failures))
+        let (password, _) = self.password(&entry);
+        let name = self.application_name(what);
+        ChildEnvironment::new(&self.parameters, &entry, &address, password.as_ref(), name)
     }
 
-    /// Tries one address with each encryption that `sslmode` allows.
-    async fn try_address(
-        &self,
-        entry: &HostEntry,
-        address: &Address,
-        pinned: Option<&Pinned>,
-        purpose: Purpose,
-        what: &str,
-        wanted: WantedSession,
-    ) -> Result<Result<Session, Failure>, Attempted> {
-        let mut last = None;
-        for &encryption in Encryption::attempts(self.parameters.tls.mode, address) {
-            let watch =
-                Watch::of(self.parameters.keepalive, self.parameters.tcp_user_timeout, purpose);
-            let route = Route {
-                entry: entry.clone(),
-                address: address.clone(),
-                encryption,
-                watch,
-                parameters: Arc::clone(&self.parameters),
-                tls: Arc::clone(&self.tls),
-            };
-            let place = route.place();
-            let attempt = Attempt { endpoint: self, route, pinned, purpose, what, wanted };
-            let limit = self.parameters.connect_timeout;
-            match within(limit, &place, Box::pin(attempt.make())).await {
-                Ok(Made::Session(session)) => return Ok(Ok(*session)),
-                Ok(Made::Refused(error)) => return Err(Attempted::Refused(error)),
-                Err(failure) => {
-                    let other_way_may_do =
-                        matches!(failure.trouble, Trouble::Tls | Trouble::Authentication);
-                    last = Some(failure);
-                    if !other_way_may_do {
-                        break;
-                    }
-                }
-            }
+    /// The password for a host, and what the user must learn if there is none.
+    fn password(&self, entry: &HostEntry) -> (Option<Secret>, Option<String>) {
+        let parameters = &self.parameters;
+        if parameters.password.is_some() {
+            return (parameters.password.clone(), None);
         }
-        Ok(Err(last.unwrap_or_else(|| {
-            Failure::new(Trouble::Other, &address.to_string(), Cause::Text("not tried".into()))
-        })))
+        let Some(file) = &parameters.passfile else { return (None, None) };
+        let host = entry.password_key();
+        let wanted = Wanted {
+            host: &host,
+            port: entry.port,
+            dbname: &parameters.dbname,
+            user: &parameters.user,
+        };
+        match passfile::look_up(file, wanted) {
+            Found::Password(password) => (Some(password), None),
+            Found::Nothing => (None, None),
+            Found::Unusable(why) => (None, Some(why.to_string())),
+        }
     }
 
     fn wrong_version(&self, version: Option<ServerVersion>) -> Error {
@@ -369,207 +268,26 @@ impl Endpoint {
         .with_hint("use a release of pghaul that knows this version")
     }
 
-    fn error(&self, attempted: Attempted) -> Error {
-        match attempted {
-            Attempted::Refused(error) => error,
-            Attempted::Failed(mut failures) => match failures.pop() {
+    fn error(&self, missed: Missed) -> Error {
+        match missed {
+            Missed::Refused(error) => error,
+            Missed::Failed(mut failures) => match failures.pop() {
                 Some(last) => last.into_error(self.side, &self.describe(), &failures),
                 None => Error::new(ErrorKind::Bug, "no host was tried"),
             },
         }
     }
 
-    /// `pghaul`, the run, and what the session is for, cut to the 63 bytes that servers keep.
+    /// `pghaul`, the run, and what the session is for, cut to the 63 bytes that servers keep, in
+    /// ASCII since they keep nothing else.
     fn application_name(&self, what: &str) -> String {
         let name = match &self.run {
             Some(run) => format!("pghaul {run} {what}"),
             None => format!("pghaul {what}"),
         };
         name.chars()
-            .scan(0, |bytes, c| {
-                *bytes += c.len_utf8();
-                (*bytes <= 63).then_some(c)
-            })
+            .take(63)
+            .map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' })
             .collect()
-    }
-}
-
-/// Why no session came about.
-enum Attempted {
-    /// At each address for its reason.
-    Failed(Vec<Failure>),
-    /// The server is there and not fit for us: no other host is tried.
-    Refused(Error),
-}
-
-enum Made {
-    Session(Box<Session>),
-    Refused(Error),
-}
-
-/// One attempt at one address.
-struct Attempt<'a> {
-    endpoint: &'a Endpoint,
-    route: Route,
-    pinned: Option<&'a Pinned>,
-    purpose: Purpose,
-    what: &'a str,
-    wanted: WantedSession,
-}
-
-impl Attempt<'_> {
-    async fn make(mut self) -> Result<Made, Failure> {
-        match Box::pin(self.make_with(None)).await {
-            Err((failure, Some(version))) if ended_by_timeout(&failure) => {
-                let options = pins::startup_options(version);
-                Box::pin(self.make_with(Some(&options))).await.map_err(|(failure, _)| failure)
-            }
-            made => made.map_err(|(failure, _)| failure),
-        }
-    }
-
-    /// Connects, pins, asks who is there: after authentication one round trip for all of it.
-    /// A failure comes with the version when the server had told it.
-    async fn make_with(
-        &mut self,
-        options: Option<&str>,
-    ) -> Result<Made, (Failure, Option<ServerVersion>)> {
-        let place = self.route.place();
-        let opened = self.route.open().await.map_err(|failure| (failure, None))?;
-        self.route.encryption = opened.encryption;
-        let (config, note) = self.config(options);
-        let (client, connection) = config
-            .connect_raw(opened.transport, Negotiated)
-            .await
-            .map_err(|error| (Failure { note, ..Failure::driver(&place, error) }, None))?;
-        let Some(version) = connection.parameter("server_version").and_then(identity::version_of)
-        else {
-            return Ok(Made::Refused(self.endpoint.wrong_version(None)));
-        };
-        if version < ServerVersion::OLDEST || version >= ServerVersion::TOO_NEW {
-            return Ok(Made::Refused(self.endpoint.wrong_version(Some(version))));
-        }
-        let driver = Driver::start(connection);
-        let failed = |error| (Failure::driver(&place, error), Some(version));
-        let known = self.pinned.map(|pinned| &pinned.identity);
-        let statement = pins::statement(self.purpose);
-        let (first, writes, pinned, facts) = futures::join!(
-            client.batch_execute(pins::FIRST),
-            client.simple_query("show transaction_read_only"),
-            client.batch_execute(&statement),
-            identity::ask(&client, version, known),
-        );
-        first.map_err(failed)?;
-        if let Err(error) = pinned {
-            if error.as_db_error().is_none() || is_timeout(error.code().map(|c| c.code())) {
-                return Err(failed(error));
-            }
-            pins::apply_singly(&client, self.purpose).await.map_err(failed)?;
-        }
-        let facts = facts.map_err(failed)?;
-        let writes_by_default = session::first_value(&writes.map_err(failed)?) == Some("off");
-        let Some(facts) = facts else {
-            let why = Cause::Text("the server does not say who it is".to_owned());
-            return Err((Failure::new(Trouble::Other, &place, why), Some(version)));
-        };
-        self.check(&facts, writes_by_default).map_err(|failure| (failure, Some(version)))?;
-        Ok(Made::Session(Box::new(Session {
-            side: self.endpoint.side,
-            purpose: self.purpose,
-            client,
-            version: facts.version,
-            pid: facts.pid,
-            identity: facts.identity,
-            writes_by_default,
-            driver,
-            route: self.route.clone(),
-        })))
-    }
-
-    fn config(&self, options: Option<&str>) -> (tokio_postgres::Config, Option<String>) {
-        let parameters = &self.endpoint.parameters;
-        let mut config = tokio_postgres::Config::new();
-        config
-            .user(&parameters.user)
-            .dbname(&parameters.dbname)
-            .application_name(self.endpoint.application_name(self.what))
-            .channel_binding(parameters.channel_binding)
-            // To the driver every stream is one with TLS up already, see `Negotiated`.
-            .ssl_mode(DriverSslMode::Require)
-            .ssl_negotiation(SslNegotiation::Direct);
-        let all: Vec<&str> = parameters.options.as_deref().into_iter().chain(options).collect();
-        if !all.is_empty() {
-            config.options(all.join(" "));
-        }
-        let mut note = None;
-        if let Some(password) = &parameters.password {
-            config.password(password.reveal());
-        } else if let Some(file) = &parameters.passfile {
-            let host = self.route.entry.password_key();
-            let wanted = Wanted {
-                host: &host,
-                port: self.route.entry.port,
-                dbname: &parameters.dbname,
-                user: &parameters.user,
-            };
-            match passfile::look_up(file, wanted) {
-                Found::Password(password) => {
-                    config.password(password.reveal());
-                }
-                Found::Nothing => {}
-                Found::Unusable(why) => note = Some(why.to_string()),
-            }
-        }
-        (config, note)
-    }
-
-    /// Whether this is the server that is wanted.
-    fn check(&self, facts: &Facts, writes_by_default: bool) -> Result<(), Failure> {
-        let place = self.route.place();
-        let fail =
-            |trouble, why: &str| Err(Failure::new(trouble, &place, Cause::Text(why.to_owned())));
-        if let Some(why) = self.pinned.and_then(|pinned| pinned.identity.differs(&facts.identity)) {
-            return fail(Trouble::AnotherServer, &format!("another server answers: its {why}"));
-        }
-        let standby = facts.identity.in_recovery;
-        match self.wanted {
-            WantedSession::ReadWrite if !writes_by_default => {
-                fail(Trouble::WrongSession, "the session is read-only")
-            }
-            WantedSession::ReadOnly if writes_by_default => {
-                fail(Trouble::WrongSession, "the session is not read-only")
-            }
-            WantedSession::Primary if standby => {
-                fail(Trouble::WrongSession, "the server is a standby")
-            }
-            WantedSession::Standby if !standby => {
-                fail(Trouble::WrongSession, "the server is not a standby")
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Whether the server's own settings ended the statement or session before pins could.
-fn ended_by_timeout(failure: &Failure) -> bool {
-    match &failure.cause {
-        Cause::Driver(error) => error.is_closed() || is_timeout(failure.sqlstate()),
-        Cause::Io(_) | Cause::Text(_) => false,
-    }
-}
-
-/// query_canceled, idle_session_timeout, and the two timeouts of transactions.
-fn is_timeout(sqlstate: Option<&str>) -> bool {
-    matches!(sqlstate, Some("57014" | "57P05" | "25P03" | "25P04"))
-}
-
-/// Fisher and Yates, with the standard library's random seed.
-fn shuffle<T>(items: &mut [T]) {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    for end in (1..items.len()).rev() {
-        let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
-        let end_u64 = u64::try_from(end).unwrap_or(u64::MAX);
-        let other = usize::try_from(random % (end_u64 + 1)).unwrap_or(0);
-        items.swap(end, other);
     }
 }

@@ -42,6 +42,7 @@ impl Finding {
 
     /// Names the object.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a name, a reference or a text")]
     pub fn about(mut self, object: impl ToString) -> Self {
         self.object = Some(object.to_string());
         self

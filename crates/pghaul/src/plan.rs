@@ -16,7 +16,6 @@ use pghaul_rows::layout::CopyFormat;
 use crate::catalog::{Catalog, Relation, RelationKind};
 use crate::error::{Error, ErrorKind};
 use crate::name::{Ident, RelationName};
-use filter::Filter;
 use format::{Formats, TableFormat};
 pub use parts::{Part, PartId, PartSizing};
 
@@ -70,21 +69,21 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans all tables that the filter lets through.
+    /// Plans all relations that are wanted.
     ///
     /// # Errors
     /// [`ErrorKind::Preflight`] when binary is insisted on and not safe for a table.
     pub fn make(
         catalog: &Catalog,
         formats: &Formats<'_>,
-        filter: &Filter,
+        wants: impl Fn(&Relation) -> bool,
         sizing: PartSizing,
     ) -> Result<Self, Error> {
         let mut plan = Self::default();
         let mut wanted: Vec<&Relation> = catalog
             .relations
             .iter()
-            .filter(|relation| filter.wants(catalog, relation) && !relation.belongs_to_extension)
+            .filter(|relation| wants(relation) && !relation.belongs_to_extension)
             .collect();
         wanted.sort_by(|a, b| b.table_bytes.cmp(&a.table_bytes).then_with(|| a.name.cmp(&b.name)));
         for relation in wanted {
@@ -133,20 +132,22 @@ impl TablePlan {
             .map(|(operator, tid)| format!("ctid {operator} '{tid}'::pg_catalog.tid"))
             .collect();
         let condition = self.condition_and(&bounds);
-        self.select(&format!("only {}", self.name.quoted()), &condition, self.has_ctid)
+        let from = format!("only {}", self.name.quoted());
+        self.select(&from, &condition, self.has_ctid, &self.format.source_expressions)
     }
 
     /// `COPY (SELECT …) TO STDOUT` of the same columns on the target.
     pub fn read_back_statement(&self, read_back: &ReadBack) -> String {
         let only = if read_back.with_partitions { "" } else { "only " };
         let from = format!("{only}{}", read_back.name.quoted());
-        self.select(&from, &self.condition_and(&[]), false)
+        self.select(&from, &self.condition_and(&[]), false, &self.target_expressions())
     }
 
     /// `COPY (SELECT …) TO STDOUT` of the same columns of one table of the target, with ctids
     /// where there are some.
     pub fn statement_on(&self, name: &RelationName) -> String {
-        self.select(&format!("only {}", name.quoted()), &self.condition_and(&[]), self.has_ctid)
+        let from = format!("only {}", name.quoted());
+        self.select(&from, &self.condition_and(&[]), self.has_ctid, &self.target_expressions())
     }
 
     /// Counts the rows that [`TablePlan::read_back_statement`] reads.
@@ -179,11 +180,15 @@ impl TablePlan {
         if all.is_empty() { String::new() } else { format!("where {}", all.join(" and ")) }
     }
 
-    fn select(&self, from: &str, condition: &str, with_ctid: bool) -> String {
+    fn target_expressions(&self) -> Vec<String> {
+        self.format.columns.iter().map(Ident::quoted).collect()
+    }
+
+    fn select(&self, from: &str, condition: &str, with_ctid: bool, columns: &[String]) -> String {
         let expressions: Vec<String> = with_ctid
             .then(|| "ctid".to_owned())
             .into_iter()
-            .chain(self.format.columns.iter().map(Ident::quoted))
+            .chain(columns.iter().cloned())
             .chain(self.format.hidden.iter().cloned())
             .collect();
         format!(
@@ -259,7 +264,7 @@ fn without_where(condition: &str) -> &str {
     }
 }
 
-fn read_backs(tables: &[TablePlan]) -> Vec<ReadBack> {
+pub(crate) fn read_backs(tables: &[TablePlan]) -> Vec<ReadBack> {
     let mut by_target: BTreeMap<&RelationName, ReadBack> = BTreeMap::new();
     for (at, table) in tables.iter().enumerate() {
         by_target

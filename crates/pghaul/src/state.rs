@@ -46,11 +46,12 @@ impl DatabaseIdentity {
         }
     }
 
-    /// Whether both are the same database, by whatever names they were reached.
-    pub fn is_same_database(&self, other: &Self) -> bool {
-        self.system.is_some()
-            && self.system == other.system
-            && self.database_oid == other.database_oid
+    /// Whether nothing tells them apart, as far as both are known: a server may have become newer
+    /// meanwhile, and may withhold its system identifier.
+    pub fn may_be(&self, other: &Self) -> bool {
+        let systems =
+            self.system.is_none() || other.system.is_none() || self.system == other.system;
+        systems && self.database_oid == other.database_oid && self.database == other.database
     }
 }
 
@@ -73,6 +74,8 @@ pub struct RunRecord {
     pub consistency: String,
     /// The digest of the schema dump.
     pub schema_digest: String,
+    /// The digest of the list of large objects, and their number.
+    pub large_objects: String,
     /// The phase reached.
     pub phase: String,
     /// Whether the run is done.
@@ -120,8 +123,8 @@ pub async fn create(target: &Session, run: &RunRecord, plan: &Plan) -> Result<()
         .execute(
             doing,
             "insert into pghaul.run (id, format, tool, phase, options, source, target, snapshot, \
-             moment, consistency, schema_digest) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             moment, consistency, schema_digest, large_objects) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             &[
                 &run.id,
                 &FORMAT,
@@ -134,6 +137,7 @@ pub async fn create(target: &Session, run: &RunRecord, plan: &Plan) -> Result<()
                 &run.moment,
                 &run.consistency,
                 &run.schema_digest,
+                &run.large_objects,
             ],
         )
         .await?;
@@ -152,7 +156,7 @@ pub async fn load(target: &Session) -> Result<RunRecord, Error> {
         .query(
             "read the run's state",
             "select id, format, phase, options, source, target, snapshot, moment, consistency, \
-             schema_digest, finished is not null from pghaul.run",
+             schema_digest, finished is not null, large_objects from pghaul.run",
             &[],
         )
         .await?;
@@ -185,6 +189,7 @@ pub async fn load(target: &Session) -> Result<RunRecord, Error> {
         consistency: row.get(8),
         schema_digest: row.get(9),
         finished: row.get(10),
+        large_objects: row.get(11),
     })
 }
 
@@ -252,16 +257,76 @@ pub async fn step_result(target: &Session, id: &str) -> Result<Option<String>, E
     Ok(rows.first().map(|row| row.get(0)))
 }
 
-/// The statement that writes a step's receipt: to be sent in the step's own transaction.
-pub fn step_receipt(id: &str, kind: &str, object: &str, result: &str, worker: &str) -> String {
-    format!(
-        "insert into pghaul.step (id, kind, object, result, worker) values ({}, {}, {}, {}, {})",
-        literal(id),
-        literal(kind),
-        literal(object),
-        literal(result),
-        literal(worker)
-    )
+/// A step that is done: what goes into its receipt.
+#[derive(Debug, Clone, Copy)]
+pub struct StepReceipt<'a> {
+    /// Its name, the same in every process that works on the run.
+    pub id: &'a str,
+    /// Its kind, as `pg_dump` calls it.
+    pub kind: &'a str,
+    /// The object.
+    pub object: &'a str,
+    /// What came out, where something does.
+    pub result: &'a str,
+    /// The statement that drops what was created; empty for what goes with something else.
+    pub undo: &'a str,
+    /// Who did it.
+    pub worker: &'a str,
+}
+
+impl StepReceipt<'_> {
+    /// The statement that writes the receipt: to be sent in the step's own transaction.
+    pub fn insert_statement(&self) -> String {
+        let values = [self.id, self.kind, self.object, self.result, self.undo, self.worker];
+        format!(
+            "insert into pghaul.step (id, kind, object, result, undo, worker) values ({})",
+            values.map(literal).join(", ")
+        )
+    }
+}
+
+/// Notes under which moment the run goes on.
+///
+/// # Errors
+/// What the target said.
+pub async fn set_moment(
+    target: &Session,
+    snapshot: &str,
+    moment: &str,
+    consistency: &str,
+) -> Result<(), Error> {
+    target
+        .execute(
+            "note the run's moment",
+            "update pghaul.run set snapshot = $1, moment = $2, consistency = $3",
+            &[&snapshot, &moment, &consistency],
+        )
+        .await
+        .map(drop)
+}
+
+/// Notes under which name the run's snapshot is to be had now.
+///
+/// # Errors
+/// What the target said.
+pub async fn set_snapshot(target: &Session, snapshot: &str) -> Result<(), Error> {
+    target
+        .execute("note the snapshot's name", "update pghaul.run set snapshot = $1", &[&snapshot])
+        .await
+        .map(drop)
+}
+
+/// Notes transaction ids of the source that were taken by exporting the snapshot again. Only after
+/// the export: one too many would make a write of somebody else look like ours.
+///
+/// # Errors
+/// What the target said.
+pub async fn add_own_ids(target: &Session, ids: u64) -> Result<(), Error> {
+    let sql = format!(
+        "update pghaul.run set moment = pg_catalog.jsonb_set(moment::jsonb, '{{own_ids}}', \
+         pg_catalog.to_jsonb((moment::jsonb ->> 'own_ids')::int8 + {ids}))::text"
+    );
+    target.batch("count our own transactions on the source", &sql).await
 }
 
 /// Stores findings, for `status`.

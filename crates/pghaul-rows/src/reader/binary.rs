@@ -124,9 +124,6 @@ pub(super) fn row(
             }
         }
     }
-    if at > MAX_ROW_BYTES {
-        return Err(Fault::new(0, CopyProblem::RowTooLong));
-    }
     Ok(Found::Row(Span { len: at, ctid, head, body: body_start..at, tail: Inline::EMPTY }))
 }
 

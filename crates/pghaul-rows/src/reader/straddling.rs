@@ -7,14 +7,16 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
 
+use super::Fault;
 use super::binary::{self, FieldLength};
-use super::{Fault, MAX_ROW_BYTES};
 use crate::error::CopyProblem;
 use crate::layout::{CopyFormat, Layout};
 
 /// A row (or header) of which not all is there yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Straddling {
+    /// No row may be longer.
+    limit: usize,
     bytes: Vec<u8>,
     begun: bool,
     progress: Progress,
@@ -30,6 +32,15 @@ struct Progress {
 }
 
 impl Straddling {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, bytes: Vec::new(), begun: false, progress: Progress::default() }
+    }
+
+    /// The longest row there may be.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     pub(super) fn is_begun(&self) -> bool {
         self.begun
     }
@@ -71,8 +82,8 @@ impl Straddling {
         while next_message(front, queue) {
             let newline = memchr::memchr(b'\n', front);
             let here = newline.map_or(front.len(), |at| at + 1);
-            if self.bytes.len() + here > MAX_ROW_BYTES {
-                return Err(Fault::new(self.bytes.len(), CopyProblem::RowTooLong));
+            if self.bytes.len() + here > self.limit {
+                return Err(Fault::new(0, CopyProblem::RowTooLong));
             }
             self.bytes.extend_from_slice(&front[..here]);
             front.advance(here);
@@ -91,8 +102,8 @@ impl Straddling {
     ) -> Result<Option<Bytes>, Fault> {
         loop {
             let Progress { fields_left, mut known } = self.progress;
-            if known > MAX_ROW_BYTES {
-                return Err(Fault::new(known, CopyProblem::RowTooLong));
+            if known > self.limit {
+                return Err(Fault::new(0, CopyProblem::RowTooLong));
             }
             let needed = known
                 + match fields_left {
@@ -135,7 +146,7 @@ impl Straddling {
     }
 
     fn done(&mut self) -> Bytes {
-        std::mem::take(self).bytes.into()
+        std::mem::replace(self, Self::new(self.limit)).bytes.into()
     }
 }
 

@@ -169,3 +169,17 @@ fn no_columns() {
     assert_eq!(rows[1].digest.unwrap().to_string(), "df3f619804a92fdb4057192dc43dd748");
     assert_eq!(write(CopyFormat::Binary, &rows).0, stream);
 }
+
+/// A row whose beginning was hashed before it turned out that its end is in the next message.
+#[test]
+fn what_was_hashed_in_vain_is_forgotten() {
+    let layout = binary_layout([Shape::Plain, Shape::Plain]);
+    let field = [&[0, 0, 0x20, 0][..], &[7; 0x2000]].concat();
+    let stream = [&BINARY_HEADER[..], &[0, 2], &field, &field, &[0xff, 0xff]].concat();
+    let (at_once, _) = read(&layout, Digesting::Sha256, [&stream[..]]);
+    let cut_at = 21 + field.len() + 100;
+    let (header_apart, _) =
+        read(&layout, Digesting::Sha256, [&stream[..19], &stream[19..cut_at], &stream[cut_at..]]);
+    assert_eq!(at_once.len(), 1);
+    assert_eq!(at_once, header_apart);
+}

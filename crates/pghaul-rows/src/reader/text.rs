@@ -1,7 +1,7 @@
 //! The text format (Postgres manual, COPY, "Text Format").
 
 use super::image::ImageSink;
-use super::{Fault, Found, MAX_ROW_BYTES, Span};
+use super::{Fault, Found, Span};
 use crate::error::CopyProblem;
 use crate::layout::{Hidden, Layout};
 use crate::shape::{Hex, STAND_IN_TYPE, canonicalize};
@@ -26,6 +26,13 @@ struct Field {
     null: bool,
 }
 
+impl Field {
+    /// A field that begins here.
+    fn at(start: usize) -> Self {
+        Self { start, end: start, escapes: 0, null: false }
+    }
+}
+
 /// The row at the beginning of `bytes`.
 pub(super) fn row(
     layout: &Layout,
@@ -34,9 +41,6 @@ pub(super) fn row(
     image: &mut impl ImageSink,
 ) -> Result<Found, Fault> {
     let Some(newline) = memchr::memchr(b'\n', bytes) else { return Ok(Found::Incomplete) };
-    if newline >= MAX_ROW_BYTES {
-        return Err(Fault::new(0, CopyProblem::RowTooLong));
-    }
     let line = &bytes[..newline];
     split(layout, line, &mut fields.0)?;
     let mut columns = fields.0.as_slice();
@@ -72,54 +76,47 @@ pub(super) fn row(
 /// Finds the fields of a line and checks its escapes.
 fn split(layout: &Layout, line: &[u8], fields: &mut Vec<Field>) -> Result<(), Fault> {
     let expected = layout.stream_fields();
-    let first_column = usize::from(layout.with_ctid);
+    let count = |found: usize| {
+        let found = i64::try_from(found).unwrap_or(i64::MAX);
+        Err(Fault::new(0, CopyProblem::FieldCount { expected, found }))
+    };
     fields.clear();
-    if let Some(at) = memchr::memchr(b'\r', line) {
-        return Err(Fault::new(at, CopyProblem::CarriageReturn));
+    if expected == 0 {
+        return if line.is_empty() { Ok(()) } else { count(1) };
     }
-    if expected == 0 && line.is_empty() {
-        return Ok(());
-    }
-    let mut field = Field { start: 0, end: 0, escapes: 0, null: false };
-    let mut escaped = None;
-    for at in memchr::memchr2_iter(b'\t', b'\\', line) {
-        if escaped == Some(at) {
+    let mut field = Field::at(0);
+    let mut escaped = usize::MAX;
+    for at in memchr::memchr3_iter(b'\t', b'\\', b'\r', line) {
+        if at == escaped {
             continue;
         }
-        if line[at] == b'\t' {
-            fields.push(Field { end: at, ..field });
-            // Garbage can have a tab in each byte: no need to find them all.
-            if fields.len() >= expected {
-                break;
+        match (line[at], line.get(at + 1)) {
+            (b'\t', _) => {
+                fields.push(Field { end: at, ..field });
+                field = Field::at(at + 1);
+                // Garbage can have a tab in each byte: no need to find them all.
+                if fields.len() == expected {
+                    return count(expected + 1);
+                }
             }
-            field = Field { start: at + 1, end: 0, escapes: 0, null: false };
-            continue;
-        }
-        match line.get(at + 1) {
-            Some(b'b' | b'f' | b'n' | b'r' | b't' | b'v' | b'\\') => {
+            (b'\r', _) => return Err(Fault::new(at, CopyProblem::CarriageReturn)),
+            (_, Some(b'b' | b'f' | b'n' | b'r' | b't' | b'v' | b'\\')) => {
                 field.escapes += 1;
-                escaped = Some(at + 1);
+                escaped = at + 1;
             }
-            Some(b'N') if at == field.start && matches!(line.get(at + 2), None | Some(b'\t')) => {
+            (_, Some(b'N'))
+                if at == field.start && matches!(line.get(at + 2), None | Some(b'\t')) =>
+            {
                 field.null = true;
             }
             _ => {
-                let column = fields.len() + 1 - first_column;
+                let column = fields.len() + 1 - usize::from(layout.with_ctid);
                 return Err(Fault::new(at, CopyProblem::Escape { column }));
             }
         }
     }
-    if fields.len() < expected {
-        fields.push(Field { end: line.len(), ..field });
-        if fields.len() == expected {
-            return Ok(());
-        }
-    } else {
-        // One more than expected, at least.
-        fields.push(field);
-    }
-    let found = i64::try_from(fields.len()).unwrap_or(i64::MAX);
-    Err(Fault::new(0, CopyProblem::FieldCount { expected, found }))
+    fields.push(Field { end: line.len(), ..field });
+    if fields.len() == expected { Ok(()) } else { count(fields.len()) }
 }
 
 /// The unescaped text of a field.

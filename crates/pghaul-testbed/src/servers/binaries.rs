@@ -77,10 +77,10 @@ impl Binaries {
     }
 
     fn find(major: Major) -> Result<Self> {
-        let variable = format!("PGHAUL_PG_BIN_{}", major.to_string().replace('.', "_"));
+        let variable = variable(major);
         let bin = match std::env::var_os(&variable).filter(|value| !value.is_empty()) {
             Some(named) => PathBuf::from(named),
-            None => fetched(major, &variable)?.join("bin"),
+            None => fetched_folder(major)?.join("bin"),
         };
         let version = version(&bin)?;
         let is_asked_for = match major {
@@ -98,15 +98,22 @@ impl Binaries {
     }
 }
 
-fn fetched(major: Major, variable: &str) -> Result<PathBuf> {
+/// The environment variable that names a folder of one's own.
+fn variable(major: Major) -> String {
+    format!("PGHAUL_PG_BIN_{}", major.to_string().replace('.', "_"))
+}
+
+/// The folder of the unpacked archive, fetched if it is not there yet.
+pub(crate) fn fetched_folder(major: Major) -> Result<PathBuf> {
     let Pinned { version, linux_x86_64 } = pinned(major);
     let platform = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
     let pin = (platform == "linux-x86_64").then_some(linux_x86_64);
     cache::entry("servers", &format!("{version}-{platform}"), |folder| {
         let archive = work::begin(download(major, version)).wait().map_err(|error| {
             error.with_hint(format!(
-                "this is done once and needs the network; without one, set {variable} to a \
-                 folder that holds initdb and postgres of {major}"
+                "this is done once and needs the network; without one, set {} to a \
+                 folder that holds initdb and postgres of {major}",
+                variable(major)
             ))
         })?;
         check(major, version, pin, &archive)?;
@@ -144,15 +151,17 @@ fn version(bin: &Path) -> Result<String> {
     let program = bin.join("postgres");
     let account = Account::current()?;
     let cannot = || format!("cannot run {} as the servers' user", program.display());
-    let hint = || {
-        let who = if account.is_us() { "you" } else { "users other than root" };
-        format!("check that the programs are there and that {who} can enter all folders above them")
+    let hint = if account.is_us() {
+        "check that the programs are there and that you can enter all folders above them"
+    } else {
+        "check that the programs are there; users other than root must be able to enter all \
+         folders above them, so set PGHAUL_CACHE to such a folder"
     };
     let output = account
         .command(&program, Path::new("/"))
         .arg("--version")
         .output()
-        .map_err(|cause| Error::new(cannot()).caused_by(&cause).with_hint(hint()))?;
+        .map_err(|cause| Error::new(cannot()).caused_by(&cause).with_hint(hint))?;
     let text = String::from_utf8_lossy(&output.stdout);
     match text.trim().strip_prefix("postgres (PostgreSQL) ") {
         Some(version) if output.status.success() => {
@@ -160,7 +169,7 @@ fn version(bin: &Path) -> Result<String> {
         }
         _ => Err(Error::new(cannot())
             .explained(String::from_utf8_lossy(&output.stderr).trim().to_owned())
-            .with_hint(hint())),
+            .with_hint(hint)),
     }
 }
 

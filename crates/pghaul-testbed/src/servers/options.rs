@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::tls::Certificate;
+
 /// How a server is to be set up. The default is what most tests want: encoding UTF8, locale C,
 /// `wal_level = logical`, 200 connections, prepared transactions allowed, and no fsync.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +15,7 @@ pub struct Options {
     pub(crate) locpath: Option<PathBuf>,
     pub(crate) checksums: Option<bool>,
     pub(crate) initdb: Vec<String>,
+    pub(crate) tls: Option<Certificate>,
 }
 
 impl Options {
@@ -42,6 +45,14 @@ impl Options {
     #[must_use]
     pub fn hba(mut self, line: impl Into<String>) -> Self {
         self.hba.push(line.into());
+        self
+    }
+
+    /// TLS with this certificate, beside plain connections (shut those out with a `hostnossl`
+    /// line). Clients' certificates are checked against the same authority.
+    #[must_use]
+    pub fn tls(mut self, certificate: &Certificate) -> Self {
+        self.tls = Some(certificate.clone());
         self
     }
 

@@ -129,7 +129,7 @@ fn random_password() -> Result<String> {
     Ok(format!("{hex:.20} :\\'@/%+"))
 }
 
-pub(crate) fn copy_tree(source: &Path, target: &Path, account: &Account) -> Result<()> {
+fn copy_tree(source: &Path, target: &Path, account: &Account) -> Result<()> {
     let cannot = || format!("cannot copy {} to {}", source.display(), target.display());
     fs::create_dir(target).doing(cannot)?;
     restrict(target)?;

@@ -49,6 +49,8 @@ pub(super) struct Facts {
     pub(super) pid: i32,
     /// The port that the server sees us come from.
     pub(super) client_port: Option<u16>,
+    /// The port that the server listens on, by its own account.
+    pub(super) server_port: Option<u16>,
     pub(super) identity: Identity,
 }
 
@@ -93,6 +95,7 @@ fn facts(
         version: ServerVersion::from_num(row.get(0)?.parse().ok()?),
         pid: row.get(1)?.parse().ok()?,
         client_port: row.get(4).and_then(|port| port.parse().ok()),
+        server_port: row.get(5).and_then(|port| port.parse().ok()),
         identity: Identity {
             // SQL shows it as a signed number.
             system_identifier: system.and_then(|id| id.parse::<i64>().ok()).map(i64::cast_unsigned),

@@ -24,13 +24,28 @@ struct Pin {
     may_fail: bool,
 }
 
+/// Whether the database says how its bytes are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Known,
+    /// `SQL_ASCII`. With another client encoding the server would refuse to send and to take
+    /// rows whose bytes are not valid in it (tried).
+    None,
+}
+
 impl Pin {
     const fn may_fail(mut self) -> Self {
         self.may_fail = true;
         self
     }
 
-    fn value(&self, purpose: Purpose) -> Option<&'static str> {
+    fn value(&self, purpose: Purpose, encoding: Encoding) -> Option<&'static str> {
+        if self.name == "client_encoding"
+            && encoding == Encoding::None
+            && matches!(purpose, Purpose::Read | Purpose::Write)
+        {
+            return Some("SQL_ASCII");
+        }
         match purpose {
             Purpose::Catalog => self.catalog,
             Purpose::Read => self.read,
@@ -100,7 +115,8 @@ static PINS: &[Pin] = &[
     all("default_transaction_isolation", "read committed"),
     all("default_transaction_deferrable", "off"),
     all("statement_timeout", "0"),
-    all("lock_timeout", "0"),
+    // A reader that waits behind somebody's ALTER, which waits for the keeper, would wait for ever.
+    reader("lock_timeout", "30s", "0"),
     all("idle_in_transaction_session_timeout", "0"),
     all("idle_session_timeout", "0"),
     all("transaction_timeout", "0"),
@@ -138,15 +154,15 @@ static PINS: &[Pin] = &[
 pub(super) const FIRST: &str = "set statement_timeout = 0; set search_path = ''";
 
 /// All pins of a purpose in one statement, fit for any server.
-pub(super) fn statement(purpose: Purpose) -> String {
-    write(PINS, purpose)
+pub(super) fn statement(purpose: Purpose, encoding: Encoding) -> String {
+    write(PINS, purpose, encoding)
 }
 
-fn write(pins: &[Pin], purpose: Purpose) -> String {
+fn write(pins: &[Pin], purpose: Purpose, encoding: Encoding) -> String {
     let values: Vec<String> = pins
         .iter()
         .filter_map(|pin| {
-            Some(format!("({}, {})", literal(pin.name), literal(pin.value(purpose)?)))
+            Some(format!("({}, {})", literal(pin.name), literal(pin.value(purpose, encoding)?)))
         })
         .collect();
     format!(include_str!("pins.sql"), values.join(",\n    "))
@@ -156,9 +172,10 @@ fn write(pins: &[Pin], purpose: Purpose) -> String {
 pub(super) async fn apply_singly(
     client: &Client,
     purpose: Purpose,
+    encoding: Encoding,
 ) -> Result<(), tokio_postgres::Error> {
-    for pin in PINS.chunks(1).filter(|pin| pin[0].value(purpose).is_some()) {
-        match client.batch_execute(&write(pin, purpose)).await {
+    for pin in PINS.chunks(1).filter(|pin| pin[0].value(purpose, encoding).is_some()) {
+        match client.batch_execute(&write(pin, purpose, encoding)).await {
             Err(error) if !pin[0].may_fail || error.as_db_error().is_none() => return Err(error),
             _ => {}
         }
@@ -193,7 +210,7 @@ mod tests {
 
     #[test]
     fn readers_trust_no_index_and_may_not_write() {
-        let text = statement(Purpose::Read);
+        let text = statement(Purpose::Read, Encoding::Known);
         for pin in [
             "('enable_indexscan', 'off')",
             "('enable_indexonlyscan', 'off')",
@@ -204,6 +221,9 @@ mod tests {
         ] {
             assert!(text.contains(pin), "{pin} in {text}");
         }
-        assert!(statement(Purpose::Write).contains("('default_transaction_read_only', 'off')"));
+        assert!(
+            statement(Purpose::Write, Encoding::Known)
+                .contains("('default_transaction_read_only', 'off')")
+        );
     }
 }

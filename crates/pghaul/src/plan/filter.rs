@@ -3,6 +3,8 @@
 //! Invariants: a pattern that matches nothing is an error, so a typing mistake never loses a
 //! table; a partition goes where its root goes; excluded wins over included.
 
+use std::collections::BTreeSet;
+
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::catalog::{Catalog, Relation};
@@ -45,6 +47,11 @@ impl Filter {
         self.include.is_none() && self.exclude.is_empty()
     }
 
+    /// Whether tables were asked for by name, and not only others excluded.
+    pub fn names_what_is_wanted(&self) -> bool {
+        self.include.is_some()
+    }
+
     /// Whether a relation is meant, by its own name or by its partition root's.
     pub fn wants(&self, catalog: &Catalog, relation: &Relation) -> bool {
         let root = relation.root.and_then(|root| catalog.relation(root));
@@ -60,6 +67,31 @@ impl Filter {
         let name = text(name);
         self.include.as_ref().is_none_or(|set| set.is_match(&name)) && !self.exclude.is_match(&name)
     }
+}
+
+/// The places of the names that the patterns match.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for a pattern that cannot be read or that matches no name.
+pub fn matching<'a>(
+    patterns: &[String],
+    names: impl Iterator<Item = &'a RelationName>,
+) -> Result<BTreeSet<usize>, Error> {
+    let names: Vec<String> = names.map(text).collect();
+    let mut all = BTreeSet::new();
+    for pattern in patterns {
+        let glob = parse(pattern)?.compile_matcher();
+        let hits: Vec<usize> = (0..names.len()).filter(|at| glob.is_match(&names[*at])).collect();
+        let nothing = hits.is_empty();
+        all.extend(hits);
+        if nothing {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("the pattern `{pattern}` matches no table of the run"),
+            ));
+        }
+    }
+    Ok(all)
 }
 
 fn text(name: &RelationName) -> String {

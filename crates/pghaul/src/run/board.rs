@@ -22,15 +22,6 @@ pub enum LaneKind {
     Step,
 }
 
-/// What a task waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waits {
-    /// That all before it are done; it is left out when one of them is.
-    ForSuccess,
-    /// That all before it are over, done or left out.
-    ForEnd,
-}
-
 /// One task.
 #[derive(Debug, Clone)]
 pub struct Task<W> {
@@ -38,14 +29,45 @@ pub struct Task<W> {
     pub work: W,
     /// Which lanes take it.
     pub lane: LaneKind,
-    /// What it waits for.
+    /// What has to be done before; it is left out when one of these is.
     pub after: Vec<TaskId>,
-    /// What of these it waits for: that they are done, or only that they are over.
-    pub waits: Waits,
+    /// What has to be over before, done or left out.
+    pub behind: Vec<TaskId>,
     /// Names of what no two running tasks may share.
     pub resources: Vec<String>,
     /// Among tasks that could start, the one with the greatest weight goes first.
     pub weight: u64,
+}
+
+impl<W> Task<W> {
+    /// A task that waits for nothing.
+    pub fn new(work: W, lane: LaneKind) -> Self {
+        Self { work, lane, after: Vec::new(), behind: Vec::new(), resources: Vec::new(), weight: 0 }
+    }
+
+    /// Sets what has to be done before.
+    #[must_use]
+    pub fn after(self, after: Vec<TaskId>) -> Self {
+        Self { after, ..self }
+    }
+
+    /// Sets what has to be over before.
+    #[must_use]
+    pub fn behind(self, behind: Vec<TaskId>) -> Self {
+        Self { behind, ..self }
+    }
+
+    /// Sets what no other running task may share.
+    #[must_use]
+    pub fn alone_with(self, resources: Vec<String>) -> Self {
+        Self { resources, ..self }
+    }
+
+    /// Sets the weight.
+    #[must_use]
+    pub fn weighing(self, weight: u64) -> Self {
+        Self { weight, ..self }
+    }
 }
 
 /// How a task ended.
@@ -57,6 +79,8 @@ pub enum Verdict {
     LeftOut,
     /// To be handed out again.
     Again,
+    /// Somebody else works on it; to be handed out again after [`Board::look_again`].
+    Elsewhere,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +88,7 @@ enum Status {
     Waiting,
     Ready,
     Running,
+    Elsewhere,
     Done,
     LeftOut,
 }
@@ -75,10 +100,16 @@ pub struct Board<W> {
     changed: Notify,
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Waiter {
+    ForSuccess(TaskId),
+    ForEnd(TaskId),
+}
+
 struct State {
     status: Vec<Status>,
     open_waits: Vec<usize>,
-    waiters: Vec<Vec<TaskId>>,
+    waiters: Vec<Vec<Waiter>>,
     ready: HashMap<LaneKind, BTreeMap<(std::cmp::Reverse<u64>, TaskId), ()>>,
     in_use: HashSet<String>,
     unfinished: HashMap<LaneKind, usize>,
@@ -90,7 +121,7 @@ impl<W> Board<W> {
     pub fn new(tasks: Vec<Task<W>>) -> Self {
         let mut state = State {
             status: vec![Status::Waiting; tasks.len()],
-            open_waits: tasks.iter().map(|task| task.after.len()).collect(),
+            open_waits: tasks.iter().map(|task| task.after.len() + task.behind.len()).collect(),
             waiters: vec![Vec::new(); tasks.len()],
             ready: HashMap::new(),
             in_use: HashSet::new(),
@@ -100,11 +131,14 @@ impl<W> Board<W> {
         for (at, task) in tasks.iter().enumerate() {
             *state.unfinished.entry(task.lane).or_default() += 1;
             for before in &task.after {
-                state.waiters[before.0].push(TaskId(at));
+                state.waiters[before.0].push(Waiter::ForSuccess(TaskId(at)));
+            }
+            for before in &task.behind {
+                state.waiters[before.0].push(Waiter::ForEnd(TaskId(at)));
             }
         }
         for (at, task) in tasks.iter().enumerate() {
-            if task.after.is_empty() {
+            if task.after.is_empty() && task.behind.is_empty() {
                 state.make_ready(TaskId(at), task.lane, task.weight);
             }
         }
@@ -156,6 +190,7 @@ impl<W> Board<W> {
                     let task = &self.tasks[id.0];
                     state.make_ready(id, task.lane, task.weight);
                 }
+                Verdict::Elsewhere => state.status[id.0] = Status::Elsewhere,
                 Verdict::LeftOut => self.leave_out(&mut state, id, &mut left_out),
             }
         }
@@ -163,12 +198,32 @@ impl<W> Board<W> {
         left_out
     }
 
-    /// Marks a task that was done by an earlier process, before any lane started.
+    /// Marks a task that another process has done, before or meanwhile. One that runs here finds
+    /// that out by itself, one that was left out stays so.
     pub fn already_done(&self, id: TaskId) {
-        let mut state = self.lock();
-        let task = &self.tasks[id.0];
-        state.unready(id, task.lane, task.weight);
-        self.mark_done(&mut state, id);
+        {
+            let mut state = self.lock();
+            if matches!(state.status[id.0], Status::Running | Status::LeftOut) {
+                return;
+            }
+            let task = &self.tasks[id.0];
+            state.unready(id, task.lane, task.weight);
+            self.mark_done(&mut state, id);
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Hands out again what somebody else was working on.
+    pub fn look_again(&self) {
+        {
+            let mut state = self.lock();
+            for (at, task) in self.tasks.iter().enumerate() {
+                if state.status[at] == Status::Elsewhere {
+                    state.make_ready(TaskId(at), task.lane, task.weight);
+                }
+            }
+        }
+        self.changed.notify_waiters();
     }
 
     /// Hands out nothing more; lanes end after the task they have.
@@ -180,6 +235,16 @@ impl<W> Board<W> {
     /// How many tasks are neither done nor left out.
     pub fn unfinished(&self) -> usize {
         self.lock().unfinished.values().sum()
+    }
+
+    /// How many of these are for lanes of that kind.
+    pub fn unfinished_of(&self, lane: LaneKind) -> usize {
+        self.lock().unfinished_of(lane)
+    }
+
+    /// How many tasks were left out.
+    pub fn left_out(&self) -> usize {
+        self.lock().status.iter().filter(|status| **status == Status::LeftOut).count()
     }
 
     /// Whether a task is done.
@@ -205,6 +270,7 @@ impl<W> Board<W> {
         state.status[id.0] = Status::Done;
         state.ended(self.tasks[id.0].lane);
         for waiter in state.waiters[id.0].clone() {
+            let (Waiter::ForSuccess(waiter) | Waiter::ForEnd(waiter)) = waiter;
             self.one_less(state, waiter);
         }
     }
@@ -231,9 +297,9 @@ impl<W> Board<W> {
                 left_out.push(next);
             }
             for waiter in state.waiters[next.0].clone() {
-                match self.tasks[waiter.0].waits {
-                    Waits::ForSuccess => open.push_back(waiter),
-                    Waits::ForEnd => self.one_less(state, waiter),
+                match waiter {
+                    Waiter::ForSuccess(waiter) => open.push_back(waiter),
+                    Waiter::ForEnd(waiter) => self.one_less(state, waiter),
                 }
             }
         }
@@ -276,7 +342,7 @@ mod tests {
         Task {
             work: (),
             lane: LaneKind::Step,
-            waits: Waits::ForSuccess,
+            behind: Vec::new(),
             after: after.iter().map(|at| TaskId(*at)).collect(),
             resources: resources.iter().map(|name| (*name).to_owned()).collect(),
             weight,
@@ -304,7 +370,7 @@ mod tests {
             task(&[0], &[], 0),
             task(&[1], &[], 0),
             task(&[], &[], 1),
-            Task { waits: Waits::ForEnd, ..task(&[2, 3], &[], 0) },
+            task(&[], &[], 0).behind(vec![TaskId(2), TaskId(3)]),
         ]);
         assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
         assert_eq!(board.finish(TaskId(0), Verdict::LeftOut), vec![TaskId(1), TaskId(2)]);
@@ -324,6 +390,24 @@ mod tests {
         assert!(futures::poll!(next.as_mut()).is_pending());
         board.finish(TaskId(0), Verdict::Done);
         assert_eq!(next.await, Some(TaskId(1)));
+    }
+
+    #[tokio::test]
+    async fn what_somebody_else_works_on_comes_back_until_it_is_done() {
+        let board =
+            Board::new(vec![task(&[], &["t"], 1), task(&[], &["t"], 0), task(&[0], &[], 0)]);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        board.finish(TaskId(0), Verdict::Elsewhere);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(1)));
+        board.finish(TaskId(1), Verdict::Done);
+        let next = board.next(LaneKind::Step);
+        tokio::pin!(next);
+        assert!(futures::poll!(next.as_mut()).is_pending());
+        board.look_again();
+        assert_eq!(next.await, Some(TaskId(0)));
+        board.finish(TaskId(0), Verdict::Elsewhere);
+        board.already_done(TaskId(0));
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(2)));
     }
 
     #[tokio::test]

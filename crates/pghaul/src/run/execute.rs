@@ -1,6 +1,6 @@
 //! Runs what was prepared: state, pre-data, lanes, the end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -9,92 +9,95 @@ use pghaul_rows::reader::Digesting;
 use tokio::task::JoinSet;
 
 use super::board::{Board, LaneKind};
-use super::graph::{self, Prepared};
+use super::graph;
 use super::lane;
 use super::moment::{WriteCounters, written_meanwhile};
-use super::options::{CloneOptions, SourceUse, Verify};
+use super::options::{CloneOptions, SourceUse, Start, Verify};
 use super::outcome::{Ending, Outcome, TableOutcome};
-use super::prepare::PreparedClone;
-use super::work::{Facts, Run, Stop};
+use super::prepare::{Consistency, PreparedClone};
+use super::refresh::{self, Seen};
+use super::retry::{self, Budget};
+use super::reverify;
+use super::steps;
+use super::stored::{ALL_READ_BACK, StoredRun};
+use super::work::{Facts, Run, Stop, Work};
 use crate::connect::{Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Counters, Event, Observer, Phase};
 use crate::finding::{Finding, Severity};
-use crate::plan::Plan;
-use crate::state::{self, RunRecord};
+use crate::name::literal;
+use crate::plan::{PartId, Plan};
+use crate::snapshot::hold::Hold;
+use crate::state::{self, RunRecord, StepReceipt};
 use crate::transfer::Transfer;
 use crate::transfer::pace::Pace;
 
-/// Entries of pre-data that share a transaction: five times quicker than one each.
-const ENTRIES_A_BATCH: usize = 50;
+/// Why a run ended before its end.
+pub(super) enum Broken {
+    /// Going on would not help.
+    ForGood(Error),
+    /// The snapshot or the control session is gone: the run can be prepared anew and go on.
+    Again {
+        error: Error,
+        /// Parts whose reading session died without a word.
+        suspects: Vec<PartId>,
+        /// Whether anything was committed.
+        progress: bool,
+        /// Whether what had to begin again has begun again.
+        gone_on: bool,
+    },
+}
+
+/// Who is told, and who may stop it.
+pub(super) type Company = (Arc<dyn Observer>, Arc<Counters>, Stop);
 
 impl PreparedClone {
-    /// Carries everything out.
-    ///
-    /// # Errors
-    /// The first failure that no attempt could mend; finished pieces and steps are kept.
-    pub async fn run(
-        self,
-        observer: Arc<dyn Observer>,
-        counters: Arc<Counters>,
-        stop: Stop,
-    ) -> Result<Outcome, Error> {
-        let now = stop.now.clone();
-        tokio::select! {
-            outcome = self.run_to_the_end(observer, counters, stop) => outcome,
-            () = now.cancelled() => Err(Error::new(ErrorKind::Transfer, "stopped at once")),
-        }
+    /// The run's name.
+    pub(super) fn id(&self) -> String {
+        self.stored.as_ref().map_or_else(new_run_id, |stored| stored.record.id.clone())
     }
 
-    async fn run_to_the_end(
+    /// Runs until it ends or breaks.
+    pub(super) async fn run_to_the_end(
         self,
-        observer: Arc<dyn Observer>,
-        counters: Arc<Counters>,
-        stop: Stop,
-    ) -> Result<Outcome, Error> {
-        let Self {
-            source,
-            target,
-            options,
-            control,
-            keeper,
-            identities,
-            plan,
-            entries,
-            large_objects,
-            schema_digest,
-            findings,
-            moment,
-            writes,
-        } = self;
+        id: &str,
+        (observer, counters, stop): Company,
+        (budget, given_up): (Arc<Budget>, BTreeSet<PartId>),
+    ) -> Result<Outcome, Broken> {
         let mut phases = Phases::new(Arc::clone(&observer));
-        let id = new_run_id();
-        let record = RunRecord {
-            id: id.clone(),
-            source: identities.0,
-            target: identities.1,
-            options: String::new(),
-            snapshot: keeper.id().as_str().to_owned(),
-            moment: moment.to_json()?,
-            consistency: "snapshot".to_owned(),
-            schema_digest,
-            phase: "pre-data".to_owned(),
-            finished: false,
-        };
-        state::create(&control, &record, &plan).await?;
         phases.begin(Phase::PreData);
-        let worker = format!("{} pid {}", id, std::process::id());
-        pre_data(&control, &entries, &worker).await?;
-        let graph = graph::build(&plan, &entries, large_objects.len(), &options);
+        let record = self.record(id).map_err(Broken::ForGood)?;
+        let joins = self.options.start == Start::Join;
+        let begun = async {
+            if self.stored.is_none() {
+                state::create(&self.control, &record, &self.plan).await?;
+            }
+            let done = self.stored.as_ref().map(|stored| stored.steps.clone()).unwrap_or_default();
+            let worker = format!("{id} pid {} {}", std::process::id(), new_run_id());
+            if !joins {
+                steps::pre_data(&self.control, &self.schema.steps, &done, &worker).await?;
+            }
+            Ok((done, worker))
+        };
+        let (done, worker) = begun.await.map_err(|error| broken(error, None))?;
+        let Self { source, target, options, control, keeper, plan, schema, .. } = self;
+        let tasks = graph::build(&plan, &schema.steps, self.large_objects.len(), &options);
         observer.on_event(&Event::Planned {
             tables: plan.tables.len(),
             parts: plan.parts.len(),
             bytes: plan.bytes(),
-            steps: graph.tasks.len() - plan.parts.len(),
+            steps: tasks.len() - plan.parts.len(),
         });
+        let stored = self.stored.map(|stored| (stored.receipts, stored.alone));
+        let goes_on = stored.is_some() && keeper.is_some() && !joins;
+        let (receipts, alone) = stored.unwrap_or_default();
         let run = Arc::new(Run {
-            id,
-            source: Arc::clone(&source),
+            id: id.to_owned(),
+            source_takes_no_ids: keeper
+                .as_ref()
+                .is_none_or(|keeper| keeper.session().version().at_least(10)),
+            hold: keeper.map(|keeper| Hold::new(Arc::clone(&source), keeper)),
+            source,
             target,
             transfer: Transfer {
                 pace: Pace::new(options.max_rate),
@@ -108,93 +111,243 @@ impl PreparedClone {
             },
             options,
             plan,
-            steps: graph.steps,
-            large_objects,
-            snapshot: keeper.id().clone(),
-            board: Board::new(graph.tasks),
+            steps: schema.steps,
+            large_objects: self.large_objects,
+            board: Board::new(tasks),
             observer,
             stop,
-            facts: Mutex::new(Facts { findings, ..Facts::default() }),
+            facts: Mutex::new(Facts { findings: self.findings, receipts, ..Facts::default() }),
             tries: AtomicU64::new(0),
+            budget,
+            given_up,
         });
-        state::set_phase(&control, "data", false).await?;
-        phases.begin(Phase::Data);
-        let mut copying = lanes(&run, LaneKind::Copy, run.options.jobs.get());
-        let mut stepping = lanes(&run, LaneKind::Step, run.options.index_jobs.get());
-        join(&mut copying).await?;
-        // All is copied and read back: from here on the source may vacuum again.
-        keeper.release().await;
-        phases.begin(Phase::PostData);
-        state::set_phase(&control, "post-data", false).await?;
-        join(&mut stepping).await?;
-        let stopped = run.stop.soon.is_cancelled() && run.board.unfinished() > 0;
-        if let Some(failure) = first_failure(&run) {
-            return Err(failure);
+        if goes_on {
+            go_on(&run, &control, &done, self.consistency, &record)
+                .await
+                .map_err(|error| broken(error, None))?;
         }
-        if !stopped {
-            forgotten_writers(&run, &writes).await?;
-        }
-        let findings = run.facts().findings.clone();
-        state::store_findings(&control, &findings).await?;
-        state::set_phase(&control, if stopped { "stopped" } else { "complete" }, !stopped).await?;
-        let phases = phases.end();
-        Ok(outcome(&run, if stopped { Ending::Stopped } else { Ending::Complete }, phases))
-    }
-}
-
-fn first_failure(run: &Run) -> Option<Error> {
-    let mut failures = std::mem::take(&mut run.facts().failures);
-    if failures.is_empty() { None } else { Some(failures.remove(0)) }
-}
-
-/// Types, functions, tables: serial, in the archive's order.
-async fn pre_data(
-    control: &Session,
-    entries: &[(usize, Prepared)],
-    worker: &str,
-) -> Result<(), Error> {
-    let sections: HashMap<_, _> =
-        entries.iter().map(|(_, p)| (p.entry.dump_id, p.entry.section)).collect();
-    let wanted: Vec<&(usize, Prepared)> = entries
-        .iter()
-        .filter(|(_, p)| graph::is_pre_data(&p.entry, &sections) && !p.sql.trim().is_empty())
-        .collect();
-    for batch in wanted.chunks(ENTRIES_A_BATCH) {
-        let mut sql = String::from("begin;\n");
-        for (place, prepared) in batch {
-            sql.push_str(&prepared.sql);
-            sql.push_str(&receipt(*place, prepared, worker));
-        }
-        sql.push_str("commit");
-        if control.batch("create types, functions and tables", &sql).await.is_ok() {
-            continue;
-        }
-        // One at a time, to name the one that fails and to keep those before it.
-        control.batch("give up a batch of entries", "rollback").await?;
-        for (place, prepared) in batch {
-            let doing = format!(
-                "create {} `{}`",
-                prepared.entry.kind.name(),
-                graph::object_of(&prepared.entry)
-            );
-            let sql =
-                format!("begin;\n{}\n{}commit", prepared.sql, receipt(*place, prepared, worker));
-            if let Err(error) = control.batch(&doing, &sql).await {
-                if !error.connection_lost() {
-                    control.batch("give up an entry", "rollback").await?;
-                }
-                return Err(error);
+        let carried = async {
+            StoredRun::let_others_in(alone, &control).await?;
+            if joins || goes_on {
+                // Our keeper has exported the snapshot once more.
+                count_own_export(&run, &control, self.consistency).await?;
             }
+            skip_what_is_done(&run, &done);
+            carry_out(&run, &control, &done, &mut phases).await
+        };
+        carried.await.map_err(|error| broken(error, Some(&run)))?;
+        let stopped = run.stop.soon.is_cancelled() && run.board.unfinished() > 0;
+        let lost = run.facts().lost.take();
+        if let Some(error) = lost {
+            return Err(again(error, &run));
         }
+        if let Some(failure) = first_failure(&run) {
+            return Err(Broken::ForGood(failure));
+        }
+        let ended = async {
+            if !stopped && !joins {
+                forgotten_writers(&run, &self.writes).await?;
+            }
+            end(&run, &control, stopped).await
+        };
+        let ending = ended.await.map_err(|error| broken(error, Some(&run)))?;
+        Ok(outcome(&run, self.consistency, ending, phases.end()))
     }
-    Ok(())
+
+    /// What the target will know, or knows already, of this run.
+    fn record(&self, id: &str) -> Result<RunRecord, Error> {
+        let shape = serde_json::to_string(&self.options.shape()).map_err(|error| {
+            Error::new(ErrorKind::Bug, "cannot write the options as JSON").caused_by(error)
+        })?;
+        let snapshot = self.keeper.as_ref().map(|keeper| keeper.id().as_str().to_owned());
+        Ok(RunRecord {
+            id: id.to_owned(),
+            source: self.identities.0.clone(),
+            target: self.identities.1.clone(),
+            options: shape,
+            snapshot: snapshot.unwrap_or_default(),
+            moment: self.moment.to_json()?,
+            consistency: self.consistency.name().to_owned(),
+            schema_digest: self.schema.digest.clone(),
+            large_objects: self.large_objects_text.clone(),
+            phase: "pre-data".to_owned(),
+            finished: false,
+        })
+    }
 }
 
-fn receipt(place: usize, prepared: &Prepared, worker: &str) -> String {
-    let object = graph::object_of(&prepared.entry);
-    let kind = prepared.entry.kind.name();
-    let sql = state::step_receipt(&graph::step_key(place), kind, &object, "", worker);
-    format!("{sql};\n")
+/// An error of a request outside of any lane.
+fn broken(error: Error, run: Option<&Run>) -> Broken {
+    match run {
+        _ if !retry::is_worth_another_try(&error) => Broken::ForGood(error),
+        Some(run) => again(error, run),
+        None => Broken::Again { error, suspects: Vec::new(), progress: false, gone_on: false },
+    }
+}
+
+fn again(error: Error, run: &Run) -> Broken {
+    let facts = run.facts();
+    Broken::Again {
+        error,
+        suspects: facts.suspects.iter().copied().collect(),
+        progress: facts.progress,
+        gone_on: true,
+    }
+}
+
+/// The lanes, from the first row to the last step.
+async fn carry_out(
+    run: &Arc<Run>,
+    control: &Session,
+    done: &HashMap<String, String>,
+    phases: &mut Phases,
+) -> Result<(), Error> {
+    let joins = run.options.start == Start::Join;
+    let mut seen = Seen::default();
+    if !joins {
+        state::set_phase(control, "data", false).await?;
+    }
+    phases.begin(Phase::Data);
+    let mut copying = lanes(run, LaneKind::Copy, run.options.jobs.get());
+    let mut stepping = lanes(run, LaneKind::Step, run.options.index_jobs.get());
+    join(run, control, &mut copying, &mut seen).await?;
+    note_all_read_back(run, control, done).await?;
+    // All is copied and read back: from here on the source may vacuum again.
+    if let Some(hold) = &run.hold {
+        hold.release();
+    }
+    phases.begin(Phase::PostData);
+    if !joins {
+        state::set_phase(control, "post-data", false).await?;
+    }
+    join(run, control, &mut stepping, &mut seen).await
+}
+
+/// Notes how a run ended; of a worker's part in it nothing is noted.
+async fn end(run: &Run, control: &Session, stopped: bool) -> Result<Ending, Error> {
+    let (phase, ending) = if stopped {
+        ("stopped", Ending::Stopped)
+    } else if run.board.left_out() > 0 {
+        ("waiting for a repair", Ending::Complete)
+    } else {
+        ("complete", Ending::Complete)
+    };
+    if run.options.start != Start::Join {
+        let findings = run.facts().findings.clone();
+        state::store_findings(control, &findings).await?;
+        state::set_phase(control, phase, phase == "complete").await?;
+    }
+    Ok(ending)
+}
+
+/// On 9.6 each export takes a transaction id, which must not look like somebody's write.
+async fn count_own_export(
+    run: &Run,
+    control: &Session,
+    consistency: Consistency,
+) -> Result<(), Error> {
+    // A moment that was read under this very keeper has counted its export already.
+    let same_moment = consistency == Consistency::Snapshot || run.options.start == Start::Join;
+    if run.source_takes_no_ids || !same_moment {
+        Ok(())
+    } else {
+        state::add_own_ids(control, 1).await
+    }
+}
+
+/// Makes sure that what is copied from now on is of the moment of what was copied before.
+async fn go_on(
+    run: &Arc<Run>,
+    control: &Session,
+    done: &HashMap<String, String>,
+    consistency: Consistency,
+    record: &RunRecord,
+) -> Result<(), Error> {
+    let restarted = restarted_tables(run)?;
+    if consistency == Consistency::Reverified {
+        let objects = (0..run.large_objects.len())
+            .filter_map(|batch| {
+                let key = run.key(&Work::LargeObjects(batch));
+                done.get(&key).map(|digest| (batch, digest.clone()))
+            })
+            .collect();
+        reverify::all(run, &restarted, objects).await?;
+    }
+    for table in restarted {
+        let name = &run.plan.tables[table].written_to;
+        let sql = format!(
+            "begin; delete from only {}; \
+             delete from pghaul.receipt where part in (select id from pghaul.part where relation = {table}); \
+             delete from pghaul.step where id in ({}, {}); commit",
+            name.quoted(),
+            literal(&format!("read back {}", name.quoted())),
+            literal(ALL_READ_BACK),
+        );
+        control.batch(&format!("begin again for `{name}`"), &sql).await?;
+        for part in run.plan.parts_of(table) {
+            run.facts().receipts.replace(part.id, Vec::new());
+        }
+    }
+    state::set_moment(control, &record.snapshot, &record.moment, &record.consistency).await
+}
+
+fn restarted_tables(run: &Run) -> Result<BTreeSet<usize>, Error> {
+    let Start::ResumeRestarting(patterns) = &run.options.start else {
+        return Ok(BTreeSet::new());
+    };
+    crate::plan::filter::matching(patterns, run.plan.tables.iter().map(|table| &table.name))
+}
+
+/// Tasks whose receipts are there are not handed out.
+fn skip_what_is_done(run: &Run, done: &HashMap<String, String>) {
+    for (id, task) in run.board.tasks() {
+        let is_done = match &task.work {
+            Work::Part(part) => run.facts().receipts.is_done(*part),
+            Work::ReadBack(at) => {
+                done.get(&run.key(&task.work)).is_some_and(|text| run.learn_read_back(*at, text))
+            }
+            Work::Gate(_) => false,
+            other => done.contains_key(&run.key(other)),
+        };
+        if is_done {
+            run.board.already_done(id);
+        }
+    }
+}
+
+async fn note_all_read_back(
+    run: &Run,
+    control: &Session,
+    done: &HashMap<String, String>,
+) -> Result<(), Error> {
+    if run.board.unfinished_of(LaneKind::Copy) > 0
+        || !run.facts().failures.is_empty()
+        || done.contains_key(ALL_READ_BACK)
+    {
+        return Ok(());
+    }
+    let receipt = StepReceipt {
+        id: ALL_READ_BACK,
+        kind: "DATA",
+        object: "all tables",
+        result: "",
+        undo: "",
+        worker: &run.transfer.worker,
+    };
+    let sql = format!("{} on conflict do nothing", receipt.insert_statement());
+    control.batch("note that all is read back", &sql).await
+}
+
+/// The first failure is what the run ends with; the others are findings.
+fn first_failure(run: &Run) -> Option<Error> {
+    let mut failures = std::mem::take(&mut run.facts().failures).into_iter();
+    let first = failures.next()?;
+    for other in failures.filter(|other| !retry::is_damage(other)) {
+        let remedy =
+            other.hint().unwrap_or("mend the cause, then go on with `pghaul clone --resume`");
+        run.find(Finding::new(Severity::Blocker, "given_up", format!("{other:?}"), remedy));
+    }
+    Some(first)
 }
 
 fn lanes(run: &Arc<Run>, kind: LaneKind, count: usize) -> JoinSet<()> {
@@ -206,14 +359,35 @@ fn lanes(run: &Arc<Run>, kind: LaneKind, count: usize) -> JoinSet<()> {
     lanes
 }
 
-async fn join(lanes: &mut JoinSet<()>) -> Result<(), Error> {
-    while let Some(ended) = lanes.join_next().await {
+/// Waits for lanes; when all is to stop at once, they are dropped where they are, and with them
+/// their sessions: what was not committed is not there.
+async fn join(
+    run: &Run,
+    control: &Session,
+    lanes: &mut JoinSet<()>,
+    seen: &mut Seen,
+) -> Result<(), Error> {
+    loop {
+        let ended = tokio::select! {
+            ended = lanes.join_next() => ended,
+            () = tokio::time::sleep(refresh::EVERY) => {
+                // Without this session we are not the only one any more who may begin or go on.
+                refresh::look(run, control, seen).await?;
+                continue;
+            }
+            () = run.stop.now.cancelled() => {
+                run.stop.soon.cancel();
+                run.board.close();
+                lanes.shutdown().await;
+                return Ok(());
+            }
+        };
+        let Some(ended) = ended else { return Ok(()) };
         ended.map_err(|error| {
             Error::new(ErrorKind::Bug, "a lane ended by a panic; the state in the target is intact")
                 .caused_by(error)
         })?;
     }
-    Ok(())
 }
 
 async fn forgotten_writers(run: &Run, before: &WriteCounters) -> Result<(), Error> {
@@ -233,7 +407,12 @@ async fn forgotten_writers(run: &Run, before: &WriteCounters) -> Result<(), Erro
     Ok(())
 }
 
-fn outcome(run: &Run, ending: Ending, phases: Vec<(Phase, std::time::Duration)>) -> Outcome {
+fn outcome(
+    run: &Run,
+    consistency: Consistency,
+    ending: Ending,
+    phases: Vec<(Phase, std::time::Duration)>,
+) -> Outcome {
     let facts = run.facts();
     let mut findings = facts.findings.clone();
     findings.extend(unverified(&run.plan, &run.options));
@@ -268,7 +447,7 @@ fn outcome(run: &Run, ending: Ending, phases: Vec<(Phase, std::time::Duration)>)
         ending,
         tables,
         findings,
-        consistency: "snapshot",
+        consistency: consistency.name(),
         indexes: facts.indexes,
         constraints: facts.constraints,
         phases,

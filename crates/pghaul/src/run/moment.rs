@@ -23,6 +23,9 @@ pub struct Moment {
     pub stats_reset: Option<String>,
     /// Whether the source is a standby: there the ids in progress are not known.
     pub in_recovery: bool,
+    /// Transaction ids that runs of ours have taken on the source since: exporting a snapshot
+    /// takes one on 9.6.
+    pub own_ids: u64,
 }
 
 impl Moment {
@@ -44,7 +47,30 @@ impl Moment {
             timeline: session.identity().timeline,
             stats_reset: row.get(1),
             in_recovery: session.identity().in_recovery,
+            own_ids: u64::from(!session.version().at_least(10)),
         })
+    }
+
+    /// The moment to go on from, and whether it is proven that it is the same.
+    /// Both are read before their own export, so each counts from itself on.
+    pub(super) fn since(&self, now: Self) -> (Self, bool) {
+        let proven = self.proves_unchanged(&now);
+        (now, proven)
+    }
+
+    /// Whether nothing can have been written between `self` and `now`, our own exporting aside.
+    pub fn proves_unchanged(&self, now: &Self) -> bool {
+        let comparable = !self.in_recovery
+            && !now.in_recovery
+            && self.timeline.is_some()
+            && self.timeline == now.timeline
+            && self.stats_reset.is_some()
+            && self.stats_reset == now.stats_reset;
+        comparable
+            && match (parse(&self.transactions), parse(&now.transactions)) {
+                (Some(then), Some(now)) => then.shifted(self.own_ids) == now,
+                _ => false,
+            }
     }
 
     /// As JSON, for the run's state.
@@ -55,6 +81,33 @@ impl Moment {
         serde_json::to_string(self).map_err(|error| {
             Error::new(ErrorKind::Bug, "cannot write the moment as JSON").caused_by(error)
         })
+    }
+}
+
+/// `xmin:xmax:xip,…` (manual, 9.28, "Transaction ID and Snapshot Information Functions").
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Transactions {
+    xmin: u64,
+    xmax: u64,
+    in_progress: Vec<u64>,
+}
+
+fn parse(text: &str) -> Option<Transactions> {
+    let mut fields = text.split(':');
+    let xmin = fields.next()?.parse().ok()?;
+    let xmax = fields.next()?.parse().ok()?;
+    let list = fields.next()?;
+    let in_progress: Option<Vec<u64>> =
+        list.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().ok()).collect();
+    fields.next().is_none().then_some(Transactions { xmin, xmax, in_progress: in_progress? })
+}
+
+impl Transactions {
+    /// The same moment after `ids` more transactions of ours have come and gone.
+    fn shifted(&self, ids: u64) -> Self {
+        let quiet = self.in_progress.is_empty() && self.xmin == self.xmax;
+        let xmin = if quiet { self.xmin + ids } else { self.xmin };
+        Self { xmin, xmax: self.xmax + ids, in_progress: self.in_progress.clone() }
     }
 }
 
@@ -114,4 +167,46 @@ pub(super) fn written_meanwhile(tables: &[RelationName], severity: Severity) -> 
             .about(table)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(transactions: &str) -> Moment {
+        Moment {
+            transactions: transactions.to_owned(),
+            timeline: Some(1),
+            stats_reset: Some("2026-11-01 00:00:00+00".to_owned()),
+            in_recovery: false,
+            own_ids: 0,
+        }
+    }
+
+    #[test]
+    fn only_the_very_same_snapshot_proves_anything() {
+        let then = moment("775:775:");
+        assert!(then.proves_unchanged(&moment("775:775:")));
+        assert!(!then.proves_unchanged(&moment("775:776:")));
+        assert!(!then.proves_unchanged(&moment("776:776:")));
+        assert!(!moment("770:775:770").proves_unchanged(&moment("775:775:")));
+        assert!(moment("770:775:770,772").proves_unchanged(&moment("770:775:770,772")));
+        let exported = Moment { own_ids: 2, ..then.clone() };
+        assert!(exported.proves_unchanged(&moment("777:777:")));
+        assert!(!exported.proves_unchanged(&moment("778:778:")));
+    }
+
+    #[test]
+    fn a_standby_a_crash_and_another_timeline_prove_nothing() {
+        let then = moment("775:775:");
+        for now in [
+            Moment { in_recovery: true, ..then.clone() },
+            Moment { timeline: Some(2), ..then.clone() },
+            Moment { timeline: None, ..then.clone() },
+            Moment { stats_reset: Some("2026-11-02 00:00:00+00".to_owned()), ..then.clone() },
+            Moment { transactions: "nonsense".to_owned(), ..then.clone() },
+        ] {
+            assert!(!then.proves_unchanged(&now) && !now.proves_unchanged(&then), "{now:?}");
+        }
+    }
 }

@@ -72,6 +72,58 @@ pub enum Start {
     New,
     /// Go on with it.
     Resume,
+    /// Go on with it, but begin again for the tables that match these globs.
+    ResumeRestarting(Vec<String>),
+    /// Drop exactly what it created, without CASCADE, and begin anew.
+    Restart,
+    /// Work on it beside the process that began it: see [`worker::join`](super::worker::join).
+    Join,
+}
+
+/// The options that shape a run: fixed when it begins, stored with it, the same for everybody who
+/// goes on with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// What is carried.
+    pub scope: Scope,
+    /// Globs over `schema.table`; empty: all.
+    pub include: Vec<String>,
+    /// Globs over `schema.table`; wins over `include`.
+    pub exclude: Vec<String>,
+    /// Owners of objects.
+    pub owners: Keep,
+    /// GRANTs and default privileges.
+    pub privileges: Keep,
+    /// How much is proven.
+    pub verify: Verify,
+    /// Text or binary.
+    pub format: FormatChoice,
+    /// Bytes of a part, TOAST included.
+    pub part_size: Option<u64>,
+}
+
+impl CloneOptions {
+    /// The part of the options that is stored with the run.
+    pub fn shape(&self) -> Shape {
+        Shape {
+            scope: self.scope,
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            owners: self.owners,
+            privileges: self.privileges,
+            verify: self.verify,
+            format: self.format,
+            part_size: self.part_size,
+        }
+    }
+
+    /// These options under the shape of a run that has begun.
+    #[must_use]
+    pub fn shaped(self, shape: Shape) -> Self {
+        let Shape { scope, include, exclude, owners, privileges, verify, format, part_size } =
+            shape;
+        Self { scope, include, exclude, owners, privileges, verify, format, part_size, ..self }
+    }
 }
 
 /// The options of a clone.
@@ -109,8 +161,11 @@ pub struct CloneOptions {
     pub snapshot: Option<String>,
     /// How a run that is there is met.
     pub start: Start,
-    /// How often a part or step is tried before it fails.
+    /// How often in a row a part or step may fail, without committing anything in between, before
+    /// it is given up.
     pub attempts: u32,
+    /// How often the run may try something again, all parts and steps together.
+    pub retries_per_run: u32,
 }
 
 impl Default for CloneOptions {
@@ -132,7 +187,8 @@ impl Default for CloneOptions {
             pg_dump: None,
             snapshot: None,
             start: Start::default(),
-            attempts: 5,
+            attempts: 10,
+            retries_per_run: 1000,
         }
     }
 }

@@ -1,23 +1,26 @@
 //! Before the first byte moves: who is there, what is there, what stands in the way, the moment,
 //! the plan. Nothing is written on either side.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::claim::ClaimKey;
-use super::graph::Prepared;
-use super::options::{CloneOptions, Keep, Scope, Start};
-use crate::catalog::Catalog;
-use crate::connect::{Endpoint, Purpose, Session, Side};
+use super::moment::{Moment, WriteCounters};
+use super::obstacles;
+use super::options::{CloneOptions, Scope, Start};
+use super::source_schema::{self, Newness, Selected, SourceSchema};
+use super::stored::{StoredRun, large_objects_text};
+use crate::catalog::{Catalog, Relation, size};
+use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
 use crate::name::RelationName;
-use crate::pg_dump::{Contents, DumpRequest, PgDump};
 use crate::plan::filter::Filter;
 use crate::plan::format::Formats;
 use crate::plan::{PartSizing, Plan};
-use crate::schema::{EmitOptions, Owners, RunsAs, Tablespaces, emit::emit};
-use crate::snapshot::Keeper;
+use crate::schema::Step;
+use crate::snapshot::{Keeper, SnapshotId};
 use crate::state::{self, DatabaseIdentity, Presence};
 use crate::transfer::large_objects::{self, LargeObject, OBJECTS_A_BATCH};
 
@@ -28,19 +31,45 @@ pub struct PreparedClone {
     pub(super) target: Arc<Endpoint>,
     pub(super) options: CloneOptions,
     pub(super) control: Session,
-    pub(super) keeper: Keeper,
+    /// None when all rows have arrived already: then the source's moment is not needed.
+    pub(super) keeper: Option<Keeper>,
     pub(super) identities: (DatabaseIdentity, DatabaseIdentity),
     pub(super) plan: Plan,
-    pub(super) entries: Vec<(usize, Prepared)>,
+    pub(super) schema: SourceSchema,
     pub(super) large_objects: Vec<Vec<LargeObject>>,
-    pub(super) schema_digest: String,
+    pub(super) large_objects_text: String,
     pub(super) findings: Vec<Finding>,
-    pub(super) moment: super::moment::Moment,
-    pub(super) writes: super::moment::WriteCounters,
+    pub(super) moment: Moment,
+    pub(super) consistency: Consistency,
+    pub(super) writes: WriteCounters,
+    pub(super) stored: Option<StoredRun>,
+}
+
+/// Why all that was read belongs to one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consistency {
+    /// All was read under one snapshot.
+    Snapshot,
+    /// The snapshot of the finished pieces is gone, and nothing was written since.
+    ProvenUnchanged,
+    /// The snapshot of the finished pieces is gone; they were read again and are the same.
+    Reverified,
+}
+
+impl Consistency {
+    /// Its name in results and in the state.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::ProvenUnchanged => "proven-unchanged",
+            Self::Reverified => "reverified",
+        }
+    }
 }
 
 impl PreparedClone {
-    /// Looks at both sides, takes the snapshot and plans.
+    /// Looks at both sides, takes the snapshot and plans. With [`Start::Restart`] it first drops
+    /// what the run in the target has created; otherwise nothing is written.
     ///
     /// # Errors
     /// [`ErrorKind::Connect`], [`ErrorKind::Preflight`], [`ErrorKind::Usage`],
@@ -54,60 +83,68 @@ impl PreparedClone {
         let control = target.connect(Purpose::Schema, "control").await?;
         let identities =
             (DatabaseIdentity::of(&look, &source), DatabaseIdentity::of(&control, &target));
-        if identities.0.is_same_database(&identities.1) {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("source and target are the same database, `{}`", identities.0.database),
-            )
-            .with_hint("check the host, port and database name of --source and --target"));
-        }
-        meet_run(&control, &options).await?;
-        let writes = super::moment::WriteCounters::read(&look).await?;
+        let mut stored = meet_run(&control, &options, &identities).await?;
+        let options = match &stored {
+            Some(stored) => options.shaped(stored.shape.clone()),
+            None => options,
+        };
+        let writes = WriteCounters::read(&look).await?;
         let before = Catalog::read(&look).await?;
         let filter = Filter::new(&before, &options.include, &options.exclude)?;
-        let wanted: HashMap<&RelationName, bool> = before
+        let known: HashMap<&RelationName, bool> = before
             .relations
             .iter()
             .map(|relation| (&relation.name, filter.wants(&before, relation)))
             .collect();
-        let keeper = Keeper::start(&source, |name| {
-            wanted.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
-        })
-        .await?;
-        let catalog = Catalog::read(keeper.session()).await?;
-        let moment = super::moment::Moment::read(keeper.session()).await?;
-        let formats = Formats::new(&catalog, &control, options.format).await?;
-        let block_size: i64 = look
-            .query_one(
-                "ask for the block size",
-                "select pg_catalog.current_setting('block_size')::int8",
-                &[],
-            )
-            .await?
-            .get(0);
-        let sizing = PartSizing {
-            source: catalog.version,
-            jobs: options.jobs,
-            part_size: options.part_size,
-            block_size: crate::catalog::size(block_size),
+        let wanted = |name: &RelationName| {
+            known.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
         };
-        let plan = if options.scope == Scope::SchemaOnly {
-            Plan::default()
+        let known_before = if stored.is_none() {
+            obstacles::preflight((&look, &control), &options, &wanted).await?
         } else {
-            Plan::make(&catalog, &formats, &filter, sizing)?
+            Vec::new()
         };
+        let (keeper, same_snapshot) =
+            keep((&source, &control), &options, stored.as_mut(), &wanted).await?;
+        let inside = keeper.as_ref().map_or(&look, Keeper::session);
+        let catalog = if keeper.is_some() { Catalog::read(inside).await? } else { before };
+        let moment = Moment::read(inside).await?;
+        let (moment, consistency) = match &stored {
+            None => (moment, Consistency::Snapshot),
+            Some(stored) if same_snapshot || keeper.is_none() => {
+                (stored.moment()?, stored.consistency())
+            }
+            Some(stored) => match stored.moment()?.since(moment) {
+                (moment, true) => (moment, Consistency::ProvenUnchanged),
+                (moment, false) => (moment, Consistency::Reverified),
+            },
+        };
+        let snapshot = keeper.as_ref().map(Keeper::id);
+        let sessions = (&look, &control);
+        let selected =
+            source_schema::dump(&source, sessions, snapshot, (&catalog, &filter), &options).await?;
+        let mut plan = plan(&catalog, sessions, (&filter, &selected), &options).await?;
+        if let Some(stored) = &stored
+            && options.scope != Scope::SchemaOnly
+        {
+            stored.adopt(&mut plan, &catalog)?;
+        }
         let objects = match options.scope {
-            Scope::SchemaOnly => Vec::new(),
-            Scope::Everything | Scope::DataOnly => large_objects::list(keeper.session()).await?,
+            Scope::Everything | Scope::DataOnly if filter.is_everything() => {
+                large_objects::list(inside).await?
+            }
+            _ => Vec::new(),
         };
-        let objects = if filter.is_everything() { objects } else { Vec::new() };
-        let large_objects = objects.chunks(OBJECTS_A_BATCH).map(<[LargeObject]>::to_vec).collect();
-        let (entries, schema_digest) = if options.scope == Scope::DataOnly {
-            (Vec::new(), String::new())
-        } else {
-            schema(&source, &control, &keeper, &options).await?
-        };
-        Ok(Self {
+        let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
+        let newness = if stored.is_some() { Newness::GoingOn } else { Newness::New(&objects) };
+        if options.scope == Scope::DataOnly && stored.is_none() {
+            obstacles::refuse_unfit_tables(&control, &plan).await?;
+        }
+        let refreshes = &plan.refreshes;
+        let schema =
+            source_schema::steps(selected, &target, &control, refreshes, (&options, newness))
+                .await?;
+        let prepared = Self {
             source: Arc::new(source),
             target: Arc::new(target),
             options,
@@ -115,13 +152,17 @@ impl PreparedClone {
             keeper,
             identities,
             plan,
-            entries,
-            large_objects,
-            schema_digest,
-            findings: Vec::new(),
+            findings: [known_before, schema.findings.clone()].concat(),
+            schema,
+            large_objects: objects.chunks(OBJECTS_A_BATCH).map(<[LargeObject]>::to_vec).collect(),
+            large_objects_text: large_objects_text(&oids),
             moment,
+            consistency,
             writes,
-        })
+            stored,
+        };
+        prepared.refuse_another_schema()?;
+        Ok(prepared)
     }
 
     /// The plan of the data.
@@ -129,29 +170,155 @@ impl PreparedClone {
         &self.plan
     }
 
+    /// The steps of the schema, in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.schema.steps.iter().map(|step| &step.step)
+    }
+
+    /// Which databases source and target are.
+    pub fn identities(&self) -> (&DatabaseIdentity, &DatabaseIdentity) {
+        (&self.identities.0, &self.identities.1)
+    }
+
     /// What was found so far.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
+
+    /// Why all that is read belongs to one moment.
+    pub fn consistency(&self) -> Consistency {
+        self.consistency
+    }
+
+    /// Going on under another schema would mix two moments.
+    fn refuse_another_schema(&self) -> Result<(), Error> {
+        let Some(stored) = &self.stored else { return Ok(()) };
+        let what = if stored.record.schema_digest != self.schema.digest {
+            "the schema was changed"
+        } else if stored.record.large_objects != self.large_objects_text && self.keeper.is_some() {
+            "large objects were created or removed"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::SnapshotGone, format!("source: {what} since the run began"))
+            .with_hint("begin again with `pghaul clone --restart`"))
+    }
 }
 
+/// The snapshot to read under, and whether it is the one that the run has read under before.
+async fn keep(
+    (source, control): (&Endpoint, &Session),
+    options: &CloneOptions,
+    stored: Option<&mut StoredRun>,
+    wanted: impl Fn(&RelationName) -> bool,
+) -> Result<(Option<Keeper>, bool), Error> {
+    if let Some(given) = &options.snapshot {
+        let keeper = Keeper::take_over(source, &SnapshotId::new(given)?, wanted).await?;
+        let Some(stored) = stored else { return Ok((Some(keeper), true)) };
+        let same = stored.record.snapshot == *given;
+        if !same {
+            stored.shut_others_out(control).await?;
+        }
+        return Ok((Some(keeper), same));
+    }
+    let Some(stored) = stored else {
+        return Ok((Some(Keeper::start(source, wanted).await?), true));
+    };
+    if stored.data_is_complete() {
+        return Ok((None, true));
+    }
+    let before = SnapshotId::new(&stored.record.snapshot)?;
+    match Keeper::take_over(source, &before, &wanted).await {
+        Ok(keeper) => Ok((Some(keeper), true)),
+        Err(error) if error.kind() == ErrorKind::SnapshotGone && options.start != Start::Join => {
+            // Before the new snapshot is taken, so that no late receipt of the old one escapes the
+            // proof.
+            stored.shut_others_out(control).await?;
+            Ok((Some(Keeper::start(source, wanted).await?), false))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn plan(
+    catalog: &Catalog,
+    (look, control): (&Session, &Session),
+    (filter, selected): (&Filter, &Selected),
+    options: &CloneOptions,
+) -> Result<Plan, Error> {
+    if options.scope == Scope::SchemaOnly {
+        return Ok(Plan::default());
+    }
+    let formats = Formats::new(catalog, control, options.format).await?;
+    let row = look
+        .query_one(
+            "ask for the block size",
+            "select pg_catalog.current_setting('block_size')::int8",
+            &[],
+        )
+        .await?;
+    let sizing = PartSizing {
+        source: catalog.version,
+        jobs: options.jobs,
+        part_size: options.part_size,
+        block_size: size(row.get(0)),
+    };
+    // What the schema's entries make is what has rows, so that a sequence goes with its table; the
+    // tables of extensions have no entries.
+    let made: HashSet<RelationName> = selected
+        .entries
+        .iter()
+        .map(|entry| RelationName::new(entry.namespace().unwrap_or_default(), entry.tag.as_str()))
+        .collect();
+    let wants = |relation: &Relation| {
+        made.contains(&relation.name)
+            || (relation.extension_config.is_some() && filter.wants(catalog, relation))
+    };
+    Plan::make(catalog, &formats, wants, sizing)
+}
+
+/// How long a resume waits for another process of the run to be gone.
+const CLAIM_OF_THE_DEAD: Duration = Duration::from_secs(20);
+
 /// A run that is in the target already decides what may begin.
-async fn meet_run(control: &Session, options: &CloneOptions) -> Result<(), Error> {
+async fn meet_run(
+    control: &Session,
+    options: &CloneOptions,
+    identities: &(DatabaseIdentity, DatabaseIdentity),
+) -> Result<Option<StoredRun>, Error> {
     let present = state::presence(control).await? == Presence::Ours;
-    if !ClaimKey::of_run().try_take(control).await? {
+    if options.start == Start::Join {
+        return StoredRun::join(control, present, identities).await.map(Some);
+    }
+    let resuming = matches!(options.start, Start::Resume | Start::ResumeRestarting(_));
+    // The session of a process that was killed just now may still be dying.
+    let patience = if resuming { CLAIM_OF_THE_DEAD } else { Duration::ZERO };
+    if !ClaimKey::of_run().take_within(control, patience).await? {
         return Err(Error::new(
             ErrorKind::RunState,
             "target: another pghaul is working on this database",
         )
         .with_hint("wait for it, or join it with `pghaul worker`"));
     }
-    match (present, &options.start) {
-        (false, Start::New) => Ok(()),
-        (false, Start::Resume) => {
+    if !present {
+        return if resuming {
             Err(Error::new(ErrorKind::RunState, "target: there is no run to resume")
                 .with_hint("leave out --resume to begin one"))
+        } else {
+            Ok(None)
+        };
+    }
+    match options.start {
+        Start::Resume | Start::ResumeRestarting(_) => {
+            let stored = StoredRun::load(control).await?;
+            stored.refuse_other_databases(identities)?;
+            Ok(Some(stored))
         }
-        (true, Start::New) => {
+        Start::Restart => {
+            super::restart::drop_what_was_created(control).await?;
+            Ok(None)
+        }
+        Start::New | Start::Join => {
             let run = state::load(control).await?;
             let (what, hint) = if run.finished {
                 ("a finished run", "remove its state with `pghaul finish`")
@@ -167,86 +334,5 @@ async fn meet_run(control: &Session, options: &CloneOptions) -> Result<(), Error
             )
             .with_hint(hint))
         }
-        (true, Start::Resume) => {
-            Err(Error::new(ErrorKind::RunState, "target: resuming is not built yet"))
-        }
-    }
-}
-
-/// The schema's entries with their statements, and the schema's digest.
-async fn schema(
-    source: &Endpoint,
-    control: &Session,
-    keeper: &Keeper,
-    options: &CloneOptions,
-) -> Result<(Vec<(usize, Prepared)>, String), Error> {
-    let pg_dump = PgDump::select(
-        options.pg_dump.as_deref(),
-        keeper.session().version(),
-        Some(control.version()),
-    )
-    .await?;
-    let dumped = pg_dump
-        .dump(&DumpRequest {
-            side: Side::Source,
-            environment: environment(source),
-            snapshot: Some(keeper.id().as_str().to_owned()),
-            contents: Contents::Schema,
-            lock_wait: None,
-        })
-        .await?;
-    let toc = dumped.toc;
-    let emit_options = EmitOptions {
-        target: control.version(),
-        owners: match options.owners {
-            Keep::AsIs => Owners::Carry,
-            Keep::LeaveOut => Owners::Leave,
-        },
-        tablespaces: Tablespaces::Leave,
-        runs_as: RunsAs::Superuser,
-    };
-    let entries = toc
-        .entries
-        .into_iter()
-        .enumerate()
-        .filter(|(_, entry)| !skipped(entry, options))
-        .map(|(place, entry)| {
-            let sql = emit(&entry, &emit_options).sql();
-            (place, Prepared { entry, sql })
-        })
-        .collect();
-    Ok((entries, String::new()))
-}
-
-// Until the endpoint gives it.
-fn environment(source: &Endpoint) -> Vec<(String, std::ffi::OsString)> {
-    let text = source.describe();
-    let (user, rest) = text.split_once('@').unwrap_or_default();
-    let (host, database) = rest.split_once('/').unwrap_or_default();
-    let (host, port) = host.rsplit_once(':').unwrap_or_default();
-    let password = std::env::var("TMP_PASSWORD").unwrap_or_default();
-    [
-        ("PGHOST", host),
-        ("PGPORT", port),
-        ("PGUSER", user),
-        ("PGDATABASE", database),
-        ("PGPASSWORD", &password),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value.into()))
-    .collect()
-}
-
-fn skipped(entry: &crate::schema::Entry, options: &CloneOptions) -> bool {
-    use crate::schema::Kind;
-    match entry.kind {
-        Kind::Encoding
-        | Kind::StdStrings
-        | Kind::SearchPath
-        | Kind::Database
-        | Kind::DatabaseProperties => true,
-        Kind::Acl | Kind::DefaultAcl if options.privileges == Keep::LeaveOut => true,
-        Kind::Acl | Kind::Comment | Kind::SecurityLabel => entry.tag.starts_with("DATABASE "),
-        _ => false,
     }
 }

@@ -4,8 +4,11 @@
 //! target's rows forbid (a duplicate key, an orphan) is a finding and everything independent of it
 //! goes on; statements may hold passwords and are never shown.
 
-use super::board::Verdict;
+use std::collections::HashMap;
+
+use super::board::{TaskId, Verdict};
 use super::claim::ClaimKey;
+use super::evidence;
 use super::lane::lost;
 use super::work::{Sessions, Work};
 use crate::connect::{Purpose, Session};
@@ -13,92 +16,135 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::name::{RelationName, literal};
-use crate::state;
+use crate::schema::Step;
+use crate::schema::step::Stage;
+use crate::state::StepReceipt;
 
-/// A statement of the schema, ready to run.
-#[derive(Clone)]
+/// A step of the schema, with what the run needs to know beside it.
 pub(super) struct SchemaStep {
-    /// Its name, the same in every process that works on the run.
-    pub(super) key: String,
-    /// Its kind, as `pg_dump` calls it.
-    pub(super) kind: String,
-    /// The object.
-    pub(super) object: String,
-    /// What to run. May hold a password.
-    pub(super) sql: String,
+    pub(super) step: Step,
+    /// What drops it again.
+    pub(super) undo: String,
+    /// The OID of the object on the source; 0 if none.
+    pub(super) source_oid: u32,
+}
+
+impl SchemaStep {
+    fn statement(&self) -> Statement<'_> {
+        Statement {
+            key: &self.step.key,
+            kind: self.step.kind.name(),
+            object: &self.step.object,
+            doing: self.step.doing(),
+            sql: self.step.sql(),
+            undo: &self.undo,
+        }
+    }
+}
+
+/// What one step runs.
+struct Statement<'a> {
+    key: &'a str,
+    kind: &'a str,
+    object: &'a str,
+    doing: String,
+    /// May hold a password.
+    sql: &'a str,
+    undo: &'a str,
 }
 
 impl Sessions<'_> {
-    pub(super) async fn schema_step(&mut self, at: usize, again: bool) -> Result<Verdict, Error> {
+    pub(super) async fn schema_step(&mut self, id: TaskId, at: usize) -> Result<Verdict, Error> {
         let run = self.run;
         let step = &run.steps[at];
         self.open_target(Purpose::Schema).await?;
         let target = self.target.as_ref().ok_or_else(lost)?;
-        run.observer.on_event(&Event::StepStarted { kind: &step.kind, object: &step.object });
+        let (kind, object) = (step.step.kind.name(), step.step.object.as_str());
+        run.observer.on_event(&Event::StepStarted { kind, object });
         let begun = std::time::Instant::now();
-        let done = run_step(target, &run.id, step, &run.transfer.worker, again).await;
-        match done {
-            Ok(()) => {
-                match step.kind.as_str() {
-                    "INDEX" => run.facts().indexes += 1,
-                    "CONSTRAINT" | "FK CONSTRAINT" | "CHECK CONSTRAINT" => {
-                        run.facts().constraints += 1;
-                    }
-                    _ => {}
-                }
-                run.observer.on_event(&Event::StepCommitted {
-                    kind: &step.kind,
-                    object: &step.object,
-                    took: begun.elapsed(),
-                });
+        let resources = &run.board.task(id).resources;
+        match run_step(target, &run.id, &step.statement(), resources, &run.transfer.worker).await {
+            Ok(Ran::Elsewhere) => Ok(Verdict::Elsewhere),
+            Ok(Ran::Before) => Ok(Verdict::Done),
+            Ok(Ran::Now) => {
+                run.count(step);
+                let took = begun.elapsed();
+                run.observer.on_event(&Event::StepCommitted { kind, object, took });
                 Ok(Verdict::Done)
             }
             Err(error) if is_of_the_data(&error) => {
-                run.find(data_finding(step, &error));
+                let finding = self.data_finding(step, &error).await?;
+                run.find(finding);
                 Ok(Verdict::LeftOut)
             }
-            Err(error) => Err(error),
+            Err(error) if step.step.stage == Stage::Refresh && !error.connection_lost() => {
+                run.find(not_refreshed(step, &error));
+                Ok(Verdict::LeftOut)
+            }
+            Err(error) => Err(step.step.failure(error)),
         }
     }
 
-    pub(super) async fn refresh(
-        &mut self,
-        name: &RelationName,
-        again: bool,
-    ) -> Result<Verdict, Error> {
-        let step = SchemaStep {
-            key: self.run.key(&Work::Refresh(name.clone())),
-            kind: "MATERIALIZED VIEW DATA".to_owned(),
-            object: name.to_string(),
-            sql: format!("refresh materialized view {}", name.quoted()),
-        };
-        self.open_target(Purpose::Schema).await?;
+    /// Why the rows forbid a step, with what it takes to mend them.
+    async fn data_finding(&self, step: &SchemaStep, error: &Error) -> Result<Finding, Error> {
+        let run = self.run;
         let target = self.target.as_ref().ok_or_else(lost)?;
-        self.run.observer.on_event(&Event::StepStarted { kind: &step.kind, object: &step.object });
-        match run_step(target, &self.run.id, &step, &self.run.transfer.worker, again).await {
-            Ok(()) => Ok(Verdict::Done),
-            Err(error) if error.connection_lost() => Err(error),
-            Err(error) => {
-                self.run.find(
-                    Finding::new(
-                        Severity::Warning,
-                        "matview_not_refreshed",
-                        format!("the materialized view could not be recomputed: {error:?}"),
-                        "mend the cause and run REFRESH MATERIALIZED VIEW on the target",
-                    )
-                    .about(name),
+        let source = run.source.connect(Purpose::Catalog, "evidence").await?;
+        let (code, message, remedy) = match error.sqlstate() {
+            Some("23505") => {
+                let groups = evidence::duplicate_groups(&source, target, step.source_oid).await?;
+                let count = groups.map_or_else(
+                    || "rows share its key".to_owned(),
+                    |found| {
+                        format!(
+                            "groups of rows in `{}` that share its key: {}; rows too many: {}",
+                            found.table, found.groups, found.extra_rows
+                        )
+                    },
                 );
-                Ok(Verdict::LeftOut)
+                (
+                    "duplicates",
+                    format!("the unique index could not be built: {count}"),
+                    "mend the groups, then go on with `pghaul clone --resume`",
+                )
             }
-        }
+            Some("23503") => {
+                let found = evidence::orphans(&source, target, step.source_oid).await?;
+                let rows = found.map_or_else(
+                    || "rows refer to rows that are not there".to_owned(),
+                    |found| found.to_string(),
+                );
+                (
+                    "orphans",
+                    format!("the foreign key could not be validated: {rows}"),
+                    "mend the rows named, then go on with `pghaul clone --resume`",
+                )
+            }
+            _ => (
+                "constraint_violated",
+                format!("{} could not be created: rows violate it", step.step.kind),
+                "mend the rows on the target, then go on with `pghaul clone --resume`",
+            ),
+        };
+        Ok(Finding::new(Severity::Warning, code, message, remedy).about(&step.step.object))
     }
 
     pub(super) async fn analyze(&mut self, name: &RelationName) -> Result<Verdict, Error> {
         self.open_target(Purpose::Schema).await?;
         let target = self.target.as_ref().ok_or_else(lost)?;
-        let sql = format!("analyze {}", name.quoted());
-        match target.batch(&format!("gather statistics of `{name}`"), &sql).await {
-            Ok(()) => Ok(Verdict::Done),
+        let run = self.run;
+        let (key, object) = (run.key(&Work::Analyze(name.clone())), name.to_string());
+        let statement = Statement {
+            key: &key,
+            kind: "ANALYZE",
+            object: &object,
+            doing: format!("gather statistics of `{name}`"),
+            sql: &format!("analyze {};", name.quoted()),
+            undo: "",
+        };
+        match run_step(target, &run.id, &statement, &[], &run.transfer.worker).await {
+            Ok(Ran::Elsewhere) => Ok(Verdict::Elsewhere),
+            Ok(Ran::Before | Ran::Now) => Ok(Verdict::Done),
             Err(error) if error.connection_lost() => Err(error),
             Err(error) => {
                 self.run.find(
@@ -117,7 +163,7 @@ impl Sessions<'_> {
 
     /// Sequences are read last, outside of the snapshot: they know no transactions, and a value
     /// that is too high does no harm while one that is too low collides.
-    pub(super) async fn sequences(&mut self, again: bool) -> Result<Verdict, Error> {
+    pub(super) async fn sequences(&mut self) -> Result<Verdict, Error> {
         let run = self.run;
         let source = run.source.connect(Purpose::Catalog, &format!("{} sequences", run.id)).await?;
         self.open_target(Purpose::Schema).await?;
@@ -126,14 +172,20 @@ impl Sessions<'_> {
         for batch in run.plan.sequences.chunks(SEQUENCES_A_STATEMENT) {
             sql.push_str(&set_sequences(&source, batch).await?);
         }
-        let step = SchemaStep {
-            key: run.key(&Work::Sequences),
-            kind: "SEQUENCE SET".to_owned(),
-            object: format!("{} sequences", run.plan.sequences.len()),
-            sql,
+        let key = run.key(&Work::Sequences);
+        let object = format!("{} sequences", run.plan.sequences.len());
+        let statement = Statement {
+            key: &key,
+            kind: "SEQUENCE SET",
+            object: &object,
+            doing: "set the values of sequences".to_owned(),
+            sql: &sql,
+            undo: "",
         };
-        run_step(target, &run.id, &step, &run.transfer.worker, again).await?;
-        Ok(Verdict::Done)
+        match run_step(target, &run.id, &statement, &[], &run.transfer.worker).await? {
+            Ran::Elsewhere => Ok(Verdict::Elsewhere),
+            Ran::Before | Ran::Now => Ok(Verdict::Done),
+        }
     }
 }
 
@@ -163,33 +215,61 @@ async fn set_sequences(source: &Session, names: &[RelationName]) -> Result<Strin
     Ok(sql)
 }
 
+/// What became of a step.
+enum Ran {
+    /// It is done.
+    Now,
+    /// It was done before, here or by another process.
+    Before,
+    /// Another process is at it, or at something that must not run beside it.
+    Elsewhere,
+}
+
 /// Runs a step and writes its receipt, in one transaction.
-pub(super) async fn run_step(
+async fn run_step(
     target: &Session,
     run: &str,
-    step: &SchemaStep,
+    step: &Statement<'_>,
+    resources: &[String],
     worker: &str,
-    again: bool,
-) -> Result<(), Error> {
-    let doing = format!("create {} {}", step.kind, step.object);
-    let claim = ClaimKey::of_task(run, &step.key);
-    claim.take(target).await?;
-    if !(again && state::step_result(target, &step.key).await?.is_some()) {
-        let receipt = state::step_receipt(&step.key, &step.kind, &step.object, "", worker);
+) -> Result<Ran, Error> {
+    let doing = &step.doing;
+    let claim = ClaimKey::of_task(run, step.key);
+    let Some(found) = claim.try_take_step(target, step.key).await? else {
+        return Ok(Ran::Elsewhere);
+    };
+    let mut claims = vec![claim];
+    let mut ended = if found.is_some() { Ran::Before } else { Ran::Now };
+    if found.is_none() {
+        for resource in resources {
+            let claim = ClaimKey::of_resource(run, resource);
+            if !claim.try_take(target).await? {
+                ended = Ran::Elsewhere;
+                break;
+            }
+            claims.push(claim);
+        }
+    }
+    let mut failure = None;
+    if matches!(ended, Ran::Now) {
+        let receipt = receipt(step, worker);
         let ran: Result<(), Error> = async {
-            target.batch(&doing, &format!("begin;\n{}", step.sql)).await?;
-            target.batch(&doing, &format!("{receipt}; commit")).await
+            target.batch(doing, &format!("begin;\n{}", step.sql)).await?;
+            target.batch(doing, &format!("{STILL_OPEN}; {receipt}; commit")).await
         }
         .await;
         if let Err(error) = ran {
-            if !error.connection_lost() {
-                target.batch("give up a step", "rollback").await?;
-                claim.give_back(target).await?;
+            if error.connection_lost() {
+                return Err(error);
             }
-            return Err(error);
+            target.batch("give up a step", "rollback").await?;
+            failure = Some(error);
         }
     }
-    claim.give_back(target).await
+    for claim in claims {
+        claim.give_back(target).await?;
+    }
+    failure.map_or(Ok(ended), Err)
 }
 
 /// Whether it was the rows that forbade a statement (class 23, integrity constraint violation).
@@ -197,24 +277,71 @@ fn is_of_the_data(error: &Error) -> bool {
     error.sqlstate().is_some_and(|state| state.starts_with("23"))
 }
 
-fn data_finding(step: &SchemaStep, error: &Error) -> Finding {
-    let (code, message, remedy) = match error.sqlstate() {
-        Some("23505") => (
-            "duplicates",
-            "the unique index could not be built: rows share its key".to_owned(),
-            "see all groups with `pghaul duplicates scan`, mend them, then `pghaul clone --resume`",
-        ),
-        Some("23503") => (
-            "orphans",
-            "the foreign key could not be validated: rows refer to rows that are not there"
-                .to_owned(),
-            "mend the rows named, then validate the constraint",
-        ),
-        _ => (
-            "constraint_violated",
-            format!("{} could not be created: rows violate it", step.kind),
-            "mend the rows on the target, then `pghaul clone --resume`",
-        ),
-    };
-    Finding::new(Severity::Warning, code, message, remedy).about(&step.object)
+fn not_refreshed(step: &SchemaStep, error: &Error) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        "matview_not_refreshed",
+        format!("the materialized view could not be recomputed: {error:?}"),
+        "mend the cause and run REFRESH MATERIALIZED VIEW on the target",
+    )
+    .about(&step.step.object)
+}
+
+/// Runs the steps of pre-data: serial, many in a transaction, since one each costs five times as
+/// much.
+pub(super) async fn pre_data(
+    control: &Session,
+    steps: &[SchemaStep],
+    done: &HashMap<String, String>,
+    worker: &str,
+) -> Result<(), Error> {
+    let wanted: Vec<&SchemaStep> = steps
+        .iter()
+        .filter(|step| step.step.stage == Stage::PreData && !done.contains_key(&step.step.key))
+        .collect();
+    for batch in wanted.chunks(STEPS_A_BATCH) {
+        let mut sql = String::from("begin;\n");
+        for step in batch {
+            sql.push_str(step.step.sql());
+            sql.push_str(&format!("\n{};\n", receipt(&step.statement(), worker)));
+        }
+        sql.push_str("commit");
+        match control.batch("create types, functions and tables", &sql).await {
+            Ok(()) => continue,
+            Err(error) if error.connection_lost() => return Err(error),
+            Err(_) => control.batch("give up a batch of steps", "rollback").await?,
+        }
+        // One at a time, to name the one that fails and to keep those before it.
+        for step in batch {
+            let statement = step.statement();
+            let receipt = receipt(&statement, worker);
+            let sql = format!("begin;\n{}\n{receipt};\ncommit", statement.sql);
+            if let Err(error) = control.batch(&statement.doing, &sql).await {
+                if !error.connection_lost() {
+                    control.batch("give up a step", "rollback").await?;
+                }
+                return Err(step.step.failure(error));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Fails when a step's own statements have ended the transaction: then its receipt would say
+/// something else than what is there.
+const STILL_OPEN: &str = "savepoint pghaul_still_open";
+
+/// Steps of pre-data that share a transaction.
+const STEPS_A_BATCH: usize = 50;
+
+fn receipt(step: &Statement<'_>, worker: &str) -> String {
+    StepReceipt {
+        id: step.key,
+        kind: step.kind,
+        object: step.object,
+        result: "",
+        undo: step.undo,
+        worker,
+    }
+    .insert_statement()
 }

@@ -1,6 +1,6 @@
 //! What a run is made of, once it is planned: shared by all lanes of the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::options::CloneOptions;
+use super::retry::Budget;
 use super::steps::SchemaStep;
 use crate::connect::{Endpoint, Session};
 use crate::error::Error;
@@ -16,7 +17,9 @@ use crate::event::{Event, Observer};
 use crate::finding::Finding;
 use crate::name::RelationName;
 use crate::plan::{PartId, Plan};
-use crate::snapshot::SnapshotId;
+use crate::schema::Kind;
+use crate::schema::step::Makes;
+use crate::snapshot::hold::Hold;
 use crate::state::Receipts;
 use crate::transfer::Transfer;
 use crate::transfer::large_objects::LargeObject;
@@ -31,10 +34,8 @@ pub(super) enum Work {
     LargeObjects(usize),
     /// A table to read back.
     ReadBack(usize),
-    /// A statement of the schema.
+    /// A statement of the schema, refreshes of materialized views included.
     Schema(usize),
-    /// A materialized view to recompute.
-    Refresh(RelationName),
     /// Statistics of a table.
     Analyze(RelationName),
     /// The values of all sequences.
@@ -69,13 +70,19 @@ pub(super) struct Run {
     pub(super) plan: Plan,
     pub(super) steps: Vec<SchemaStep>,
     pub(super) large_objects: Vec<Vec<LargeObject>>,
-    pub(super) snapshot: SnapshotId,
+    /// None when no row is read from the source any more.
+    pub(super) hold: Option<Hold>,
+    /// Whether exporting a snapshot leaves no trace on the source.
+    pub(super) source_takes_no_ids: bool,
     pub(super) transfer: Transfer,
     pub(super) board: Board<Work>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) stop: Stop,
     pub(super) facts: Mutex<Facts>,
     pub(super) tries: AtomicU64,
+    pub(super) budget: Arc<Budget>,
+    /// Parts that are not read again, since the source server crashed over them.
+    pub(super) given_up: BTreeSet<PartId>,
 }
 
 /// What a run learns as it goes.
@@ -85,6 +92,12 @@ pub(super) struct Facts {
     pub(super) read_backs: BTreeMap<usize, ReadBackResult>,
     pub(super) findings: Vec<Finding>,
     pub(super) failures: Vec<Error>,
+    /// Why no lane can read from the source any more.
+    pub(super) lost: Option<Error>,
+    /// Parts whose reading session died without a word.
+    pub(super) suspects: BTreeSet<PartId>,
+    /// Whether anything was committed.
+    pub(super) progress: bool,
     pub(super) indexes: usize,
     pub(super) constraints: usize,
 }
@@ -100,6 +113,39 @@ impl Run {
         self.facts().findings.push(finding);
     }
 
+    /// Takes the result of a read-back from its receipt; false if it cannot be read.
+    pub(super) fn learn_read_back(&self, at: usize, result: &str) -> bool {
+        let digest = result
+            .split_once(' ')
+            .and_then(|(rows, lanes)| TableDigest::from_hex(rows.parse().ok()?, lanes).ok());
+        let Some(target) = digest else { return false };
+        let result = ReadBackResult { target, equal: true, differences: Vec::new() };
+        self.facts().read_backs.insert(at, result);
+        true
+    }
+
+    /// A session inside the run's snapshot.
+    pub(super) async fn open_reader(&self, what: &str) -> Result<Session, Error> {
+        let hold = self.hold.as_ref().ok_or_else(super::lane::lost)?;
+        let session = hold.open_reader(&format!("{} {what}", self.id)).await?;
+        if self.plan.tables.len() <= TABLES_A_READER_LOCKS {
+            let tables = self.plan.tables.iter().map(|table| &table.name);
+            crate::snapshot::hold_tables(&session, tables).await?;
+        }
+        Ok(session)
+    }
+
+    /// Counts a step for the summary.
+    pub(super) fn count(&self, step: &SchemaStep) {
+        let mut facts = self.facts();
+        match (&step.step.kind, step.step.makes) {
+            (_, Makes::KeyIndex) | (Kind::Index, Makes::Entry) => facts.indexes += 1,
+            (Kind::Constraint | Kind::CheckConstraint, Makes::Entry)
+            | (Kind::FkConstraint, Makes::Entry | Makes::ForeignKey) => facts.constraints += 1,
+            _ => {}
+        }
+    }
+
     /// A number that differs for every attempt of every lane.
     pub(super) fn seed(&self) -> u64 {
         self.tries.fetch_add(1, Ordering::Relaxed)
@@ -111,8 +157,7 @@ impl Run {
             Work::Part(part) => format!("part {}", part.0),
             Work::LargeObjects(batch) => format!("large objects {batch}"),
             Work::ReadBack(at) => format!("read back {}", self.plan.read_backs[*at].name.quoted()),
-            Work::Schema(at) => self.steps[*at].key.clone(),
-            Work::Refresh(name) => format!("refresh {}", name.quoted()),
+            Work::Schema(at) => self.steps[*at].step.key.clone(),
             Work::Analyze(name) => format!("analyze {}", name.quoted()),
             Work::Sequences => "sequences".to_owned(),
             Work::Gate(name) => format!("gate {name}"),
@@ -128,3 +173,7 @@ pub(super) struct Sessions<'a> {
     pub(super) target: Option<Session>,
     pub(super) reader: Option<Session>,
 }
+
+/// Above this, readers lock a table only while they read it: the lock table of a server has room
+/// for some 6,400 locks by default (manual, 19.12).
+const TABLES_A_READER_LOCKS: usize = 500;

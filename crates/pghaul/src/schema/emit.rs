@@ -4,6 +4,9 @@
 //! so that nothing of an entry leaks into the next; the text between them is the entry's own,
 //! byte for byte.
 
+use std::borrow::Cow;
+
+use super::adapt::Adapter;
 use super::entry::{Entry, Kind};
 use crate::name::{Ident, RelationName};
 use crate::version::ServerVersion;
@@ -48,25 +51,35 @@ pub struct EmitOptions {
     pub runs_as: RunsAs,
 }
 
-/// The statements of one entry.
+/// The statements of one entry. No `Debug`, since they may hold a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Emitted<'a> {
     /// Settings that hold for this entry, as (name, value).
     pub settings: Vec<(&'static str, &'a str)>,
-    /// The entry's own statements, adapted to the target.
-    pub definition: std::borrow::Cow<'a, str>,
+    /// The entry's own statements, adapted to the target. Empty if nothing of them is left.
+    pub definition: Cow<'a, str>,
     /// Statements of ours that follow, each with its semicolon.
     pub after: Vec<String>,
+    /// What the target will not have of this entry, since it is too old or the role that runs
+    /// may not make it: one phrase each.
+    pub losses: Vec<String>,
 }
 
-impl Emitted<'_> {
+impl<'a> Emitted<'a> {
+    /// The same with other statements of the entry's own.
+    pub(super) fn with(&self, definition: String) -> Self {
+        Self { definition: Cow::Owned(definition), ..self.clone() }
+    }
+
     /// Everything as one text for the simple query protocol, to be sent inside a transaction.
     /// Empty if there is nothing to run. May hold a password.
     pub fn sql(&self) -> String {
         let mut sql = String::with_capacity(self.definition.len() + 128);
+        if self.definition.is_empty() && self.after.is_empty() {
+            return sql;
+        }
         for (name, value) in &self.settings {
-            // The session's own default, see `session::SETTINGS`.
-            if !value.is_empty() {
+            if !DEFAULTS.contains(&(*name, *value)) {
                 let value = Ident::new(*value).quoted();
                 sql.push_str(&format!("SET LOCAL {name} = {value};\n"));
             }
@@ -81,8 +94,40 @@ impl Emitted<'_> {
     }
 }
 
-/// The statements that make an entry's object.
-pub fn emit<'a>(entry: &'a Entry, options: &EmitOptions) -> Emitted<'a> {
+/// What a session for the schema is pinned to, so that these need not be set for each entry.
+const DEFAULTS: [(&str, &str); 2] =
+    [("default_tablespace", ""), ("default_table_access_method", "heap")];
+
+/// Makes statements of the entries of one archive.
+#[derive(Debug)]
+pub struct Emitter {
+    options: EmitOptions,
+    adapter: Adapter,
+}
+
+impl Emitter {
+    /// For these entries, which should be all of an archive: what becomes of one can depend on
+    /// others.
+    pub fn new(entries: &[Entry], options: EmitOptions) -> Self {
+        Self { options, adapter: Adapter::new(entries, &options) }
+    }
+
+    /// The statements that make an entry's object.
+    pub fn emit<'a>(&self, entry: &'a Entry) -> Emitted<'a> {
+        let mut adapted = self.adapter.adapt(entry);
+        if self.options.owners == Owners::Carry && keeps_its_owner(entry, &self.options) {
+            adapted.losses.push("its owner: it stays with the one that it has".to_owned());
+        }
+        let (settings, after) = around(entry, &self.options);
+        Emitted { settings, definition: adapted.definition, after, losses: adapted.losses }
+    }
+}
+
+/// The settings before and the statements behind an entry's own.
+fn around<'a>(
+    entry: &'a Entry,
+    options: &EmitOptions,
+) -> (Vec<(&'static str, &'a str)>, Vec<String>) {
     let mut settings = Vec::new();
     if options.tablespaces == Tablespaces::Carry
         && let Some(tablespace) = &entry.tablespace
@@ -97,8 +142,7 @@ pub fn emit<'a>(entry: &'a Entry, options: &EmitOptions) -> Emitted<'a> {
         settings.push(("default_table_access_method", method.as_str()));
     }
     let mut after = Vec::new();
-    if options.owners == Owners::Carry
-        && let Some(owner) = entry.owner()
+    if let Some(owner) = given_owner(entry, options)
         && let Some(object) = owned_object(entry)
     {
         after.push(format!("ALTER {object} OWNER TO {};", Ident::new(owner).quoted()));
@@ -111,7 +155,25 @@ pub fn emit<'a>(entry: &'a Entry, options: &EmitOptions) -> Emitted<'a> {
         let method = Ident::new(method.as_str()).quoted();
         after.push(format!("ALTER TABLE {} SET ACCESS METHOD {method};", table.quoted()));
     }
-    Emitted { settings, definition: entry.defn.as_str().into(), after }
+    (settings, after)
+}
+
+/// Whether an entry's object has an owner of its own.
+pub(super) fn has_owner(entry: &Entry) -> bool {
+    entry.owner().is_some() && owned_object(entry).is_some()
+}
+
+/// The role that an entry's object is given to, if it is given to one.
+pub(super) fn given_owner<'a>(entry: &'a Entry, options: &EmitOptions) -> Option<&'a str> {
+    let given =
+        has_owner(entry) && options.owners == Owners::Carry && !keeps_its_owner(entry, options);
+    entry.owner().filter(|_| given)
+}
+
+/// The schema `public` is there before us and belongs to whom the provider wants: usually the
+/// source's is a superuser's, whom nobody on a managed server can become.
+fn keeps_its_owner(entry: &Entry, options: &EmitOptions) -> bool {
+    options.runs_as == RunsAs::Member && entry.is_remark() && entry.owner().is_some()
 }
 
 /// Kind and name of an object that has an owner of its own, as `ALTER` wants it. What has no

@@ -184,6 +184,25 @@ impl Entry {
         self.namespace.as_deref().filter(|namespace| !namespace.is_empty())
     }
 
+    /// The object, for people: `schema.name`.
+    pub fn object(&self) -> String {
+        match self.namespace() {
+            Some(namespace) => format!("{namespace}.{}", self.tag),
+            None => self.tag.clone(),
+        }
+    }
+
+    /// Whether this entry's statement needs what another one makes, on which it depends. `pg_dump`
+    /// also lets the indexes and keys of a partition depend on those of its parent, which only
+    /// attaching needs, and a sequence on the table that owns it.
+    pub(super) fn is_made_with(&self, other: &Self) -> bool {
+        !matches!(
+            (&self.kind, &other.kind),
+            (Kind::Index | Kind::Constraint, Kind::Index | Kind::Constraint)
+                | (Kind::Sequence, Kind::Table)
+        )
+    }
+
     /// Whether the statement is only a comment: `pg_dump` writes one instead of creating the
     /// schema `public`.
     pub fn is_remark(&self) -> bool {
@@ -199,10 +218,7 @@ impl Entry {
 /// For people: kind and name, never a statement.
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.namespace() {
-            Some(namespace) => write!(f, "{} {namespace}.{}", self.kind, self.tag),
-            None => write!(f, "{} {}", self.kind, self.tag),
-        }
+        write!(f, "{} {}", self.kind, self.object())
     }
 }
 
@@ -218,5 +234,40 @@ impl fmt::Debug for Entry {
             .field("owner", &self.owner)
             .field("dependencies", &self.dependencies)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An entry of which only kind and statement matter.
+    pub(in crate::schema) fn entry(kind: Kind, defn: &str) -> Entry {
+        Entry {
+            dump_id: DumpId(1),
+            table_oid: 0,
+            oid: 0,
+            tag: String::new(),
+            kind,
+            section: Section::PreData,
+            defn: defn.to_owned(),
+            drop_stmt: None,
+            copy_stmt: None,
+            namespace: None,
+            tablespace: None,
+            table_am: None,
+            relkind: None,
+            owner: None,
+            with_oids: false,
+            dependencies: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_statement() {
+        let mut entry = entry(Kind::UserMapping, "OPTIONS (password 'hunter2')");
+        entry.drop_stmt = Some("hunter2".to_owned());
+        entry.copy_stmt = Some("hunter2".to_owned());
+        assert!(!format!("{entry:?} {entry} {entry:#?}").contains("hunter2"));
     }
 }

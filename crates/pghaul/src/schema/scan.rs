@@ -82,21 +82,55 @@ pub(super) fn scan(sql: &str) -> Option<Vec<Token<'_>>> {
     Some(tokens)
 }
 
-/// The tokens of each statement, without its semicolon. Only for texts without function bodies
-/// in SQL (`BEGIN ATOMIC`): inside of one a semicolon does not end the statement.
+/// The tokens of each statement, without its semicolon. Semicolons within brackets, and within
+/// the body of a function in SQL (`BEGIN ATOMIC … END`), do not end one.
 pub(super) fn statements<'t, 'a>(tokens: &'t [Token<'a>]) -> Vec<&'t [Token<'a>]> {
-    let mut depth = 0_u32;
-    tokens
-        .split(|token| {
-            if token.is_symbol('(') {
-                depth += 1;
-            } else if token.is_symbol(')') {
-                depth = depth.saturating_sub(1);
+    let (mut brackets, mut blocks) = (0_u32, 0_u32);
+    let mut found = Vec::new();
+    let mut start = 0;
+    for (at, token) in tokens.iter().enumerate() {
+        match token.kind {
+            TokenKind::Symbol if token.is_symbol('(') => brackets += 1,
+            TokenKind::Symbol if token.is_symbol(')') => brackets = brackets.saturating_sub(1),
+            TokenKind::Symbol if brackets == 0 && blocks == 0 && token.is_symbol(';') => {
+                found.push(&tokens[start..at]);
+                start = at + 1;
             }
-            depth == 0 && token.is_symbol(';')
-        })
-        .filter(|statement| !statement.is_empty())
-        .collect()
+            TokenKind::Word if token.is_word("BEGIN") => {
+                let atomic = tokens.get(at + 1).is_some_and(|next| next.is_word("ATOMIC"));
+                blocks += u32::from(atomic);
+            }
+            // `END` ends both; outside of a body only literals and quoted names hold these words,
+            // or expressions where they are balanced.
+            TokenKind::Word if blocks > 0 && token.is_word("CASE") => blocks += 1,
+            TokenKind::Word if blocks > 0 && token.is_word("END") => blocks -= 1,
+            _ => {}
+        }
+    }
+    found.push(&tokens[start..]);
+    found.retain(|statement| !statement.is_empty());
+    found
+}
+
+/// The tokens of the name that begins at `from`, with its schema if there is one. The number of
+/// its tokens is the length of what is given.
+pub(super) fn qualified_name<'t, 'a>(
+    tokens: &'t [Token<'a>],
+    from: usize,
+) -> Option<&'t [Token<'a>]> {
+    let is_name = |at: usize| {
+        let kind = tokens.get(at).map(|token| token.kind);
+        matches!(kind, Some(TokenKind::Word | TokenKind::QuotedName))
+    };
+    let mut end = from;
+    while is_name(end) {
+        end += 1;
+        if !tokens.get(end).is_some_and(|token| token.is_symbol('.')) {
+            return tokens.get(from..end);
+        }
+        end += 1;
+    }
+    None
 }
 
 /// The bytes of the text that these tokens cover.
@@ -301,6 +335,11 @@ mod tests {
         let tokens = scan("a (';' ; b); -- c;\n; d \";\"").unwrap();
         let firsts: Vec<_> = statements(&tokens).iter().map(|one| one[0].text).collect();
         assert_eq!(firsts, ["a", "d"]);
+        let body =
+            "create function f() begin atomic select case when a then b end; select 1; end; next";
+        let tokens = scan(body).unwrap();
+        let firsts: Vec<_> = statements(&tokens).iter().map(|one| one[0].text).collect();
+        assert_eq!(firsts, ["create", "next"]);
     }
 
     proptest::proptest! {

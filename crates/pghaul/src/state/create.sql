@@ -15,7 +15,8 @@ create table pghaul.run (
     snapshot          text not null,
     moment            text not null,
     consistency       text not null,
-    schema_digest     text not null
+    schema_digest     text not null,
+    large_objects     text not null
 );
 
 create table pghaul.relation (
@@ -59,6 +60,8 @@ create table pghaul.step (
     kind              text not null,
     object            text not null,
     result            text not null,
+    undo              text not null,
+    place             bigserial,
     worker            text not null,
     committed         timestamptz not null default pg_catalog.clock_timestamp()
 );

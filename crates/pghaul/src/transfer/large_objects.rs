@@ -102,7 +102,7 @@ pub async fn copy(
                         &[&object.oid, &offset, &chunk],
                     )
                     .await?;
-                offset += chunk.len() as i64;
+                offset += length_of(&chunk);
             }
             if chunk.len() < CHUNK.unsigned_abs() as usize {
                 break;
@@ -133,7 +133,7 @@ pub async fn digest(session: &Session, oids: &[Oid], counters: &Counters) -> Res
             let chunk = read(session, *object, offset).await?;
             counters.bytes_read_back.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             content.update(&chunk);
-            offset += chunk.len() as i64;
+            offset += length_of(&chunk);
             if chunk.len() < CHUNK.unsigned_abs() as usize {
                 break;
             }
@@ -152,6 +152,11 @@ async fn read(session: &Session, object: Oid, offset: i64) -> Result<Vec<u8>, Er
         )
         .await?;
     Ok(row.get(0))
+}
+
+/// At most [`CHUNK`].
+fn length_of(chunk: &[u8]) -> i64 {
+    i64::try_from(chunk.len()).unwrap_or(i64::MAX)
 }
 
 fn add(all: &mut Sha256, object: Oid, length: i64, content: Sha256) {

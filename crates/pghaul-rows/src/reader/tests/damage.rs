@@ -97,7 +97,7 @@ fn text_rows() {
     let none = text_layout(0, Vec::new());
     let count = |found| CopyProblem::FieldCount { expected: 0, found };
     assert_eq!(verdict(&none, b"a\n"), (count(1), 1, 0));
-    assert_eq!(verdict(&none, b"\t\n"), (count(2), 1, 0));
+    assert_eq!(verdict(&none, b"\t\n"), (count(1), 1, 0));
     let ctid = Layout { with_ctid: true, ..text_layout(1, Vec::new()) };
     assert_eq!(verdict(&ctid, b"(0,1)\ta\n\\N\ta\n"), (CopyProblem::Ctid, 2, 8));
     assert_eq!(verdict(&ctid, b"(0,1)\t\\.\n"), (CopyProblem::Escape { column: 1 }, 1, 6));
@@ -175,6 +175,41 @@ fn values() {
         let source = ShapeError { offset, problem };
         let expected = (CopyProblem::Value { column: 1, source }, 1, 25 + offset as u64);
         assert_eq!(verdict(&layout, &stream), expected, "{shape:?} {value:x?}");
+    }
+}
+
+#[test]
+fn rows_that_are_too_long() {
+    let text = text_layout(1, Vec::new());
+    let fits = b"0123456\n0123456\n";
+    let field = [0, 0, 0, 2, 1, 1];
+    let binary = binary_layout([Shape::Plain, Shape::Plain]);
+    let binary_fits = after_header(&[&[0, 2][..], &field, &field, &[0xff, 0xff]].concat());
+    let binary_too_long = after_header(&[&[0, 2][..], &field, &[0, 0, 0, 3, 1, 1, 1]].concat());
+    for (layout, limit, stream, row) in [
+        (&text, 8, &fits[..], None),
+        (&text, 7, fits, Some(1)),
+        (&text, 7, b"01234567", Some(1)),
+        (&text, 8, b"a\n01234567\n", Some(2)),
+        (&binary, 14, &binary_fits, None),
+        (&binary, 14, &binary_too_long, Some(1)),
+    ] {
+        for size in [1, 5, 100] {
+            let mut reader = RowReader::new(Arc::new(layout.clone()), Digesting::Off);
+            reader.straddling = Straddling::new(limit);
+            let mut error = None;
+            for message in stream.chunks(size) {
+                reader.feed(Bytes::copy_from_slice(message)).unwrap();
+                while error.is_none() && reader.next_row().map_err(|e| error = Some(e)) != Ok(None)
+                {
+                }
+                if error.is_some() {
+                    break;
+                }
+            }
+            let found = error.as_ref().map(|error| (error.problem.clone(), error.row));
+            assert_eq!(found, row.map(|row| (CopyProblem::RowTooLong, row)), "{size}");
+        }
     }
 }
 

@@ -1,0 +1,195 @@
+//! Flags: what is accepted, in which bounds.
+//!
+//! Invariants: a flag whose effect is not there yet is not accepted; connection strings also come
+//! from the environment, so that no password has to stand in a process list; no message about a
+//! command line quotes a connection string.
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit::Exit;
+use crate::verbs;
+
+/// Carries a Postgres database (9.6 to 18) to another server or major version, and proves that
+/// nothing was lost on the way.
+#[derive(Debug, Parser)]
+#[command(name = "pghaul", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Flags {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// How to tell of it.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Look for everything that would stand in the way, with remedies; writes nothing anywhere
+    Check(verbs::check::Flags),
+    /// Copy a database: schema, rows, indexes, constraints, sequences, large objects; verified
+    Clone(Box<verbs::clone::Flags>),
+    /// Show the run in the target: its phase, what is done, what was found; writes nothing
+    Status(verbs::status::Flags),
+    /// Work on the run that is in the target, beside the process that began it, from any machine
+    Worker(verbs::worker::Flags),
+    /// Hold a snapshot of the source, with locks against DDL, until Ctrl-C; prints its name
+    Snapshot(verbs::snapshot::Flags),
+    /// Remove the state of the run that is in the target, once you are satisfied with it
+    Finish(verbs::finish::Flags),
+    /// Print a completion script for a shell
+    Completions(verbs::completions::Flags),
+    /// Print the manual page
+    Man,
+}
+
+/// Flags of every verb.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// Progress on stderr [auto: bars on a terminal, else a line every 10 seconds]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "HOW",
+        display_order = 900
+    )]
+    pub progress: ProgressStyle,
+    /// The result as one JSON object on stdout
+    #[arg(long, global = true, display_order = 901)]
+    pub json: bool,
+    /// How errors and messages are written to stderr
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "HOW",
+        display_order = 902
+    )]
+    pub log_format: LogFormat,
+    /// Tell more: each table and step as it is done, all tables in the result
+    #[arg(short, long, global = true, display_order = 903)]
+    pub verbose: bool,
+    /// Colours
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        display_order = 904
+    )]
+    pub color: Color,
+}
+
+/// `--progress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ProgressStyle {
+    /// Bars on a terminal, else plain lines
+    #[default]
+    Auto,
+    /// Bars; plain lines where stderr is no terminal
+    Bar,
+    /// A line every 10 seconds
+    Plain,
+    /// One JSON object a line
+    Json,
+    /// Nothing
+    None,
+}
+
+/// `--log-format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Color {
+    /// Where the stream is a terminal and NO_COLOR is not set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// `--source`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connections")]
+pub struct Source {
+    /// Where the data comes from: anything libpq accepts, URI or key=value words; only read
+    #[arg(long, env = "PGHAUL_SOURCE", hide_env_values = true, value_name = "URL")]
+    pub source: String,
+}
+
+/// `--target`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connections")]
+pub struct Target {
+    /// Where the data goes: anything libpq accepts, URI or key=value words
+    #[arg(long, env = "PGHAUL_TARGET", hide_env_values = true, value_name = "URL")]
+    pub target: String,
+}
+
+/// Says what is wrong with a command line, or prints the help that was asked for.
+pub(crate) fn refuse(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    let asked_for_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let text = error.render().ansi().to_string();
+    use std::io::Write as _;
+    if asked_for_help {
+        let _ = anstream::stdout().write_all(text.as_bytes());
+        Exit::Done
+    } else {
+        let _ = anstream::stderr().write_all(without_connections(text, arguments).as_bytes());
+        Exit::Usage
+    }
+}
+
+/// Takes everything out of `text` that could be a connection string: clap quotes what it does not
+/// understand.
+fn without_connections(mut text: String, arguments: &[OsString]) -> String {
+    for argument in arguments {
+        let argument = argument.to_string_lossy();
+        let value = match argument.split_once('=') {
+            Some((flag, value)) if flag.starts_with('-') => value,
+            _ => &argument,
+        };
+        if value.contains("://") || value.to_ascii_lowercase().contains("password") {
+            text = text.replace(value, "<connection string>");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_is_consistent() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn connection_strings_are_taken_out() {
+        let arguments = ["pghaul", "--sorce=postgres://u:s3cret@h/d", "password=s3cret host=h"];
+        let text = format!("unexpected '{}' and '{}'", &arguments[1], &arguments[2]);
+        let shown = without_connections(text, &arguments.map(OsString::from));
+        assert_eq!(shown, "unexpected '--sorce=<connection string>' and '<connection string>'");
+    }
+}

@@ -1,0 +1,162 @@
+//! Plain lines: one every 10 seconds, and one for what happens.
+
+use std::time::Duration;
+
+use pghaul::Severity;
+use pghaul::event::Phase;
+
+use super::Renderer;
+use super::estimate::Remaining;
+use super::tracker::{Sample, Told};
+use crate::console::{Console, Detail};
+use crate::quantity::{bytes, counted, duration, grouped};
+use crate::report::{self, log};
+
+/// Writes lines.
+pub(super) struct Lines {
+    console: Console,
+}
+
+impl Lines {
+    pub(super) fn new(console: Console) -> Self {
+        Self { console }
+    }
+}
+
+impl Renderer for Lines {
+    fn pace(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+
+    fn told(&mut self, told: &Told, _: Duration) {
+        if let Some(line) = line(told, self.console) {
+            self.console.message(&log::line(self.console.log, &line));
+        }
+    }
+
+    fn sample(&mut self, sample: &Sample) {
+        let text = summary(sample);
+        self.console.message(&log::line(self.console.log, &text));
+    }
+
+    fn end(&mut self) {}
+}
+
+/// A fact in a line, if it is worth one.
+pub(super) fn line(told: &Told, console: Console) -> Option<String> {
+    let verbose = console.detail >= Detail::Verbose;
+    match told {
+        Told::Message(text) => Some(text.clone()),
+        Told::Planned { tables, parts, bytes: size } => Some(format!(
+            "{} on disk in {}, {}",
+            bytes(*size),
+            counted(*tables, "table", "tables"),
+            counted(*parts, "part", "parts")
+        )),
+        Told::PhaseStarted(phase) => Some(phase_text(*phase).to_owned()),
+        Told::PhaseFinished(phase, took) => {
+            verbose.then(|| format!("{}: {}", report::phase(*phase), duration(*took)))
+        }
+        Told::PieceCommitted { .. } | Told::StepStarted { .. } => None,
+        Told::TableCopied { table, rows } => {
+            verbose.then(|| format!("copied {table}: {} rows", grouped(*rows)))
+        }
+        Told::TableVerified { table, equal: true } => {
+            verbose.then(|| format!("read back {table}: equal"))
+        }
+        Told::TableVerified { table, equal: false } => Some(format!("read back {table}: DIFFERS")),
+        Told::StepCommitted { kind, object, took } => verbose
+            .then(|| format!("created {} {object} in {}", kind.to_lowercase(), duration(*took))),
+        Told::Retrying { what, after } => {
+            Some(format!("trying again in {}: {what}", duration(*after)))
+        }
+        Told::Found(finding) if finding.severity >= Severity::Warning || verbose => {
+            let about = finding.object.as_ref().map(|object| format!("{object}: "));
+            Some(format!(
+                "{}: {}{}",
+                report::severity(finding.severity),
+                about.unwrap_or_default(),
+                finding.message
+            ))
+        }
+        Told::Found(_) => None,
+    }
+}
+
+pub(super) fn phase_text(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Prepare => "looking at both databases",
+        Phase::PreData => "creating types, functions and tables",
+        Phase::Data => "copying rows, building indexes, reading back",
+        Phase::PostData => "adding keys, views, triggers, privileges",
+    }
+}
+
+pub(super) fn remaining(remaining: Remaining) -> String {
+    let (how, left) = match remaining {
+        Remaining::About(left) => ("about", left),
+        Remaining::AtLeast(left) => ("at least", left),
+    };
+    if left < Duration::from_secs(10) {
+        format!("{how} a few seconds left")
+    } else {
+        format!("{how} {} left", duration(left))
+    }
+}
+
+fn summary(sample: &Sample) -> String {
+    let mut parts = vec![format!("{}: {}", duration(sample.elapsed), phase_text(sample.phase))];
+    if sample.phase >= Phase::Data && sample.to_copy > 0 {
+        parts.push(format!(
+            "{} of {} ({} %)",
+            bytes(sample.copied),
+            bytes(sample.to_copy),
+            percent(sample.copied, sample.to_copy)
+        ));
+        if let Some(rate) = sample.rate {
+            parts.push(format!("{}/s", rate_text(rate)));
+        }
+        parts.push(of("table", sample.tables_copied, sample.tables, "copied"));
+        if sample.to_read_back > 0 {
+            parts.push(format!(
+                "{} read back ({} %)",
+                grouped(sample.tables_verified as u64),
+                percent(sample.read_back, sample.to_read_back)
+            ));
+        }
+    }
+    if sample.phase >= Phase::Data && sample.indexes > 0 {
+        parts.push(of("index", sample.indexes_built, sample.indexes, "built"));
+    }
+    parts.extend(
+        sample
+            .running
+            .iter()
+            .max_by_key(|step| sample.elapsed.saturating_sub(step.since))
+            .map(|step| step.object.clone()),
+    );
+    parts.extend(sample.remaining.map(remaining));
+    parts.join(", ")
+}
+
+fn of(what: &str, done: usize, all: usize, how: &str) -> String {
+    let many = if what == "index" { "indexes" } else { "tables" };
+    format!("{} of {} {how}", grouped(done as u64), counted(all, what, many))
+}
+
+pub(super) fn rate_text(rate: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate is positive, and a float's cast saturates"
+    )]
+    bytes(rate as u64)
+}
+
+fn percent(done: u64, all: u64) -> u64 {
+    if all == 0 {
+        100
+    } else {
+        u64::try_from(u128::from(done) * 100 / u128::from(all)).unwrap_or(100)
+    }
+}

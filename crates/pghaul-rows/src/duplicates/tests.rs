@@ -1,0 +1,220 @@
+//! The finder against a hash map, with so little memory that it takes all of its ways.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+/// Groups as the finder gives them.
+type Found = Vec<(RowDigest, Vec<Member>)>;
+
+fn finder(relations: Relations, run_records: usize, fan_in: usize) -> DuplicateFinder {
+    let record_bytes = relations.record_bytes();
+    // Buffers of one record.
+    let plan = Plan { run_records, fan_in, merge_bytes: 0, record_bytes };
+    let folder = std::env::temp_dir();
+    DuplicateFinder(match relations {
+        Relations::One => AnySorter::One(Sorter::new(plan, folder)),
+        Relations::Many => AnySorter::Many(Sorter::new(plan, folder)),
+    })
+}
+
+fn find(mut finder: DuplicateFinder, rows: &[(RowDigest, Member)]) -> Found {
+    for (key, row) in rows {
+        finder.push(*key, *row).unwrap();
+    }
+    let mut groups = finder.finish().unwrap();
+    let mut found = Vec::new();
+    while let Some(mut group) = groups.next_group().unwrap() {
+        let key = group.key();
+        let members = std::iter::from_fn(|| group.next_member().unwrap()).collect();
+        found.push((key, members));
+    }
+    found
+}
+
+fn expected(rows: &[(RowDigest, Member)]) -> Found {
+    let mut by_key: BTreeMap<RowDigest, BTreeSet<Member>> = BTreeMap::new();
+    for (key, row) in rows {
+        by_key.entry(*key).or_default().insert(*row);
+    }
+    by_key.retain(|_, members| members.len() > 1);
+    by_key.into_iter().map(|(key, members)| (key, members.into_iter().collect())).collect()
+}
+
+/// Keys that are often equal, and often only nearly.
+fn keys() -> impl Strategy<Value = RowDigest> {
+    let lanes = || prop_oneof![0..4_u64, (0..4_u64).prop_map(|n| n << 62), Just(u64::MAX)];
+    prop_oneof![
+        4 => (lanes(), lanes()).prop_map(|(first, second)| RowDigest([first, second])),
+        1 => any::<[u64; 2]>().prop_map(RowDigest),
+    ]
+}
+
+fn rows(relations: Relations) -> impl Strategy<Value = Vec<(RowDigest, Member)>> {
+    let relation = match relations {
+        Relations::One => Just(0_u32).boxed(),
+        Relations::Many => prop_oneof![0..3_u32, any::<u32>()].boxed(),
+    };
+    let tid = prop_oneof![(0..3_u32, 0..3_u16), any::<(u32, u16)>()];
+    let row = (keys(), relation, tid).prop_map(|(key, relation, (block, offset))| {
+        (key, Member { relation, tid: Tid { block, offset } })
+    });
+    vec(row, 0..120)
+}
+
+fn relations() -> impl Strategy<Value = Relations> {
+    prop_oneof![Just(Relations::One), Just(Relations::Many)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    /// In memory, merged at once, and merged in steps.
+    #[test]
+    fn all_groups_and_no_others(
+        (relations, rows) in relations().prop_flat_map(|r| (Just(r), rows(r))),
+        run_records in 1..130_usize,
+        fan_in in 2..6_usize,
+    ) {
+        let finder = finder(relations, run_records, fan_in);
+        prop_assert_eq!(find(finder, &rows), expected(&rows));
+    }
+
+    /// What is left of a group is passed over.
+    #[test]
+    fn groups_need_not_be_read(
+        rows in rows(Relations::Many),
+        run_records in 1..130_usize,
+        taken in vec(0..4_usize, 1..8),
+    ) {
+        let mut finder = finder(Relations::Many, run_records, 2);
+        for (key, row) in &rows {
+            finder.push(*key, *row).unwrap();
+        }
+        let mut groups = finder.finish().unwrap();
+        let mut taken = taken.iter().cycle();
+        for (key, members) in expected(&rows) {
+            let mut group = groups.next_group().unwrap().unwrap();
+            prop_assert_eq!(group.key(), key);
+            for member in members.iter().take(*taken.next().unwrap()) {
+                prop_assert_eq!(group.next_member().unwrap(), Some(*member));
+            }
+        }
+        prop_assert!(groups.next_group().unwrap().is_none());
+    }
+
+    /// The estimate is what is written.
+    #[test]
+    fn the_estimate_holds(rows in 0..2_000_u32, run_records in 1..2_100_usize, fan_in in 2..9_usize) {
+        let plan = Plan { run_records, fan_in, merge_bytes: 0, record_bytes: ONE };
+        let mut finder = finder(Relations::One, run_records, fan_in);
+        for block in 0..rows {
+            let row = Member { relation: 0, tid: Tid { block, offset: 1 } };
+            finder.push(RowDigest([u64::from(block), 0]), row).unwrap();
+        }
+        let estimate = plan.spill_bytes(rows.into());
+        let AnySorter::One(sorter) = finder.0 else { unreachable!() };
+        let before = sorter.spilled_bytes();
+        match sorter.finish().unwrap() {
+            sorter::Sorted::Memory(_) => prop_assert_eq!((estimate, before), (0, 0)),
+            sorter::Sorted::File(_) => {
+                let once = u64::from(rows) * ONE as u64;
+                let in_steps = (rows as usize).div_ceil(run_records) > fan_in;
+                prop_assert_eq!(estimate, if in_steps { 2 * once } else { once });
+                prop_assert!(before <= once);
+            }
+        }
+    }
+}
+
+/// Among 60,000 keys, with the smallest budget there is.
+#[test]
+fn the_smallest_budget_spills() {
+    let rows: Vec<(RowDigest, Member)> = (0..60_000_u32)
+        .map(|n| {
+            // Each thousandth row has the key of the one before.
+            let same = if n % 1000 == 999 { n - 1 } else { n };
+            let key = u64::from(same).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (RowDigest([key, key]), Member { relation: 0, tid: Tid { block: n, offset: 1 } })
+        })
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let mut finder = DuplicateFinder::new(Relations::One, MIN_BUDGET, folder.path()).unwrap();
+    for (key, row) in &rows {
+        finder.push(*key, *row).unwrap();
+    }
+    assert!(finder.spilled_bytes() > 900_000);
+    let names = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(names, 0, "the file has a name");
+    let found = find(finder, &[]);
+    assert_eq!(found.len(), 60);
+    assert_eq!(found, expected(&rows));
+    assert_eq!(spill_bytes(Relations::One, 60_000, MIN_BUDGET).unwrap(), 60_000 * 22);
+    assert_eq!(spill_bytes(Relations::Many, 60_000, 64 << 20).unwrap(), 0);
+}
+
+#[test]
+fn what_fits_the_budget_needs_no_folder() {
+    let nowhere = "/nowhere/at/all";
+    let mut finder = DuplicateFinder::new(Relations::Many, MIN_BUDGET, nowhere).unwrap();
+    let row = Member { relation: 5, tid: Tid { block: 1, offset: 1 } };
+    let fit = (MIN_BUDGET - (16 << 10)) / MANY;
+    for _ in 0..fit {
+        finder.push(RowDigest([0, 0]), row).unwrap();
+    }
+    let spill_bytes = |rows| spill_bytes(Relations::Many, rows, MIN_BUDGET).unwrap();
+    assert_eq!([spill_bytes(fit as u64), spill_bytes(fit as u64 + 1)], [0, (fit as u64 + 1) * 26]);
+    let error = finder.push(RowDigest([0, 0]), row).unwrap_err();
+    assert!(!error.is_disk_full());
+    assert_eq!(
+        error.to_string(),
+        "cannot create the temporary file in /nowhere/at/all, which has 0 bytes"
+    );
+    assert_eq!(find(finder, &[]), []);
+}
+
+#[test]
+fn steps_are_within_the_plan() {
+    let plan = Plan { run_records: 1, fan_in: 10, merge_bytes: 0, record_bytes: ONE };
+    let steps = [11, 20, 21, 100, 101, 5_000].map(|runs| plan.runs_in_step(runs));
+    assert_eq!(steps, [2, 2, 3, 10, 10, 10]);
+}
+
+#[test]
+fn a_file_is_added_to_at_its_end() {
+    let mut spill = spill::Spill::create(&std::env::temp_dir()).unwrap();
+    spill.append(&[[1; 3], [2; 3]]).unwrap();
+    let mut first = [[0; 3]];
+    spill.read(0, &mut first).unwrap();
+    spill.append(&[[3; 3]]).unwrap();
+    let mut last = [[0; 3]; 2];
+    spill.read(1, &mut last).unwrap();
+    assert_eq!((first, last), ([[1; 3]], [[2; 3], [3; 3]]));
+    let error = spill.read(2, &mut last).unwrap_err().to_string();
+    assert!(error.starts_with("cannot read the temporary file in "), "{error}");
+}
+
+#[test]
+fn a_full_disk_has_a_name() {
+    for (kind, full) in [
+        (std::io::ErrorKind::StorageFull, true),
+        (std::io::ErrorKind::QuotaExceeded, true),
+        (std::io::ErrorKind::PermissionDenied, false),
+    ] {
+        let folder = PathBuf::from("/spill");
+        let error = FinderError::Spill { doing: "write", folder, bytes: 7, source: kind.into() };
+        assert_eq!(error.is_disk_full(), full);
+    }
+}
+
+#[test]
+fn a_budget_that_is_too_small() {
+    let error = DuplicateFinder::new(Relations::One, 1000, ".").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a memory budget of 1000 bytes is too small: at least 1048576 are needed"
+    );
+}

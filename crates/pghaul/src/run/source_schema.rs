@@ -1,0 +1,245 @@
+//! The source's schema as steps for the target, and its digest.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::obstacles;
+use super::options::{CloneOptions, Deferred, Keep, Scope};
+use super::steps::SchemaStep;
+use crate::catalog::Catalog;
+use crate::connect::{Endpoint, Session, Side};
+use crate::error::Error;
+use crate::finding::{Finding, Severity};
+use crate::name::{Ident, RelationName};
+use crate::pg_dump::{Contents, DumpRequest, PgDump};
+use crate::plan::filter::Filter;
+use crate::schema::roles::RoleUse;
+use crate::schema::select::{LeftOut, Others, select};
+use crate::schema::step::{Keys, Makes, Privileges, Stage, Subscriptions, Validation};
+use crate::schema::{
+    self, DumpId, EmitOptions, Entry, Kind, Owners, RunsAs, Step, StepOptions, Tablespaces,
+};
+use crate::snapshot::SnapshotId;
+use crate::transfer::large_objects::LargeObject;
+
+/// The entries of the source's schema that are asked for.
+pub(super) struct Selected {
+    pub(super) entries: Vec<Entry>,
+    /// What cannot be without something that is left out.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Dumps the schema, as far as the filter wants it.
+pub(super) async fn dump(
+    source: &Endpoint,
+    (look, control): (&Session, &Session),
+    snapshot: Option<&SnapshotId>,
+    (catalog, filter): (&Catalog, &Filter),
+    options: &CloneOptions,
+) -> Result<Selected, Error> {
+    let pg_dump =
+        PgDump::select(options.pg_dump.as_deref(), look.version(), Some(control.version())).await?;
+    let environment = source.child_environment("pg_dump").await?;
+    let dumped = pg_dump
+        .dump(&DumpRequest {
+            side: Side::Source,
+            environment: environment.variables(),
+            snapshot: snapshot.map(|id| id.as_str().to_owned()),
+            contents: Contents::Schema,
+            lock_wait: None,
+        })
+        .await?;
+    let mut entries = dumped.toc.entries;
+    let names = schema::not_null_names::not_null_names(look).await?;
+    schema::not_null_names::quote_not_null_names(&mut entries, &names);
+    if filter.is_everything() {
+        return Ok(Selected { entries, findings: Vec::new() });
+    }
+    let by_name: HashMap<&RelationName, bool> = catalog
+        .relations
+        .iter()
+        .map(|relation| (&relation.name, filter.wants(catalog, relation)))
+        .collect();
+    let wanted =
+        |name: &RelationName| by_name.get(name).copied().unwrap_or_else(|| filter.wants_name(name));
+    let others = if filter.names_what_is_wanted() { Others::Needed } else { Others::All };
+    let selection = select(entries, wanted, others);
+    let findings = selection.left_out.iter().map(LeftOut::finding).collect();
+    Ok(Selected { entries: selection.entries, findings })
+}
+
+/// What the source's schema is, for the target.
+#[derive(Default)]
+pub(super) struct SourceSchema {
+    /// All steps; their places in this list are their ids.
+    pub(super) steps: Vec<SchemaStep>,
+    /// The digest of all entries, in hex.
+    pub(super) digest: String,
+    /// What the target cannot have.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Makes the statements ready for the target. A new run is refused when something stands in the
+/// way.
+pub(super) async fn steps(
+    selected: Selected,
+    target: &Endpoint,
+    control: &Session,
+    refresh: &[RelationName],
+    (options, newness): (&CloneOptions, Newness<'_>),
+) -> Result<SourceSchema, Error> {
+    let entries = selected.entries;
+    let mut findings = selected.findings;
+    let digest = schema::digest(&entries).iter().map(|byte| format!("{byte:02x}")).collect();
+    if options.scope == Scope::DataOnly {
+        return Ok(SourceSchema { steps: Vec::new(), digest, findings });
+    }
+    let superuser = is_superuser(control).await?;
+    let refresh: HashSet<RelationName> = if options.deferred.contains(&Deferred::Matviews) {
+        HashSet::new()
+    } else {
+        refresh.iter().cloned().collect()
+    };
+    let mut step_options = StepOptions {
+        emit: EmitOptions {
+            target: control.version(),
+            owners: match options.owners {
+                Keep::AsIs => Owners::Carry,
+                Keep::LeaveOut => Owners::Leave,
+            },
+            tablespaces: Tablespaces::Leave,
+            runs_as: if superuser { RunsAs::Superuser } else { RunsAs::Member },
+        },
+        privileges: match options.privileges {
+            Keep::AsIs => Privileges::Carry,
+            Keep::LeaveOut => Privileges::Leave,
+        },
+        subscriptions: if superuser { Subscriptions::Carry } else { Subscriptions::Leave },
+        keys: Keys::IndexFirst,
+        validation: if options.deferred.contains(&Deferred::Validation) {
+            Validation::Later
+        } else {
+            Validation::Now
+        },
+        refresh: &refresh,
+        owner_grants: &[],
+    };
+    if let Newness::New(objects) = newness {
+        obstacles::refuse_existing(control, &entries, objects).await?;
+        let mut roles = schema::roles::roles(&entries, &step_options);
+        add_roles_of_objects(&mut roles, objects, options);
+        obstacles::refuse_missing_roles(control, &roles).await?;
+    }
+    let owner_grants = if superuser || options.owners == Keep::LeaveOut {
+        Vec::new()
+    } else {
+        let grants = schema::owner_grants(&entries, target.database());
+        schema::missing_grants(control, &grants).await?
+    };
+    step_options.owner_grants = &owner_grants;
+    let steps = schema::steps(&entries, &step_options)?;
+    findings.extend(steps.iter().flat_map(lost_on_the_way));
+    let there = extensions(control).await?;
+    let by_id: HashMap<DumpId, &Entry> =
+        entries.iter().map(|entry| (entry.dump_id, entry)).collect();
+    let steps = steps
+        .into_iter()
+        .map(|step| {
+            let entry = step.entry.and_then(|id| by_id.get(&id));
+            SchemaStep {
+                undo: entry.map(|entry| undo(entry, &step, &there)).unwrap_or_default(),
+                source_oid: entry.map_or(0, |entry| entry.oid),
+                step,
+            }
+        })
+        .collect();
+    Ok(SourceSchema { steps, digest, findings })
+}
+
+/// Whether the run begins here.
+pub(super) enum Newness<'a> {
+    /// It does, with these large objects.
+    New(&'a [LargeObject]),
+    /// It has begun before.
+    GoingOn,
+}
+
+/// Large objects have owners and grantees too, and no entry.
+fn add_roles_of_objects(
+    roles: &mut BTreeMap<Ident, RoleUse>,
+    objects: &[LargeObject],
+    options: &CloneOptions,
+) {
+    for object in objects {
+        let example = || format!("large object {}", object.oid);
+        if options.owners == Keep::AsIs {
+            let used = roles.entry(object.owner.clone()).or_default();
+            used.owns += 1;
+            if used.example.is_empty() {
+                used.example = example();
+            }
+        }
+        if options.privileges == Keep::AsIs {
+            let grants = object.grants.iter().flatten();
+            for grantee in grants.filter_map(|(grantee, ..)| grantee.as_ref()) {
+                let used = roles.entry(grantee.clone()).or_default();
+                used.named += 1;
+                if used.example.is_empty() {
+                    used.example = example();
+                }
+            }
+        }
+    }
+}
+
+async fn is_superuser(control: &Session) -> Result<bool, Error> {
+    let row = control
+        .query_one(
+            "ask whether the role is a superuser",
+            "select rolsuper from pg_catalog.pg_roles where rolname = current_user",
+            &[],
+        )
+        .await?;
+    Ok(row.get(0))
+}
+
+/// Extensions that the target has already: not ours to drop.
+async fn extensions(control: &Session) -> Result<HashSet<String>, Error> {
+    let rows = control
+        .query("list the extensions", "select extname::text from pg_catalog.pg_extension", &[])
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The statement that drops what a step has created. Empty where nothing was, or where it goes
+/// with its table.
+fn undo(entry: &Entry, step: &Step, extensions_there: &HashSet<String>) -> String {
+    let goes_with_its_table = match step.stage {
+        Stage::PreData => false,
+        _ if step.makes == Makes::ForeignKey => false,
+        _ => {
+            step.relation.is_some()
+                && !matches!(entry.kind, Kind::View | Kind::MaterializedView | Kind::FkConstraint)
+        }
+    };
+    let was_there = entry.kind == Kind::Extension && extensions_there.contains(&entry.tag);
+    let creates = matches!(step.makes, Makes::Entry | Makes::ForeignKey);
+    match &entry.drop_stmt {
+        Some(statement) if creates && !goes_with_its_table && !was_there && !entry.is_remark() => {
+            statement.trim().trim_end_matches(';').to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+fn lost_on_the_way(step: &Step) -> Vec<Finding> {
+    let losses = step.losses.iter().map(|loss| {
+        Finding::new(
+            Severity::Warning,
+            "not_carried",
+            format!("{}: the target cannot have {loss}", step.kind),
+            "create it by hand if the application needs it",
+        )
+        .about(&step.object)
+    });
+    losses.collect()
+}

@@ -1,0 +1,22 @@
+//! The engine on real servers: one server per major for all tests here, one database per test.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod clone;
+mod connect;
+mod faults;
+mod harness;
+mod hazards;
+mod moment;
+mod pairs;
+mod preflight;
+mod promises;
+mod restart;
+mod resume;
+mod schema;
+mod worker;

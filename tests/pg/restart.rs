@@ -1,0 +1,102 @@
+//! Beginning again and finishing: exactly what the run created goes, nobody else's.
+
+use pghaul::ErrorKind;
+use pghaul::connect::{Endpoint, Side};
+use pghaul::run::{CloneOptions, Unfinished, finish, options::Start};
+use pghaul_testbed::Major;
+
+use crate::harness::{How, clone, clone_until, database, options};
+
+const SOURCE: &str = "
+create schema app;
+create table app.parent (id bigint primary key, t text);
+create table app.child (id bigint primary key, parent bigint references app.parent);
+create view app.v as select * from app.child;
+create function app.f() returns int language sql as 'select 1';
+insert into app.parent select g, md5(g::text) from generate_series(1, 1000) g;
+insert into app.child select g, g from generate_series(1, 1000) g;
+select lo_from_bytea(4711, 'abc');
+";
+
+const THEIRS: &str = "
+create schema other;
+create table other.t (id int primary key);
+insert into other.t select generate_series(1, 10);
+create function public.keep() returns int language sql as 'select 2';
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restart_drops_what_the_run_created_and_nothing_else() {
+    let source = database(Major::V10, "restart_src");
+    let target = database(Major::V18, "restart_dst");
+    source.execute(SOURCE).await.unwrap();
+    target.execute(THEIRS).await.unwrap();
+    for events in [2, 9, 25] {
+        let start = if events == 2 { Start::New } else { Start::Restart };
+        let options = CloneOptions { start, ..options() };
+        clone_until(&source.url(), &target.url(), options, (events, How::Now)).await.unwrap();
+    }
+    let options = CloneOptions { start: Start::Restart, ..options() };
+    let outcome = clone(&source.url(), &target.url(), options).await.unwrap();
+    assert!(outcome.tables.iter().all(|table| table.verified));
+    let rows = target
+        .query_text(
+            "select (select count(*) from app.child), (select count(*) from other.t), public.keep(), \
+             convert_from(lo_get(4711), 'UTF8')",
+        )
+        .await
+        .unwrap();
+    let texts: Vec<&str> = rows[0].iter().map(|field| field.as_deref().unwrap()).collect();
+    assert_eq!(texts, ["1000", "10", "2", "abc"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restart_stops_at_what_others_built_upon_it() {
+    let source = database(Major::V10, "restart_src");
+    let target = database(Major::V18, "restart_dst");
+    source.execute(SOURCE).await.unwrap();
+    clone(&source.url(), &target.url(), options()).await.unwrap();
+    target.execute("create view public.mine as select * from app.parent").await.unwrap();
+    let options = CloneOptions { start: Start::Restart, ..options() };
+    let error = clone(&source.url(), &target.url(), options).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RunState);
+    let rows = target.value("select count(*) from public.mine").await.unwrap();
+    assert_eq!(rows.as_deref(), Some("1000"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_is_refused_and_finish_removes_the_state() {
+    let source = database(Major::V10, "finish_src");
+    let target = database(Major::V18, "finish_dst");
+    source.execute(SOURCE).await.unwrap();
+    let end = Endpoint::parse(Side::Target, &target.url()).unwrap();
+    let none = finish(&end, Unfinished::Refuse).await.unwrap_err();
+    assert_eq!(none.kind(), ErrorKind::RunState);
+    clone_until(&source.url(), &target.url(), options(), (9, How::Now)).await.unwrap();
+    let again = clone(&source.url(), &target.url(), options()).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::RunState);
+    let unfinished = finish(&end, Unfinished::Refuse).await.unwrap_err();
+    assert_eq!(unfinished.kind(), ErrorKind::RunState);
+    let options = CloneOptions { start: Start::Resume, ..options() };
+    clone(&source.url(), &target.url(), options).await.unwrap();
+    finish(&end, Unfinished::Refuse).await.unwrap();
+    let state = target.value("select count(*) from pg_namespace where nspname = 'pghaul'");
+    assert_eq!(state.await.unwrap().as_deref(), Some("0"));
+    let rows = target.value("select count(*) from app.child").await.unwrap();
+    assert_eq!(rows.as_deref(), Some("1000"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_of_our_name_that_is_not_ours_is_refused() {
+    let source = database(Major::V10, "foreign_src");
+    let target = database(Major::V18, "foreign_dst");
+    source.execute(SOURCE).await.unwrap();
+    target.execute("create schema pghaul; create table pghaul.run (id int)").await.unwrap();
+    let error = clone(&source.url(), &target.url(), options()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Preflight);
+    let tables = target
+        .value("select count(*) from pg_tables where schemaname in ('pghaul', 'app')")
+        .await
+        .unwrap();
+    assert_eq!(tables.as_deref(), Some("1"));
+}
