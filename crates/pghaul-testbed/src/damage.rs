@@ -13,8 +13,9 @@
 //! [`Locales::changed`](crate::Locales::changed) instead.
 //!
 //! Invariants: which keys are doubled depends on the seed and the keys alone (under a wrong order,
-//! also on whom the unique check sees), and never one that is doubled already; all other unique indexes and all foreign keys still hold; rows are picked
-//! without any index. Exclusion constraints are not looked at.
+//! also on what the unique check sees), and never one that is doubled already; all other unique
+//! indexes and all foreign keys still hold; rows are picked without any index. Exclusion
+//! constraints are not looked at.
 //!
 //! Copies differ from their originals where another unique index demands it. There, by the first
 //! that fits: a nullable column becomes NULL, a number the next one, a text gets a suffix, a
