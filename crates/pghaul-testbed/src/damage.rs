@@ -9,9 +9,13 @@
 //! | [`DoubleEntries`](Recipe::DoubleEntries) | all copies | all copies | `checkunique` (17) |
 //! | [`WrongOrder`](Recipe::WrongOrder) | all copies | some rows, also of those never touched | all versions |
 //!
-//! Invariants: which keys are doubled depends on the seed and the keys alone, and never one that
-//! is doubled already; all other unique indexes and all foreign keys still hold; rows are picked
-//! without any index. Exclusion constraints are not looked at.
+//! For a whole database whose C library changed, start its server again with
+//! [`Locales::changed`](crate::Locales::changed) instead.
+//!
+//! Invariants: which keys are doubled depends on the seed and the keys alone (under a wrong order,
+//! also on what the unique check sees), and never one that is doubled already; all other unique
+//! indexes and all foreign keys still hold; rows are picked without any index. Exclusion
+//! constraints are not looked at.
 //!
 //! Copies differ from their originals where another unique index demands it. There, by the first
 //! that fits: a nullable column becomes NULL, a number the next one, a text gets a suffix, a
@@ -129,8 +133,10 @@ impl Damage {
             // Foreign keys hold in the heap: all references are copied, or point to rows that
             // were found there. The server's checks would ask indexes that are damaged.
             run(client, "set session_replication_role = replica").await?;
+            // The planner takes what is joined here for a few rows.
+            run(client, "set enable_nestloop = off").await?;
             let planted = damage.plant_with(client).await;
-            run(client, "reset session_replication_role").await?;
+            run(client, "reset session_replication_role; reset enable_nestloop").await?;
             planted
         })
     }

@@ -188,7 +188,8 @@ impl Children {
         let sql = format!(
             "select src.{column}::text from only {table} as src \
              where src.{column} is not null and ({only}) \
-             and not (src.{column}::text = any ($1::text[])) \
+             and not exists (select from unnest($1::text[]) as grouped (key) \
+             where grouped.key = src.{column}::text) \
              group by src.{column} \
              order by md5({seed} || src.{column}::text) limit {count}",
             table = self.table,
