@@ -1,1 +1,15 @@
-//! The binary as a black box.
+//! The binary as a black box: stdout, stderr and exit code, on real servers.
+//!
+//! Invariants: the binary gets nothing from the environment of the tests but what a test gives
+//! it; a server that cannot be had is a failure.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod command;
+mod exit_codes;
+mod kills;
+mod output;
+mod results;
+mod secrets;
+mod signals;
+mod workers;

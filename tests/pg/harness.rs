@@ -82,3 +82,71 @@ pub(crate) async fn clone_until(
         .run(Arc::new(observer), Arc::new(Counters::default()), stop)
         .await
 }
+
+/// Calls a test's closure for each event; it may block, as the engine runs on several threads.
+pub(crate) struct OnEvent<F>(pub(crate) F);
+
+impl<F: Fn(&Event<'_>) + Send + Sync> Observer for OnEvent<F> {
+    fn on_event(&self, event: &Event<'_>) {
+        (self.0)(event);
+    }
+}
+
+/// Clones, and calls `strike` with the number of each piece right after it was committed.
+pub(crate) async fn clone_while(
+    source: &str,
+    target: &str,
+    options: CloneOptions,
+    strike: impl Fn(u64) + Send + Sync + 'static,
+) -> Result<Outcome, Error> {
+    let pieces = std::sync::atomic::AtomicU64::new(0);
+    let observer = OnEvent(move |event: &Event<'_>| {
+        if let Event::PieceCommitted { .. } = event {
+            strike(pieces.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1);
+        }
+    });
+    prepare(source, target, options)
+        .await?
+        .run(Arc::new(observer), Arc::new(Counters::default()), Stop::default())
+        .await
+}
+
+/// Tables of [`fill`].
+pub(crate) const TABLES: usize = 12;
+
+/// Twelve tables of some 200 kB with keys and indexes, a reference, a sequence, a large object.
+pub(crate) async fn fill(database: &Database<'_>) {
+    let mut sql = String::from("create sequence loose; select lo_from_bytea(4711, 'abc');");
+    for table in 1..=TABLES {
+        sql.push_str(&format!(
+            "create table t{table} (id int primary key, v text, u text);
+             insert into t{table} select g, repeat(md5((g * {table})::text), 10), 'u' || g
+               from generate_series(1, 500) g;
+             create index on t{table} (v); create unique index on t{table} (u);"
+        ));
+    }
+    sql.push_str("alter table t2 add foreign key (id) references t1; analyze");
+    database.execute(sql).await.unwrap();
+}
+
+/// What is in the tables of [`fill`], by plain SQL.
+pub(crate) async fn recount(database: &Database<'_>) -> Vec<Vec<Option<String>>> {
+    let each: Vec<String> = (1..=TABLES)
+        .map(|table| {
+            format!("select md5(string_agg(t::text, '|' order by id)), count(*) from t{table} t")
+        })
+        .collect();
+    let mut rows = database.query_text(each.join(" union all ")).await.unwrap();
+    let object = database.query_text("select md5(lo_get(4711))").await.unwrap();
+    rows.extend(object);
+    rows
+}
+
+/// Ends the backends of a database whose `application_name` is like this; gives their number.
+pub(crate) fn terminate_on(server: &Server, database: &str, like: &str) -> u64 {
+    let sql = format!(
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+         where datname = '{database}' and application_name like '{like}'"
+    );
+    server.value(sql).wait().unwrap().unwrap().parse().unwrap()
+}

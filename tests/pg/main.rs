@@ -9,6 +9,14 @@
 
 mod clone;
 mod connect;
+mod faults;
 mod harness;
+mod hazards;
+mod moment;
+mod pairs;
+mod preflight;
+mod promises;
 mod restart;
 mod resume;
+mod schema;
+mod worker;

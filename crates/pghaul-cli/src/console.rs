@@ -64,9 +64,8 @@ impl Console {
             log: flags.log_format,
             detail: if flags.verbose { Detail::Verbose } else { Detail::Normal },
             progress: match flags.progress {
-                ProgressStyle::Auto if terminal => Shown::Bars,
-                ProgressStyle::Auto | ProgressStyle::Plain => Shown::Lines,
-                ProgressStyle::Bar => Shown::Bars,
+                ProgressStyle::Auto | ProgressStyle::Bar if terminal => Shown::Bars,
+                ProgressStyle::Auto | ProgressStyle::Bar | ProgressStyle::Plain => Shown::Lines,
                 ProgressStyle::Json => Shown::Json,
                 ProgressStyle::None => Shown::Nothing,
             },

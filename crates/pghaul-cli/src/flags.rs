@@ -28,10 +28,18 @@ pub struct Flags {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Look for everything that would stand in the way, with remedies; writes nothing anywhere
+    Check(verbs::check::Flags),
     /// Copy a database: schema, rows, indexes, constraints, sequences, large objects; verified
     Clone(Box<verbs::clone::Flags>),
     /// Show the run in the target: its phase, what is done, what was found; writes nothing
     Status(verbs::status::Flags),
+    /// Work on the run that is in the target, beside the process that began it, from any machine
+    Worker(verbs::worker::Flags),
+    /// Hold a snapshot of the source, with locks against DDL, until Ctrl-C; prints its name
+    Snapshot(verbs::snapshot::Flags),
+    /// Remove the state of the run that is in the target, once you are satisfied with it
+    Finish(verbs::finish::Flags),
     /// Print a completion script for a shell
     Completions(verbs::completions::Flags),
     /// Print the manual page
@@ -39,7 +47,7 @@ pub enum Verb {
 }
 
 /// Flags of every verb.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct Output {
     /// Progress on stderr [auto: bars on a terminal, else a line every 10 seconds]
@@ -86,7 +94,7 @@ pub enum ProgressStyle {
     /// Bars on a terminal, else plain lines
     #[default]
     Auto,
-    /// Bars
+    /// Bars; plain lines where stderr is no terminal
     Bar,
     /// A line every 10 seconds
     Plain,

@@ -21,7 +21,7 @@ use pghaul::run::{CloneOptions, PreparedClone};
 use crate::console::{Console, Shown};
 use crate::progress::tracker::{Counted, Expected, Sample, Told, Tracker};
 
-pub use tracker::Kept;
+pub use tracker::{Kept, SoFar};
 
 /// Observes a run.
 pub struct Progress {
@@ -92,6 +92,11 @@ impl Progress {
     /// To say something.
     pub fn voice(&self) -> Voice {
         self.voice.clone()
+    }
+
+    /// What is kept and was found; none before anything was written.
+    pub fn so_far(&self) -> Option<SoFar> {
+        self.tracker().so_far()
     }
 
     /// What is in the target for good; none before anything was written.

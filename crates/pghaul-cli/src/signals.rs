@@ -58,16 +58,22 @@ impl Watch {
                     let is_first = first
                         .compare_exchange(NONE, which, Ordering::SeqCst, Ordering::SeqCst)
                         .is_ok();
-                    let text = if is_first {
-                        stop.soon.cancel();
-                        "stopping after the pieces in flight; ask again to stop at once"
+                    let (text, asked) = if is_first {
+                        (
+                            "stopping when what is in flight is done; ask again to stop at once",
+                            &stop.soon,
+                        )
                     } else {
-                        stop.now.cancel();
-                        "stopping at once; the pieces in flight are lost, the finished ones are kept"
+                        (
+                            "stopping at once; what is in flight is lost, what is finished is kept",
+                            &stop.now,
+                        )
                     };
+                    // Said first: when all has stopped, nothing is shown any more.
                     if let Some(voice) = &*voice.read().unwrap_or_else(PoisonError::into_inner) {
                         voice.say(text);
                     }
+                    asked.cancel();
                 }
             }
         });

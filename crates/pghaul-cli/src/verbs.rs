@@ -1,6 +1,10 @@
 //! The verbs, one file each: flags to options, one call of the engine, result to the console.
 
+pub mod check;
 pub mod clone;
 pub mod completions;
+pub mod finish;
 pub mod man;
+pub mod snapshot;
 pub mod status;
+pub mod worker;

@@ -12,9 +12,12 @@
 mod account;
 mod cache;
 pub mod clients;
+pub mod damage;
 pub mod error;
+pub mod every_type;
 pub mod locales;
 pub mod mastodon;
+pub mod oracle;
 pub mod proxy;
 pub mod servers;
 mod work;

@@ -14,8 +14,10 @@
 //! sets; indexes and keys come after the data.
 
 mod digest;
+mod duplicates;
 
 pub use digest::{TableDigest, digest};
+pub use duplicates::{duplicate_accounts, duplicate_conversations, duplicate_statuses};
 
 use crate::servers::{Database, Session};
 use crate::work::{self, Answer};
@@ -129,7 +131,9 @@ impl Shape {
                 include_str!("mastodon/schema/views_4_2_0.sql"),
             ),
         };
-        let indexes = [include_str!("mastodon/schema/indexes.sql"), indexes].concat();
+        // A million rows sort in memory.
+        let memory = "set maintenance_work_mem = '256MB';\n";
+        let indexes = [memory, include_str!("mastodon/schema/indexes.sql"), indexes].concat();
         let foreign_keys =
             [include_str!("mastodon/schema/foreign_keys.sql"), foreign_keys].concat();
         let views = [include_str!("mastodon/schema/views.sql"), views].concat();
@@ -138,7 +142,7 @@ impl Shape {
             self.stage("indexes", &indexes),
             self.stage("foreign keys", &foreign_keys),
             self.stage("views", &views),
-            self.stage("statistics", "analyze;"),
+            self.stage("statistics", "analyze;\nreset maintenance_work_mem;"),
         ]
     }
 

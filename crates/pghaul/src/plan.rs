@@ -132,20 +132,22 @@ impl TablePlan {
             .map(|(operator, tid)| format!("ctid {operator} '{tid}'::pg_catalog.tid"))
             .collect();
         let condition = self.condition_and(&bounds);
-        self.select(&format!("only {}", self.name.quoted()), &condition, self.has_ctid)
+        let from = format!("only {}", self.name.quoted());
+        self.select(&from, &condition, self.has_ctid, &self.format.source_expressions)
     }
 
     /// `COPY (SELECT …) TO STDOUT` of the same columns on the target.
     pub fn read_back_statement(&self, read_back: &ReadBack) -> String {
         let only = if read_back.with_partitions { "" } else { "only " };
         let from = format!("{only}{}", read_back.name.quoted());
-        self.select(&from, &self.condition_and(&[]), false)
+        self.select(&from, &self.condition_and(&[]), false, &self.target_expressions())
     }
 
     /// `COPY (SELECT …) TO STDOUT` of the same columns of one table of the target, with ctids
     /// where there are some.
     pub fn statement_on(&self, name: &RelationName) -> String {
-        self.select(&format!("only {}", name.quoted()), &self.condition_and(&[]), self.has_ctid)
+        let from = format!("only {}", name.quoted());
+        self.select(&from, &self.condition_and(&[]), self.has_ctid, &self.target_expressions())
     }
 
     /// Counts the rows that [`TablePlan::read_back_statement`] reads.
@@ -178,11 +180,15 @@ impl TablePlan {
         if all.is_empty() { String::new() } else { format!("where {}", all.join(" and ")) }
     }
 
-    fn select(&self, from: &str, condition: &str, with_ctid: bool) -> String {
+    fn target_expressions(&self) -> Vec<String> {
+        self.format.columns.iter().map(Ident::quoted).collect()
+    }
+
+    fn select(&self, from: &str, condition: &str, with_ctid: bool, columns: &[String]) -> String {
         let expressions: Vec<String> = with_ctid
             .then(|| "ctid".to_owned())
             .into_iter()
-            .chain(self.format.columns.iter().map(Ident::quoted))
+            .chain(columns.iter().cloned())
             .chain(self.format.hidden.iter().cloned())
             .collect();
         format!(

@@ -3,6 +3,7 @@
 //! [`PreparedClone::new`] looks at both sides and plans, and writes nothing;
 //! [`PreparedClone::run`] carries it out.
 
+pub mod before;
 pub mod board;
 mod claim;
 mod evidence;
@@ -15,6 +16,8 @@ mod obstacles;
 pub mod options;
 pub mod outcome;
 mod prepare;
+mod recover;
+mod refresh;
 mod restart;
 pub mod retry;
 mod reverify;
@@ -22,6 +25,7 @@ mod source_schema;
 mod steps;
 mod stored;
 mod work;
+pub mod worker;
 
 pub use finish::{Unfinished, finish};
 pub use options::CloneOptions;

@@ -1,6 +1,13 @@
 //! The schema: `pg_dump` says it, we read its archive's table of contents and run the entries
 //! ourselves, each as a step of its own.
 //!
+//! The way of a schema: [`PgDump`](crate::pg_dump::PgDump) gives a [`Toc`] of [`Entry`]s;
+//! [`quote_not_null_names`] mends what it forgot to quote; [`select`](select()) keeps what the filters leave;
+//! [`roles`](roles()), [`objects`](objects()) and [`objects::superuser_only`] say beforehand what the target
+//! lacks or has too much; [`steps`] makes [`Step`]s of the entries, whose statements come from the
+//! [`Emitter`], adapted to the target; [`digest`](digest()) tells whether the source still has the
+//! same schema.
+//!
 //! Invariants: what a source's DDL says is data. It never goes through psql, it is never split
 //! as text (the scanner reads tokens), and it is never shown: the statement of a user mapping
 //! or a subscription holds a password.

@@ -3,7 +3,10 @@
 //! Invariants: ACCESS SHARE on every table is held before the snapshot is taken and as long as it
 //! lives, since a TRUNCATE or rewriting ALTER behind an exported snapshot makes importers read no
 //! rows, without an error (seen on 9.6, 14 and 18); every reader imports the snapshot, also after
-//! a reconnect; the keeper's session does nothing else.
+//! a reconnect; the keeper's session does nothing else; whoever takes a snapshot over checks that
+//! no table was rewritten or replaced while nobody held the locks.
+
+pub mod hold;
 
 use std::collections::BTreeSet;
 
@@ -15,6 +18,7 @@ use crate::name::RelationName;
 pub struct Keeper {
     session: Session,
     id: SnapshotId,
+    tables: BTreeSet<RelationName>,
 }
 
 /// The name under which other sessions import the snapshot (`pg_export_snapshot()`).
@@ -79,7 +83,7 @@ impl Keeper {
             let now: BTreeSet<RelationName> =
                 list(&session).await?.into_iter().filter(&wanted).collect();
             if now.is_subset(&to_lock) {
-                return Ok(Self { session, id: SnapshotId(row.get(0)) });
+                return Ok(Self { session, id: SnapshotId(row.get(0)), tables: to_lock });
             }
             session.batch("give the locks back", "rollback").await?;
             to_lock = now;
@@ -91,11 +95,13 @@ impl Keeper {
         .with_hint("stop what creates and drops tables on the source, and try again"))
     }
 
-    /// Takes over a snapshot that another session holds: locks the same tables, imports it, and
-    /// exports it again, so that it lives on when the other session ends.
+    /// Takes over a snapshot that another session holds: imports it, locks the same tables, checks
+    /// that none of them was rewritten meanwhile, and exports it again, so that it lives on when
+    /// the other session ends.
     ///
     /// # Errors
-    /// [`ErrorKind::SnapshotGone`] when the source does not know the snapshot any more.
+    /// [`ErrorKind::SnapshotGone`] when the source does not know the snapshot any more, or when a
+    /// table of it was dropped, truncated or rewritten.
     pub async fn take_over(
         source: &Endpoint,
         snapshot: &SnapshotId,
@@ -103,17 +109,7 @@ impl Keeper {
     ) -> Result<Self, Error> {
         let session = open_reader(source, snapshot, "keeper").await?;
         let tables = list(&session).await?.into_iter().filter(wanted).collect();
-        if !lock(&session, &tables).await? {
-            return Err(Error::new(
-                ErrorKind::SnapshotGone,
-                "source: a table of the snapshot is gone: whoever holds it does not hold its locks",
-            )
-            .with_hint("hold snapshots with `pghaul snapshot`, which locks the tables too"));
-        }
-        let row = session
-            .query_one("export the snapshot", "select pg_catalog.pg_export_snapshot()", &[])
-            .await?;
-        Ok(Self { id: SnapshotId(row.get(0)), session })
+        Heir::settle(session, tables).await?.promote().await
     }
 
     /// The snapshot's name.
@@ -134,6 +130,75 @@ impl Keeper {
     }
 }
 
+/// A session that has the snapshot and the locks beside the keeper, and becomes keeper when that
+/// dies: so at no time nobody holds the locks.
+pub(crate) struct Heir {
+    session: Session,
+    tables: BTreeSet<RelationName>,
+}
+
+impl Heir {
+    /// An heir of this keeper.
+    pub(crate) async fn of(source: &Endpoint, keeper: &Keeper) -> Result<Self, Error> {
+        let session = open_reader(source, &keeper.id, "heir").await?;
+        Self::settle(session, keeper.tables.clone()).await
+    }
+
+    /// Locks the tables in a session that has imported the snapshot.
+    async fn settle(session: Session, tables: BTreeSet<RelationName>) -> Result<Self, Error> {
+        let gone = |what: String| {
+            Error::new(
+                ErrorKind::SnapshotGone,
+                format!("source: the snapshot cannot be used any more: {what}"),
+            )
+            .with_hint("hold snapshots with `pghaul snapshot`, which locks the tables too")
+        };
+        if !lock(&session, &tables).await? {
+            return Err(gone("a table of it was dropped".to_owned()));
+        }
+        // Locked by now, so what is the same file here stays the same.
+        let rewritten: Vec<String> = names(
+            &session,
+            "look for tables rewritten since",
+            include_str!("snapshot/rewritten.sql"),
+        )
+        .await?
+        .iter()
+        .filter(|name| tables.contains(name))
+        .map(|name| format!("`{name}`"))
+        .collect();
+        if !rewritten.is_empty() {
+            return Err(gone(format!("{} truncated or rewritten since", rewritten.join(", "))));
+        }
+        Ok(Self { session, tables })
+    }
+
+    /// Exports the snapshot.
+    pub(crate) async fn promote(self) -> Result<Keeper, Error> {
+        let row = self
+            .session
+            .query_one("export the snapshot", "select pg_catalog.pg_export_snapshot()", &[])
+            .await?;
+        Ok(Keeper { id: SnapshotId(row.get(0)), session: self.session, tables: self.tables })
+    }
+
+    /// The session.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
+/// Takes a snapshot of the whole database and holds it, with locks against DDL on every table, until
+/// what this gives is dropped. The snapshot outlives the session that took it, as long as one of
+/// two sessions lives; then its name changes.
+///
+/// # Errors
+/// As [`Keeper::start`]; [`ErrorKind::Connect`].
+pub async fn hold(source: Endpoint) -> Result<hold::Hold, Error> {
+    let keeper = Keeper::start(&source, |_| true).await?;
+    Ok(hold::Hold::new(std::sync::Arc::new(source), keeper))
+}
+
 /// Opens a session for reading user tables inside the snapshot.
 ///
 /// # Errors
@@ -146,6 +211,18 @@ pub async fn open_reader(
     let session = source.connect(Purpose::Read, what).await?;
     import(&session, snapshot).await?;
     Ok(session)
+}
+
+/// Locks tables in a reader too, so that an ALTER or TRUNCATE that waits for the keeper's locks
+/// does not stand before the reader's. Without it the reader gives up after `lock_timeout`.
+pub(crate) async fn hold_tables<'a>(
+    session: &Session,
+    tables: impl Iterator<Item = &'a RelationName>,
+) -> Result<(), Error> {
+    if lock(session, &tables.cloned().collect()).await? {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::SnapshotGone, "source: a table of the snapshot was dropped"))
 }
 
 /// Begins a transaction in the snapshot.
@@ -168,8 +245,11 @@ pub async fn import(session: &Session, snapshot: &SnapshotId) -> Result<(), Erro
 }
 
 async fn list(session: &Session) -> Result<Vec<RelationName>, Error> {
-    let rows =
-        session.query("list the tables to lock", include_str!("snapshot/tables.sql"), &[]).await?;
+    names(session, "list the tables to lock", include_str!("snapshot/tables.sql")).await
+}
+
+async fn names(session: &Session, doing: &str, sql: &str) -> Result<Vec<RelationName>, Error> {
+    let rows = session.query(doing, sql, &[]).await?;
     Ok(rows
         .iter()
         .map(|row| RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1)))
@@ -194,6 +274,11 @@ async fn lock(session: &Session, tables: &BTreeSet<RelationName>) -> Result<bool
             Err(error) if error.sqlstate() == Some("53200") => {
                 return Err(error.with_kind(ErrorKind::Preflight).with_hint(
                     "raise max_locks_per_transaction on the source, or carry part of the tables with --include",
+                ));
+            }
+            Err(error) if error.sqlstate() == Some("55P03") => {
+                return Err(error.with_hint(
+                    "another session has, or waits for, an exclusive lock on a table (see pg_locks on the source): end it, or wait for it",
                 ));
             }
             Err(error) => return Err(error),

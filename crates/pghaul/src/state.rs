@@ -53,13 +53,6 @@ impl DatabaseIdentity {
             self.system.is_none() || other.system.is_none() || self.system == other.system;
         systems && self.database_oid == other.database_oid && self.database == other.database
     }
-
-    /// Whether both are the same database, by whatever names they were reached.
-    pub fn is_same_database(&self, other: &Self) -> bool {
-        self.system.is_some()
-            && self.system == other.system
-            && self.database_oid == other.database_oid
-    }
 }
 
 /// What a run is, as stored.
@@ -310,6 +303,30 @@ pub async fn set_moment(
         )
         .await
         .map(drop)
+}
+
+/// Notes under which name the run's snapshot is to be had now.
+///
+/// # Errors
+/// What the target said.
+pub async fn set_snapshot(target: &Session, snapshot: &str) -> Result<(), Error> {
+    target
+        .execute("note the snapshot's name", "update pghaul.run set snapshot = $1", &[&snapshot])
+        .await
+        .map(drop)
+}
+
+/// Notes transaction ids of the source that were taken by exporting the snapshot again. Only after
+/// the export: one too many would make a write of somebody else look like ours.
+///
+/// # Errors
+/// What the target said.
+pub async fn add_own_ids(target: &Session, ids: u64) -> Result<(), Error> {
+    let sql = format!(
+        "update pghaul.run set moment = pg_catalog.jsonb_set(moment::jsonb, '{{own_ids}}', \
+         pg_catalog.to_jsonb((moment::jsonb ->> 'own_ids')::int8 + {ids}))::text"
+    );
+    target.batch("count our own transactions on the source", &sql).await
 }
 
 /// Stores findings, for `status`.

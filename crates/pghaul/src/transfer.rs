@@ -27,13 +27,16 @@ use piece::Piece;
 /// A piece is closed when it holds this many bytes, or one row.
 pub const PIECE_BYTES: u64 = 128 << 20;
 
+/// Rows between two looks at whether to stop: then the piece ends where it is.
+const ROWS_A_LOOK: u64 = 256;
+
 /// What all transfers of a run share.
 pub struct Transfer {
     /// Limits the bytes a second read from the source.
     pub pace: Pace,
     /// What the progress is made of.
     pub counters: Arc<Counters>,
-    /// Ask for it and transfers end after the piece in flight.
+    /// Ask for it and transfers commit the piece in flight as far as it is, and end.
     pub stop: CancellationToken,
     /// Whether rows are digested.
     pub digesting: Digesting,
@@ -81,8 +84,9 @@ impl Transfer {
             while let Some(row) = reader.next_row().map_err(|error| broken(table, error))? {
                 // Rows that share a ctid do not exist, so a piece may end before any row; only
                 // a table without ctids has to stay in one piece.
+                let stopping = piece.rows() % ROWS_A_LOOK == 1 && self.stop.is_cancelled();
                 if let Some(ctid) = row.ctid
-                    && piece.bytes() >= PIECE_BYTES
+                    && (piece.bytes() >= PIECE_BYTES || stopping)
                 {
                     committed(piece.commit(Some(ctid), &self.worker).await?);
                     if self.stop.is_cancelled() {

@@ -52,7 +52,6 @@ const EXPECTED: &[(&str, &str)] = &[
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_deferrable", "off"),
     ("statement_timeout", "0"),
-    ("lock_timeout", "0"),
     ("idle_in_transaction_session_timeout", "0"),
     ("enable_seqscan", "on"),
     ("enable_tidscan", "on"),
@@ -69,6 +68,8 @@ fn by_purpose(purpose: Purpose) -> Vec<(&'static str, &'static str)> {
     settings.push(("enable_indexonlyscan", indexes));
     settings.push(("enable_bitmapscan", indexes));
     settings.push(("synchronize_seqscans", indexes));
+    let lock_timeout = if purpose == Purpose::Read { "30s" } else { "0" };
+    settings.push(("lock_timeout", lock_timeout));
     if reads {
         settings.push(("max_parallel_workers_per_gather", "0"));
     }

@@ -196,6 +196,26 @@ async fn the_rules_of_pg_hba_decide_between_plain_and_tls() {
     }
 }
 
+/// The error that is told is the one of the way that was meant; the other way's is a note. And a
+/// server without TLS is not asked for the password twice.
+#[tokio::test]
+async fn when_both_ways_fail_the_one_with_tls_is_told() {
+    let secured =
+        Secured::start(Major::NEWEST, &Options::new().hba("hostnossl all all all reject"));
+    let url = format!("postgresql://postgres:wrong@127.0.0.1:{}/postgres", secured.server.port());
+    for mode in ["prefer", "allow"] {
+        let error = refused(&format!("{url}?sslmode={mode}")).await;
+        assert_eq!(error.sqlstate(), Some("28P01"), "{}", told(&error));
+        assert!(error.hint().unwrap().contains("without TLS: "), "{}", told(&error));
+    }
+    let server = Server::start(Major::NEWEST, &Options::new()).unwrap();
+    let url = format!("postgresql://postgres:wrong@127.0.0.1:{}/postgres", server.port());
+    let error = refused(&format!("{url}?sslmode=prefer")).await;
+    assert_eq!(error.sqlstate(), Some("28P01"));
+    let said = "password authentication failed for user \"postgres\"";
+    assert_eq!(server.log().matches(&format!("FATAL:  {said}")).count(), 1);
+}
+
 #[tokio::test]
 async fn client_certificates() {
     let options = Options::new().hba("hostssl all postgres all cert");
@@ -229,6 +249,14 @@ async fn client_certificates() {
     assert_eq!(trouble(&error), Some(Trouble::Authentication), "{}", told(&error));
     let error = refused(&secured.url("localhost", "sslmode=require")).await;
     assert_eq!(trouble(&error), Some(Trouble::Authentication), "{}", told(&error));
+    // A certificate of somebody else's authority: TLS 1.3 tells so after the handshake.
+    let (forged, forged_key) = issued(&authority("somebody else"), "postgres", &[]);
+    std::fs::write(secured.file("forged.crt"), forged).unwrap();
+    let forged = url("forged.crt", &write_key("forged.key", &forged_key, 0o600));
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let error = refused(&format!("{forged}&ssl_max_protocol_version={version}")).await;
+        assert_eq!(trouble(&error), Some(Trouble::Tls), "{}", told(&error));
+    }
 
     for (url, why) in [
         (url("client.crt", &open), "may be read by others"),

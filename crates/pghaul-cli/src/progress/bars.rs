@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pghaul::event::Phase;
 
 use super::Renderer;
@@ -29,7 +29,11 @@ pub(super) struct Bars {
 
 impl Bars {
     pub(super) fn new(console: Console) -> Self {
-        let all = MultiProgress::new();
+        Self::on(console, ProgressDrawTarget::stderr())
+    }
+
+    fn on(console: Console, target: ProgressDrawTarget) -> Self {
+        let all = MultiProgress::with_draw_target(target);
         let style = |template: &str| {
             ProgressStyle::with_template(template)
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -126,4 +130,60 @@ fn set(bar: &ProgressBar, done: u64, all: u64, message: String) {
     bar.set_length(all.max(1));
     bar.set_position(if all == 0 { 1 } else { done });
     bar.set_message(message);
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use indicatif::InMemoryTerm;
+
+    use super::*;
+    use crate::flags::Output;
+    use crate::progress::estimate::Remaining;
+    use crate::progress::tracker::{Counted, Running};
+
+    fn sample() -> Sample {
+        const GIB: u64 = 1 << 30;
+        Sample {
+            elapsed: Duration::from_secs(754),
+            phase: Phase::Data,
+            counted: Counted::default(),
+            copied: 16 * GIB,
+            to_copy: 64 * GIB,
+            read_back: 4 * GIB,
+            to_read_back: 64 * GIB,
+            rate: Some(85.0 * 1024.0 * 1024.0),
+            tables: 1022,
+            tables_copied: 210,
+            tables_verified: 180,
+            indexes: 1500,
+            indexes_built: 3,
+            running: vec![Running {
+                kind: "INDEX".to_owned(),
+                object: "public.index_statuses_on_uri".to_owned(),
+                since: Duration::from_secs(692),
+            }],
+            remaining: Some(Remaining::AtLeast(Duration::from_secs(570))),
+        }
+    }
+
+    #[test]
+    fn bars_show_where_a_run_is_and_leave_nothing_behind() {
+        let terminal = InMemoryTerm::new(10, 100);
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let mut bars = Bars::on(Console::new(&Output::default()), target);
+        bars.sample(&sample());
+        for row in bars.rows() {
+            row.tick();
+        }
+        expect![[r#"
+            12 min 34 s  copying rows, building indexes, reading back
+              rows       ━━━━━━━╸···················· 16.0 GiB of 64.0 GiB  85.0 MiB/s  at least 9 min 30 s left
+              read back  ━╸·························· 180 of 1,022 tables
+              indexes    ╸··························· 3 of 1,500
+              index public.index_statuses_on_uri (1 min 2 s)"#]].assert_eq(&terminal.contents());
+        bars.told(&Told::Message("stopping".to_owned()), Duration::ZERO);
+        bars.end();
+        assert_eq!(terminal.contents(), "stopping");
+    }
 }

@@ -1,9 +1,9 @@
 //! How much longer it takes.
 //!
 //! Copying comes first; reading back and building indexes follow, beside each other; validating
-//! foreign keys comes last. What has not begun cannot be measured: reading back is then taken to
-//! be as fast as copying (it was never slower), and indexes and keys, of which nothing is known,
-//! make the estimate a lower bound that says so.
+//! foreign keys comes last. What has not begun cannot be measured. Reading back is then taken to
+//! be as fast as copying (it is never slower), unless copying is held back by `--max-rate`; what
+//! nothing is known of makes the estimate a lower bound that says so.
 
 use std::time::Duration;
 
@@ -21,6 +21,17 @@ pub(super) struct Work {
     pub(super) indexes: Left,
     pub(super) keys: Left,
     pub(super) index_jobs: usize,
+    pub(super) limit: Limit,
+}
+
+/// Whether copying goes as fast as it can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Limit {
+    /// It does.
+    #[default]
+    None,
+    /// It is held back, so its rate says nothing of reading back.
+    MaxRate,
 }
 
 /// How long steps of one sort took.
@@ -53,9 +64,9 @@ impl Pace {
         self.took += took;
     }
 
-    pub(super) fn left_of(&self, all: usize) -> Left {
+    pub(super) fn left(&self, count: usize) -> Left {
         let each = u32::try_from(self.done).ok().filter(|done| *done > 0).map(|n| self.took / n);
-        Left { count: all.saturating_sub(self.done), each }
+        Left { count, each }
     }
 }
 
@@ -77,13 +88,15 @@ pub(super) fn remaining(work: &Work) -> Option<Remaining> {
         _ => None,
     };
     let copy = seconds(work.to_copy, work.copy_rate)?;
-    let read_back = seconds(work.to_read_back, work.read_back_rate.or(work.copy_rate))?;
+    let presumed = work.copy_rate.filter(|_| work.limit == Limit::None);
+    let read_back = seconds(work.to_read_back, work.read_back_rate.or(presumed));
     let indexes = work.indexes.seconds(work.index_jobs);
     let keys = work.keys.seconds(work.index_jobs);
-    let known = copy + read_back.max(indexes.unwrap_or(0.0)) + keys.unwrap_or(0.0);
+    let beside = read_back.unwrap_or(0.0).max(indexes.unwrap_or(0.0));
+    let known = copy + beside + keys.unwrap_or(0.0);
     let known = Duration::try_from_secs_f64(known).ok()?;
-    Some(match (indexes, keys) {
-        (Some(_), Some(_)) => Remaining::About(known),
+    Some(match (read_back, indexes, keys) {
+        (Some(_), Some(_), Some(_)) => Remaining::About(known),
         _ => Remaining::AtLeast(known),
     })
 }
@@ -104,6 +117,7 @@ mod tests {
         indexes: Left { count: 0, each: None },
         keys: Left { count: 0, each: None },
         index_jobs: 2,
+        limit: Limit::None,
     };
 
     fn about(seconds: u64) -> Option<Remaining> {
@@ -125,6 +139,10 @@ mod tests {
     fn what_was_never_measured_makes_it_a_lower_bound() {
         let unknown = Work { indexes: left(3, None), ..COPYING };
         assert_eq!(remaining(&unknown), Some(Remaining::AtLeast(Duration::from_secs(300))));
+        assert_eq!(
+            remaining(&Work { limit: Limit::MaxRate, ..COPYING }),
+            Some(Remaining::AtLeast(Duration::from_secs(100)))
+        );
         assert_eq!(remaining(&Work { copy_rate: None, ..COPYING }), None);
     }
 

@@ -12,9 +12,11 @@ use pghaul::Finding;
 use pghaul::event::{Event, Phase};
 use pghaul::name::RelationName;
 use pghaul::run::PreparedClone;
-use pghaul::run::options::{CloneOptions, Scope, Verify};
+use pghaul::run::before::TableBefore;
+use pghaul::run::options::{CloneOptions, Verify};
+use pghaul::schema::Step;
 
-use super::estimate::{Pace, Remaining, Work, remaining};
+use super::estimate::{Limit, Pace, Remaining, Work, remaining};
 
 /// Bytes of COPY for a byte on disk, before anything is known: rows without their headers, free
 /// space and line pointers.
@@ -86,21 +88,28 @@ pub(super) struct Expected {
     tables: HashMap<RelationName, u64>,
     /// What is read back and compared, with its bytes on disk.
     read_backs: HashMap<RelationName, u64>,
-    indexes: usize,
+    /// Kind and object of what builds an index. A key is built and then made a constraint: two
+    /// steps, one index.
+    indexes: HashSet<(String, String)>,
     keys: usize,
     index_jobs: usize,
+    limit: Limit,
+    before: Before,
+}
+
+/// What an earlier process has done of the run.
+#[derive(Debug, Default)]
+struct Before {
+    tables: Vec<TableBefore>,
+    verified: HashSet<RelationName>,
+    steps: Vec<(String, String)>,
 }
 
 impl Expected {
     pub(super) fn of(prepared: &PreparedClone, options: &CloneOptions) -> Self {
         let plan = prepared.plan();
         let bytes = |table: &usize| plan.tables.get(*table).map_or(0, |table| table.bytes);
-        let steps = |wanted: fn(&str) -> bool| {
-            if options.scope == Scope::DataOnly {
-                return 0;
-            }
-            prepared.steps().filter(|(kind, _)| wanted(kind)).count()
-        };
+        let owned = |step: &Step| (step.kind.name().to_owned(), step.object.clone());
         Self {
             tables: plan.tables.iter().map(|table| (table.name.clone(), table.bytes)).collect(),
             read_backs: if options.verify == Verify::Full {
@@ -111,9 +120,19 @@ impl Expected {
             } else {
                 HashMap::new()
             },
-            indexes: steps(is_index),
-            keys: steps(is_key),
+            indexes: prepared
+                .steps()
+                .filter(|step| is_index(step.kind.name()))
+                .map(owned)
+                .collect(),
+            keys: prepared.steps().filter(|step| is_key(step.kind.name())).count(),
             index_jobs: options.index_jobs.get(),
+            limit: options.max_rate.map_or(Limit::None, |_| Limit::MaxRate),
+            before: Before {
+                tables: prepared.tables_before(),
+                verified: prepared.verified_before().cloned().collect(),
+                steps: prepared.steps_before().map(owned).collect(),
+            },
         }
     }
 }
@@ -147,8 +166,17 @@ pub struct Kept {
     pub rows: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Indexes built by this process.
+    /// Indexes built.
     pub indexes: usize,
+}
+
+/// What a run that failed leaves.
+#[derive(Debug, Clone)]
+pub struct SoFar {
+    /// What is in the target for good.
+    pub kept: Kept,
+    /// What was found, in the order in which it was.
+    pub findings: Vec<Finding>,
 }
 
 /// All that is shown of a moment.
@@ -181,13 +209,20 @@ pub(super) struct Tracker {
     phase: Option<Phase>,
     copied: HashSet<RelationName>,
     verified: HashSet<RelationName>,
+    /// Not read back by this process.
+    verified_before: HashSet<RelationName>,
     /// Bytes of COPY by table, committed.
     committed: HashMap<RelationName, u64>,
-    rows: u64,
+    /// Of all processes.
+    kept_rows: u64,
+    kept_bytes: u64,
+    /// Bytes committed by this process, which the counters have seen.
     bytes: u64,
+    built: HashSet<(String, String)>,
     indexes: Pace,
     keys: Pace,
     running: Vec<Running>,
+    findings: Vec<Finding>,
     history: VecDeque<(Duration, Progressed)>,
     shown: (u64, u64),
 }
@@ -200,7 +235,25 @@ struct Progressed {
 }
 
 impl Tracker {
-    pub(super) fn expect(&mut self, expected: Expected) {
+    pub(super) fn expect(&mut self, mut expected: Expected) {
+        let before = std::mem::take(&mut expected.before);
+        for table in before.tables {
+            self.kept_rows += table.rows;
+            self.kept_bytes += table.bytes;
+            self.committed.insert(table.name.clone(), table.bytes);
+            if table.copied {
+                self.copied.insert(table.name);
+            }
+        }
+        self.verified.clone_from(&before.verified);
+        self.verified_before = before.verified;
+        for step in before.steps {
+            if is_index(&step.0) {
+                self.built.insert(step);
+            } else if is_key(&step.0) {
+                expected.keys = expected.keys.saturating_sub(1);
+            }
+        }
         self.expected = expected;
     }
 
@@ -208,7 +261,8 @@ impl Tracker {
         match told {
             Told::PhaseStarted(phase) => self.phase = Some(*phase),
             Told::PieceCommitted { table, rows, bytes } => {
-                self.rows += rows;
+                self.kept_rows += rows;
+                self.kept_bytes += bytes;
                 self.bytes += bytes;
                 *self.committed.entry(table.clone()).or_default() += bytes;
             }
@@ -226,7 +280,9 @@ impl Tracker {
             Told::StepCommitted { kind, object, took } => {
                 self.ended(object);
                 if is_index(kind) {
-                    self.indexes.add(*took);
+                    if self.built.insert((kind.clone(), object.clone())) {
+                        self.indexes.add(*took);
+                    }
                 } else if is_key(kind) {
                     self.keys.add(*took);
                 }
@@ -235,6 +291,7 @@ impl Tracker {
                 if let Some(object) = &finding.object {
                     self.ended(object);
                 }
+                self.findings.push(finding.clone());
             }
             Told::Message(_)
             | Told::Planned { .. }
@@ -248,10 +305,14 @@ impl Tracker {
         (self.phase >= Some(Phase::PreData)).then_some(Kept {
             tables: self.copied.len(),
             of_tables: self.expected.tables.len(),
-            rows: self.rows,
-            bytes: self.bytes,
-            indexes: self.indexes.done,
+            rows: self.kept_rows,
+            bytes: self.kept_bytes,
+            indexes: self.built.len(),
         })
+    }
+
+    pub(super) fn so_far(&self) -> Option<SoFar> {
+        self.kept().map(|kept| SoFar { kept, findings: self.findings.clone() })
     }
 
     pub(super) fn sample(&mut self, elapsed: Duration, counted: Counted) -> Sample {
@@ -273,9 +334,10 @@ impl Tracker {
             copy_rate: rate(|p| p.copied),
             to_read_back: to_read_back.saturating_sub(now.read_back),
             read_back_rate: rate(|p| p.read_back),
-            indexes: self.indexes.left_of(self.expected.indexes),
-            keys: self.keys.left_of(self.expected.keys),
+            indexes: self.indexes.left(self.expected.indexes.difference(&self.built).count()),
+            keys: self.keys.left(self.expected.keys.saturating_sub(self.keys.done)),
             index_jobs: self.expected.index_jobs,
+            limit: self.expected.limit,
         };
         let phase = self.phase.unwrap_or(Phase::Prepare);
         Sample {
@@ -290,8 +352,8 @@ impl Tracker {
             tables: self.expected.tables.len(),
             tables_copied: self.copied.len(),
             tables_verified: self.verified.len(),
-            indexes: self.expected.indexes,
-            indexes_built: self.indexes.done,
+            indexes: self.expected.indexes.len(),
+            indexes_built: self.built.len(),
             running: self.running.clone(),
             remaining: if phase >= Phase::Data { remaining(&work) } else { None },
         }
@@ -322,10 +384,12 @@ impl Tracker {
         for (table, bytes) in &self.expected.read_backs {
             if self.verified.contains(table) {
                 read_back += *bytes as f64;
-                seen += match self.committed.get(table) {
-                    Some(committed) => on_disk(*committed),
-                    None => bytes_of(table) as f64,
-                };
+                if !self.verified_before.contains(table) {
+                    seen += match self.committed.get(table) {
+                        Some(committed) => on_disk(*committed),
+                        None => bytes_of(table) as f64,
+                    };
+                }
             } else {
                 left += *bytes as f64;
             }
@@ -377,9 +441,8 @@ mod tests {
         tracker.expect(Expected {
             tables: sizes.clone(),
             read_backs: sizes,
-            indexes: 2,
-            keys: 0,
             index_jobs: 1,
+            ..Expected::default()
         });
         tracker
     }

@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-use pghaul::Error;
 use pghaul::event::Phase;
 use pghaul::run::{Ending, Outcome, TableOutcome};
+use pghaul::{Error, ErrorKind};
 use serde::Serialize;
 
 use crate::console::style::{BAD, FAINT, GOOD, STRONG, WARNING, paint};
 use crate::console::{Console, Detail, Results};
 use crate::exit::Exit;
-use crate::progress::Kept;
+use crate::progress::{Kept, SoFar};
 use crate::quantity::{bytes, duration, grouped};
+use crate::report;
 use crate::report::failure::kept_text;
 use crate::report::wire::{self, Envelope};
 use crate::report::{failure, findings};
 use crate::signals::Signal;
-use crate::verbs::clone::Cloned;
+use crate::verbs::clone::{BegunBy, Cloned};
 
 const VERB: &str = "clone";
 /// Rows that differ, named by table.
@@ -24,8 +25,8 @@ const DIFFERENCES_NAMED: usize = 10;
 
 #[derive(Serialize)]
 struct Body<'a> {
-    source: &'a str,
-    target: &'a str,
+    source: wire::Database,
+    target: wire::Database,
     consistency: &'static str,
     tables: Vec<wire::Table<'a>>,
     indexes: usize,
@@ -44,8 +45,8 @@ pub fn done(console: &Console, cloned: &Cloned) -> Exit {
         Results::Json => {
             let outcome = &cloned.outcome;
             let body = Body {
-                source: &cloned.source,
-                target: &cloned.target,
+                source: wire::database(&cloned.source),
+                target: wire::database(&cloned.target),
                 consistency: outcome.consistency,
                 tables: outcome.tables.iter().map(wire::table).collect(),
                 indexes: outcome.indexes,
@@ -57,13 +58,27 @@ pub fn done(console: &Console, cloned: &Cloned) -> Exit {
     }
 }
 
-/// Prints a failure; gives its exit code.
-pub fn failed(console: &Console, took: Duration, error: &Error, kept: Option<&Kept>) -> Exit {
+/// Prints a failure; gives its exit code. `so_far` is what is kept and what was found until then,
+/// once anything was written.
+pub fn failed(console: &Console, took: Duration, error: &Error, so_far: Option<&SoFar>) -> Exit {
     let exit = Exit::of_failure(error.kind());
+    // Going on as it is is not what these ask for.
+    let kept = match error.kind() {
+        ErrorKind::Usage | ErrorKind::Preflight | ErrorKind::SnapshotGone | ErrorKind::RunState => {
+            None
+        }
+        ErrorKind::Connect
+        | ErrorKind::Transfer
+        | ErrorKind::Archive
+        | ErrorKind::LocalIo
+        | ErrorKind::Bug => so_far.map(|so_far| &so_far.kept),
+    };
     failure::print(console, error, kept);
     match console.results {
         Results::Text => exit,
-        Results::Json => Envelope::failed(VERB, exit, took, error, kept).print(console, exit),
+        Results::Json => Envelope::failed(VERB, exit, took, error, kept)
+            .with_findings(so_far.map_or(&[], |so_far| &so_far.findings))
+            .print(console, exit),
     }
 }
 
@@ -107,9 +122,13 @@ fn text(cloned: &Cloned, detail: Detail) -> String {
     let size: u64 = outcome.tables.iter().map(|table| table.bytes).sum();
     row("rows", &grouped(rows));
     row("data", &bytes(size));
-    row("indexes", &format!("{} built", grouped(outcome.indexes as u64)));
-    row("constraints", &format!("{} added", grouped(outcome.constraints as u64)));
-    row("moment", &format!("one {} of the source", outcome.consistency));
+    let since = match cloned.begun_by {
+        BegunBy::Us => "",
+        BegunBy::Another => " since it was resumed",
+    };
+    row("indexes", &format!("{} built{since}", grouped(outcome.indexes as u64)));
+    row("constraints", &format!("{} added{since}", grouped(outcome.constraints as u64)));
+    row("moment", moment(outcome.consistency));
     let times: Vec<String> = phases(cloned)
         .map(|(phase, took)| format!("{} {}", phase_text(phase), duration(took)))
         .collect();
@@ -134,10 +153,22 @@ fn headline(cloned: &Cloned) -> String {
     format!(
         "{} {} to {} in {}",
         paint(style, word),
-        paint(STRONG, &cloned.source),
-        paint(STRONG, &cloned.target),
+        paint(STRONG, report::database(&cloned.source)),
+        paint(STRONG, report::database(&cloned.target)),
         duration(cloned.took)
     )
+}
+
+/// Why all rows belong to one moment; the engine's names stand in the JSON.
+fn moment(consistency: &str) -> &str {
+    match consistency {
+        "snapshot" => "one snapshot of the source",
+        "proven-unchanged" => "two snapshots of the source, proven to be the same",
+        "reverified" => {
+            "two snapshots of the source; what the first gave was read again, and is equal"
+        }
+        other => other,
+    }
 }
 
 /// How many, and what is proven of them.

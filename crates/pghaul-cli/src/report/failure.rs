@@ -3,17 +3,19 @@
 //! Invariant: causes are walked here and only here, each printed once.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use pghaul::{Error, ErrorKind};
 use serde_json::json;
 
-use crate::console::Console;
 use crate::console::style::{BAD, LABEL, paint};
+use crate::console::{Console, Results};
 use crate::crash::REPORT;
+use crate::exit::Exit;
 use crate::flags::LogFormat;
 use crate::progress::Kept;
 use crate::quantity::{bytes, counted, grouped};
-use crate::report::wire;
+use crate::report::wire::{self, Envelope};
 
 /// Prints a failure to stderr.
 pub fn print(console: &Console, error: &Error, kept: Option<&Kept>) {
@@ -25,6 +27,16 @@ pub fn print(console: &Console, error: &Error, kept: Option<&Kept>) {
         }
     };
     console.message(&text);
+}
+
+/// Prints a failure of a verb that keeps nothing; gives its exit code.
+pub fn end(console: &Console, verb: &'static str, took: Duration, error: &Error) -> Exit {
+    let exit = Exit::of_failure(error.kind());
+    print(console, error, None);
+    match console.results {
+        Results::Text => exit,
+        Results::Json => Envelope::failed(verb, exit, took, error, None).print(console, exit),
+    }
 }
 
 fn text(error: &Error, kept: Option<&Kept>) -> String {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use pghaul::plan::{Plan, TablePlan, format_name};
 use pghaul::run::PreparedClone;
+use pghaul::schema::Step;
+use pghaul::schema::step::{Makes, Stage};
 use serde::Serialize;
 
 use crate::console::style::{FAINT, STRONG, paint};
@@ -28,7 +30,7 @@ struct Planned<'a> {
     disk_bytes: u64,
     parts: usize,
     tables: Vec<Table<'a>>,
-    steps: Vec<Step>,
+    steps: Vec<Statement<'a>>,
     refreshes: Vec<Relation<'a>>,
     sequences: usize,
 }
@@ -51,9 +53,11 @@ struct Relation<'a> {
 }
 
 #[derive(Serialize)]
-struct Step {
-    kind: String,
-    object: String,
+struct Statement<'a> {
+    stage: &'static str,
+    makes: String,
+    kind: &'a str,
+    object: &'a str,
 }
 
 /// Prints the plan; gives the exit code.
@@ -94,10 +98,7 @@ fn planned(prepared: &PreparedClone) -> Planned<'_> {
                 written_to: relation(&table.written_to),
             })
             .collect(),
-        steps: prepared
-            .steps()
-            .map(|(kind, object)| Step { kind: kind.to_owned(), object: object.to_owned() })
-            .collect(),
+        steps: prepared.steps().map(statement).collect(),
         refreshes: plan.refreshes.iter().map(relation).collect(),
         sequences: plan.sequences.len(),
     }
@@ -157,21 +158,54 @@ fn text(console: &Console, prepared: &PreparedClone) -> String {
 }
 
 fn steps(prepared: &PreparedClone) -> String {
-    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut all = 0;
-    for (kind, _) in prepared.steps() {
-        *kinds.entry(kind).or_default() += 1;
-        all += 1;
+    let mut counts: BTreeMap<(Stage, String), usize> = BTreeMap::new();
+    for step in prepared.steps() {
+        *counts.entry((step.stage, makes(step))).or_default() += 1;
     }
-    let plan = prepared.plan();
-    let mut text = format!("\n{} of the schema\n", counted(all, "statement", "statements"));
-    for (kind, count) in kinds {
-        text.push_str(&format!("  {count:>8}  {}\n", kind.to_lowercase()));
+    let mut text =
+        format!("\n{} of the schema\n", counted(prepared.steps().count(), "step", "steps"));
+    for ((stage, makes), count) in counts {
+        text.push_str(&format!(
+            "  {:<14}  {count:>6}  {makes}\n",
+            stage_name(stage).replace('_', " ")
+        ));
     }
-    text.push_str(&format!(
-        "\n{} to set, {} to refresh\n",
-        counted(plan.sequences.len(), "sequence", "sequences"),
-        counted(plan.refreshes.len(), "materialized view", "materialized views"),
-    ));
+    let sequences = prepared.plan().sequences.len();
+    text.push_str(&format!("\n{} to set\n", counted(sequences, "sequence", "sequences")));
     text
+}
+
+fn statement(step: &Step) -> Statement<'_> {
+    Statement {
+        stage: stage_name(step.stage),
+        makes: makes(step),
+        kind: step.kind.name(),
+        object: &step.object,
+    }
+}
+
+fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::PreData => "pre_data",
+        Stage::Index => "index",
+        Stage::PostData => "post_data",
+        Stage::Privileges => "privileges",
+        Stage::Refresh => "refresh",
+        Stage::Statistics => "statistics",
+        Stage::EventTriggers => "event_triggers",
+    }
+}
+
+/// What a step makes, in words.
+fn makes(step: &Step) -> String {
+    let kind = step.kind.name().to_lowercase();
+    match step.makes {
+        Makes::Entry => kind,
+        Makes::KeyIndex => format!("index of a {kind}"),
+        Makes::IndexRole => "role of an index".to_owned(),
+        Makes::ForeignKey => format!("{kind}, not validated"),
+        Makes::Validation => format!("validation of a {kind}"),
+        Makes::Refresh => format!("refresh of a {kind}"),
+        Makes::OwnerGrant => "privilege to create, for an owner, for a while".to_owned(),
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use pghaul::Error;
 use pghaul::status::{Status, StoredFinding, TableStatus};
 use serde::Serialize;
 
@@ -11,7 +10,6 @@ use crate::console::{Console, Detail, Results};
 use crate::exit::Exit;
 use crate::quantity::{bytes, counted, duration, grouped, milliseconds};
 use crate::report;
-use crate::report::failure;
 use crate::report::wire::{self, Envelope};
 
 const VERB: &str = "status";
@@ -78,16 +76,6 @@ pub fn print(console: &Console, took: Duration, target: &str, status: Option<&St
             let body = Body { run: status.map(run) };
             Envelope::new(VERB, Exit::Done, took, &[], body).print(console, Exit::Done)
         }
-    }
-}
-
-/// Prints a failure; gives its exit code.
-pub fn failed(console: &Console, took: Duration, error: &Error) -> Exit {
-    let exit = Exit::of_failure(error.kind());
-    failure::print(console, error, None);
-    match console.results {
-        Results::Text => exit,
-        Results::Json => Envelope::failed(VERB, exit, took, error, None).print(console, exit),
     }
 }
 

@@ -60,6 +60,12 @@ impl<T: Serialize> Envelope<T> {
         }
     }
 
+    /// With what was found before it failed.
+    #[must_use]
+    pub fn with_findings(self, findings: &[pghaul::Finding]) -> Self {
+        Self { findings: findings.iter().map(finding).collect(), ..self }
+    }
+
     /// Prints it, and gives the exit code.
     pub fn print(&self, console: &Console, exit: Exit) -> Exit {
         match serde_json::to_string(self) {

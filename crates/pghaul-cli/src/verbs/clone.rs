@@ -12,11 +12,12 @@ use pghaul::event::Counters;
 use pghaul::plan::format::FormatChoice;
 use pghaul::run::options::{Deferred, Keep, Scope, SourceUse, Start, Verify};
 use pghaul::run::{CloneOptions, Outcome, PreparedClone};
+use pghaul::state::DatabaseIdentity;
 
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::{Source, Target};
-use crate::progress::{Kept, Progress};
+use crate::progress::{Kept, Progress, SoFar};
 use crate::quantity::parse_size;
 use crate::report;
 use crate::signals::{Signal, Watch};
@@ -29,29 +30,49 @@ pub struct Flags {
     #[command(flatten)]
     target: Target,
     /// Print what would be done, and do nothing
-    #[arg(long)]
+    #[arg(long, help_heading = "The run")]
     dry_run: bool,
-    /// Go on with the run that is in the target
-    #[arg(long)]
+    /// Go on with the run that is in the target, with the options it began with
+    #[arg(long, help_heading = "The run")]
     resume: bool,
+    /// Forget the run that is in the target: drop exactly what it created, without CASCADE, and
+    /// begin again
+    #[arg(long, conflicts_with_all = ["resume", "dry_run"], help_heading = "The run")]
+    restart: bool,
+    /// With --resume: begin again for the tables that match this glob (repeatable)
+    #[arg(long, value_name = "PATTERN", requires = "resume", help_heading = "The run")]
+    restart_tables: Vec<String>,
+    /// Read under this snapshot, exported by another session, instead of one's own
+    #[arg(long, value_name = "ID", help_heading = "The run")]
+    snapshot: Option<String>,
 
     /// Only tables that match this glob over schema.table (repeatable)
-    #[arg(long, value_name = "PATTERN", help_heading = "What is carried")]
+    #[arg(
+        long,
+        conflicts_with = "resume",
+        value_name = "PATTERN",
+        help_heading = "What is carried"
+    )]
     include: Vec<String>,
     /// No tables that match this glob; wins over --include (repeatable)
-    #[arg(long, value_name = "PATTERN", help_heading = "What is carried")]
+    #[arg(
+        long,
+        conflicts_with = "resume",
+        value_name = "PATTERN",
+        help_heading = "What is carried"
+    )]
     exclude: Vec<String>,
     /// Only the schema, no rows
-    #[arg(long, conflicts_with = "data_only", help_heading = "What is carried")]
+    #[arg(long, conflicts_with_all = ["resume", "data_only"], help_heading = "What is carried")]
     schema_only: bool,
     /// Only rows, into tables that are there
-    #[arg(long, help_heading = "What is carried")]
+    #[arg(long, conflicts_with = "resume", help_heading = "What is carried")]
     data_only: bool,
     /// Objects belong to the role that runs, not to their owners on the source
-    #[arg(long, help_heading = "What is carried")]
+    #[arg(long, conflicts_with = "resume", help_heading = "What is carried")]
     no_owner: bool,
     /// No GRANTs and default privileges
-    #[arg(long, help_heading = "What is carried")]
+    #[arg(long, conflicts_with = "resume", help_heading = "What is carried")]
     no_privileges: bool,
     /// Leave this for a later --resume (repeatable)
     #[arg(long, value_enum, value_name = "WHAT", help_heading = "What is carried")]
@@ -66,7 +87,14 @@ pub struct Flags {
     )]
     format: Format,
     /// How much is proven: full reads every row of the target back
-    #[arg(long, value_enum, default_value_t, value_name = "HOW", help_heading = "What is carried")]
+    #[arg(
+        long,
+        conflicts_with = "resume",
+        value_enum,
+        default_value_t,
+        value_name = "HOW",
+        help_heading = "What is carried"
+    )]
     verify: VerifyHow,
     /// The source is being written to, and that is meant: a note and not a warning
     #[arg(long, help_heading = "What is carried")]
@@ -82,7 +110,7 @@ pub struct Flags {
     #[arg(long, value_name = "BYTES", value_parser = rate, help_heading = "Resources")]
     max_rate: Option<NonZeroU64>,
     /// Size of a part, TOAST included, such as 512MiB [64KiB to 1TiB]
-    #[arg(long, value_name = "SIZE", value_parser = part_size, help_heading = "Resources")]
+    #[arg(long, conflicts_with = "resume", value_name = "SIZE", value_parser = part_size, help_heading = "Resources")]
     part_size: Option<u64>,
     /// The pg_dump to use, instead of the one that is found
     #[arg(long, value_name = "PATH", help_heading = "Resources")]
@@ -117,7 +145,7 @@ enum VerifyHow {
     None,
 }
 
-fn rate(text: &str) -> Result<NonZeroU64, String> {
+pub(super) fn rate(text: &str) -> Result<NonZeroU64, String> {
     bounded(text, 1_000, 1_000_000_000_000, "a rate is between 1kB and 1TB a second")
         .and_then(|size| NonZeroU64::new(size).ok_or_else(String::new))
 }
@@ -131,7 +159,7 @@ fn bounded(text: &str, least: u64, most: u64, why: &str) -> Result<u64, String> 
     if (least..=most).contains(&size) { Ok(size) } else { Err(why.to_owned()) }
 }
 
-fn jobs(count: u16) -> NonZeroUsize {
+pub(super) fn jobs(count: u16) -> NonZeroUsize {
     NonZeroUsize::new(usize::from(count)).unwrap_or(NonZeroUsize::MIN)
 }
 
@@ -171,7 +199,13 @@ impl Flags {
             part_size: self.part_size,
             source_use: if self.live_source { SourceUse::Live } else { SourceUse::Quiet },
             pg_dump: self.pg_dump.clone(),
-            start: if self.resume { Start::Resume } else { Start::New },
+            snapshot: self.snapshot.clone(),
+            start: match (self.resume, self.restart) {
+                (true, _) if self.restart_tables.is_empty() => Start::Resume,
+                (true, _) => Start::ResumeRestarting(self.restart_tables.clone()),
+                (false, true) => Start::Restart,
+                (false, false) => Start::New,
+            },
             ..CloneOptions::default()
         }
     }
@@ -196,18 +230,29 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
     clone(source, target, flags.options(), console).await
 }
 
+/// Which process began a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BegunBy {
+    /// This one.
+    Us,
+    /// One before: indexes and constraints may be built already.
+    Another,
+}
+
 /// What a clone was, for the report.
 pub struct Cloned {
-    /// `database (PostgreSQL 9.6.24)`.
-    pub source: String,
-    /// The same of the target.
-    pub target: String,
+    /// The database that was read.
+    pub source: DatabaseIdentity,
+    /// The database that was written.
+    pub target: DatabaseIdentity,
     /// From the first connection to the end.
     pub took: Duration,
     /// The time before anything was written.
     pub prepared_in: Duration,
     /// What the engine says.
     pub outcome: Outcome,
+    /// Whether an earlier process began it.
+    pub begun_by: BegunBy,
     /// What stopped it, if anything did.
     pub signal: Option<Signal>,
 }
@@ -222,8 +267,8 @@ pub async fn clone(
     let begun = Instant::now();
     match carry(source, target, options, console).await {
         Ok(cloned) => report::clone::done(console, &cloned),
-        Err(Unfinished::Failed(error, kept)) => {
-            report::clone::failed(console, begun.elapsed(), &error, kept.as_ref())
+        Err(Unfinished::Failed(error, so_far)) => {
+            report::clone::failed(console, begun.elapsed(), &error, so_far.as_ref())
         }
         Err(Unfinished::Stopped(signal, kept)) => {
             report::clone::stopped(console, begun.elapsed(), signal, kept.as_ref())
@@ -233,8 +278,8 @@ pub async fn clone(
 
 /// Why a clone has no outcome.
 pub enum Unfinished {
-    /// It failed; what is kept in the target, once anything was written.
-    Failed(Error, Option<Kept>),
+    /// It failed; what is kept and was found, once anything was written.
+    Failed(Error, Option<SoFar>),
     /// It was stopped at once, or before anything was written.
     Stopped(Option<Signal>, Option<Kept>),
 }
@@ -272,8 +317,12 @@ pub async fn carry(
     };
     let prepared_in = begun.elapsed();
     let (source, target) = prepared.identities();
-    let (source, target) = (report::database(source), report::database(target));
+    let (source, target) = (source.clone(), target.clone());
     progress.expect(&prepared);
+    let begun_by = match prepared.steps_before().next() {
+        Some(_) => BegunBy::Another,
+        None => BegunBy::Us,
+    };
     let done =
         Box::pin(prepared.run(Arc::clone(&progress) as _, counters, watch.stop.clone())).await;
     display.finish();
@@ -284,12 +333,13 @@ pub async fn carry(
             took: begun.elapsed(),
             prepared_in,
             outcome,
+            begun_by,
             signal: watch.signal(),
         }),
         Err(_) if watch.stop.now.is_cancelled() => {
             Err(Unfinished::Stopped(watch.signal(), progress.kept()))
         }
-        Err(error) => Err(Unfinished::Failed(error, progress.kept())),
+        Err(error) => Err(Unfinished::Failed(error, progress.so_far())),
     }
 }
 

@@ -28,6 +28,6 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
         Ok((target, status)) => {
             report::status::print(console, begun.elapsed(), &target, status.as_ref())
         }
-        Err(error) => report::status::failed(console, begun.elapsed(), &error),
+        Err(error) => report::failure::end(console, "status", begun.elapsed(), &error),
     }
 }

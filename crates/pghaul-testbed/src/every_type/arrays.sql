@@ -1,6 +1,7 @@
 -- Arrays of built-in types: dimensions, lower bounds, NULL and what only looks like it.
 
 -- @object schema
+-- The schema of this family.
 create schema arrays;
 
 -- @object shapes_of_arrays

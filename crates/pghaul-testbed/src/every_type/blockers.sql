@@ -1,6 +1,8 @@
--- Not in the default set: what the newest server refuses, so that it must be found before anything is written.
+-- Not in the default set: what the newest server refuses, or takes only as something else, so that
+-- it must be found before anything is written.
 
 -- @object schema
+-- The schema of this family.
 create schema blockers;
 
 -- @object time_types until 11
@@ -22,7 +24,7 @@ create operator blockers.!# (procedure = blockers.factorial, leftarg = integer);
 create aggregate blockers.gathered(anyelement) (sfunc = array_append, stype = anyarray, initcond = '{}');
 
 -- @object unlogged_partitioned since 10 until 17
--- A partitioned table marked unlogged.
+-- A partitioned table marked unlogged: 18 refuses the word, and pg_dump 18 leaves it out.
 create unlogged table blockers.unlogged_partitioned (id integer) partition by list (id);
 create table blockers.unlogged_partitioned_1 partition of blockers.unlogged_partitioned for values in (1);
 
@@ -37,6 +39,20 @@ insert into blockers.lax_child values (null);
 -- A function with a setting that newer servers do not know.
 create function blockers.removed_setting() returns integer language sql set operator_precedence_warning = off as 'select 1';
 
+-- @object orphan superuser
+-- A foreign key that claims to hold but does not, since its triggers were switched off.
+create table blockers.parents (id integer primary key);
+create table blockers.orphans (id integer primary key, parent integer references blockers.parents);
+alter table blockers.orphans disable trigger all;
+insert into blockers.orphans values (1, 999);
+alter table blockers.orphans enable trigger all;
+
+-- @object newer_keyword until 15
+-- A column named as what is a keyword from 16 on: servers before write it without quotes into their expressions, where newer ones read SYSTEM_USER: the check changes its meaning without an error. A dump with --quote-all-identifiers carries it.
+create table blockers.newer_keyword (id integer primary key, "system_user" text, constraint not_empty check ("system_user" <> ''));
+create index newer_keyword_index on blockers.newer_keyword (lower("system_user"));
+insert into blockers.newer_keyword values (1, 'x');
+
 -- @object index_name
 -- A regclass column that names an index, which does not exist yet when rows are loaded.
 create table blockers.names_an_index (id integer constraint blockers_key primary key, i regclass);
@@ -50,13 +66,13 @@ create table blockers.ambiguous (id integer primary key, f regproc);
 insert into blockers.ambiguous values (1, 'blockers.twice(integer)'::regprocedure);
 
 -- @object table_access_method since 12 superuser
--- A table under an access method of its own.
+-- A table under an access method of its own: the target must have its library.
 create access method pghaul_other_heap type table handler heap_tableam_handler;
 create table blockers.other_heap (id integer primary key) using pghaul_other_heap;
 insert into blockers.other_heap values (1), (2);
 
 -- @object catalog_rows
--- A column of a system catalog's row type, which changes between versions.
+-- A column of a system catalog's row type, which may have other columns on another major.
 create table blockers.catalog_rows (id integer primary key, r pg_catalog.pg_am);
 
 -- @object catalog_domain until 11

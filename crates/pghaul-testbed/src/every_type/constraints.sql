@@ -1,6 +1,7 @@
 -- Constraints: keys of all kinds, foreign keys, checks, exclusions, and those that hold only from now on.
 
 -- @object schema
+-- The schema of this family.
 create schema constraints;
 
 -- @object foreign_keys

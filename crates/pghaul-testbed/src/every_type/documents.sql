@@ -1,6 +1,7 @@
 -- json, jsonb, jsonpath, xml and full text search values.
 
 -- @object schema
+-- The schema of this family.
 create schema documents;
 
 -- @object json

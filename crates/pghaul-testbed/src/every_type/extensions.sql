@@ -1,6 +1,7 @@
 -- Extensions from contrib and columns of their types.
 
 -- @object schema
+-- The schema of this family.
 create schema extensions;
 
 -- @object hstore superuser

@@ -1,6 +1,7 @@
 -- Foreign data: wrappers, servers, user mappings with passwords, foreign tables.
 
 -- @object schema
+-- The schema of this family.
 create schema foreign_data;
 
 -- @object wrapper superuser

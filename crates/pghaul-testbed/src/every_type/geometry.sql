@@ -1,6 +1,7 @@
 -- Geometric types: floats inside, so their text differs between servers before and after 12.
 
 -- @object schema
+-- The schema of this family.
 create schema geometry;
 
 -- @object shapes

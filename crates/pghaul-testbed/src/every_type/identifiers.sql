@@ -1,6 +1,7 @@
 -- Values that name something: network addresses, UUIDs, bits, transaction ids, and names of objects.
 
 -- @object schema
+-- The schema of this family.
 create schema identifiers;
 
 -- @object network
@@ -55,6 +56,10 @@ create operator identifiers.=## (procedure = identifiers.pointed_at, rightarg = 
 create type identifiers.pointed_type as (a integer);
 create text search configuration identifiers.pointed_config (copy = pg_catalog.simple);
 create text search dictionary identifiers.pointed_dictionary (template = pg_catalog.simple, stopwords = english);
+-- Names that only newer servers quote: json from 16, system_user from 16.
+create table identifiers.json ("system_user" integer);
+create type identifiers."system_user" as (json integer);
+create function identifiers.json_object() returns integer language sql as 'select 1';
 
 -- @object object_names
 -- reg* columns and arrays of them: built-in objects, the user's own, none, and one that never was. Their binary form is an OID, so it loads silently wrong.
@@ -68,7 +73,8 @@ insert into identifiers.object_names values
     (2, 'identifiers.pointed_twice', 'identifiers.pointed_at(integer)', 'identifiers.=##', 'identifiers.=##(none,integer)', 'identifiers.pointed_at', 'identifiers.pointed_type', 'pghaul_reader', 'identifiers', 'identifiers.pointed_config', 'identifiers.pointed_dictionary'),
     (3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
     (4, 4000000001, 4000000002, 4000000003, 4000000004, 4000000005, 4000000006, 4000000007, 4000000008, 4000000009, 4000000010),
-    (5, null, null, null, null, null, null, null, null, null, null);
+    (5, null, null, null, null, null, null, null, null, null, null),
+    (7, 'identifiers.json_object', 'identifiers.json_object()', null, null, 'identifiers.json', 'identifiers."system_user"', null, null, null, null);
 insert into identifiers.object_names (id, class, type_, role_)
 select 6, 'identifiers.object_names', 'identifiers.object_names[]', quote_ident(rolname)::regrole
 from pg_catalog.pg_roles where rolname like 'pghaul "evil"%';

@@ -1,6 +1,7 @@
 -- Indexes of all access methods and options.
 
 -- @object schema
+-- The schema of this family.
 create schema indexes;
 
 -- @object btree
@@ -85,6 +86,7 @@ create index brin_multi on indexes.brin using brin (t timestamptz_minmax_multi_o
 -- @object statistics since 10
 -- Extended statistics, in a schema of their own, with owner and comment.
 create schema statistics;
+grant usage, create on schema statistics to pghaul_owner;
 create statistics statistics.two (ndistinct, dependencies) on id, v from indexes.btree;
 create statistics statistics."evil ""statistics""" (dependencies) on t, d from indexes.btree;
 comment on statistics statistics.two is 'two columns';

@@ -1,6 +1,7 @@
 -- Not in the default set: what no dump carries, so that a copy must say that it stays behind.
 
 -- @object schema
+-- The schema of this family.
 create schema left_behind;
 
 -- @object invalid_index superuser
@@ -11,18 +12,17 @@ create index half_built on left_behind.half_indexed (v);
 update pg_catalog.pg_index set indisvalid = false where indexrelid = 'left_behind.half_built'::regclass;
 
 -- @object disabled_foreign_key superuser
--- A foreign key whose triggers are switched off, and the orphan that came in.
+-- A foreign key whose triggers are switched off: the copy's are on.
 create table left_behind.parents (id integer primary key);
-create table left_behind.orphans (id integer primary key, parent integer constraint not_watched references left_behind.parents);
-alter table left_behind.orphans disable trigger all;
-insert into left_behind.orphans values (1, 999);
+create table left_behind.unwatched (id integer primary key, parent integer constraint not_watched references left_behind.parents);
+alter table left_behind.unwatched disable trigger all;
 
 -- @object oids until 11
 -- A table WITH OIDS.
 create table left_behind.with_oids (id integer primary key) with oids;
 insert into left_behind.with_oids values (1), (2);
 
--- @object database_settings
+-- @object database_settings superuser
 -- Settings, comment and grants of the database; the settings change the text of nearly every type.
 do $do$
 begin

@@ -1,6 +1,7 @@
 -- Integers, numerics, floats and money, with the values at which formats differ.
 
 -- @object schema
+-- The schema of this family.
 create schema numbers;
 comment on schema numbers is 'Integers, numerics, floats and money';
 

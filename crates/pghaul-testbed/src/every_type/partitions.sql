@@ -1,7 +1,9 @@
 -- Partitioned tables of every kind.
 
 -- @object schema since 10
+-- The schema of this family.
 create schema partitions;
+grant usage, create on schema partitions to pghaul_owner;
 
 -- @object list since 10
 -- By list, NULL in a partition, one partition with its columns in another order.
@@ -105,6 +107,11 @@ alter table partitions.referring add constraint to_the_tree foreign key (ref, re
 create table partitions.referring_plain (ref integer, region integer, foreign key (ref, region) references partitions.indexed deferrable initially deferred);
 insert into partitions.referring values (1, 1, 1), (11, 4, 12), (12, null, null);
 insert into partitions.referring_plain values (2, 2), (null, 1);
+
+-- @object after_trigger since 11
+-- An AFTER trigger of the whole tree.
+create function partitions.nothing() returns trigger language plpgsql as $$ begin return null; end $$;
+create trigger after_insert_of_the_tree after insert on partitions.indexed for each row execute procedure partitions.nothing();
 
 -- @object triggers since 13
 -- Row triggers of the whole tree; one switched off on a leaf.

@@ -1,6 +1,7 @@
 -- What only a superuser can make: operator classes, binary casts, languages, access methods, event triggers.
 
--- @object schema superuser
+-- @object schema
+-- The schema of this family.
 create schema privileged;
 
 -- @object operator_classes superuser
@@ -23,11 +24,16 @@ create index uses_class_hash on privileged.uses_class using hash (v privileged.h
 insert into privileged.uses_class values (1, 5), (2, 4), (3, null);
 
 -- @object casts superuser
--- Casts without function and by input and output.
+-- Casts by input and output, and one without any function, of a base type that is text by another name.
 create type privileged.cast_from as (a integer);
 create type privileged.cast_to as (a integer);
 create cast (privileged.cast_from as integer) with inout as implicit;
 create cast (privileged.cast_to as text) with inout as assignment;
+create type privileged.same_bytes;
+create function privileged.same_bytes_in(cstring) returns privileged.same_bytes language internal immutable strict as 'textin';
+create function privileged.same_bytes_out(privileged.same_bytes) returns cstring language internal immutable strict as 'textout';
+create type privileged.same_bytes (input = privileged.same_bytes_in, output = privileged.same_bytes_out, like = text);
+create cast (privileged.same_bytes as text) without function as implicit;
 
 -- @object language superuser
 -- A trusted language by functions in C, those of plpgsql, and a function in it.
@@ -57,6 +63,10 @@ create text search configuration privileged.config (parser = privileged.parser);
 alter text search configuration privileged.config add mapping for asciiword with privileged.dictionary;
 comment on text search parser privileged.parser is 'a parser';
 comment on text search template privileged.template is 'a template';
+
+-- @object custom_setting superuser
+-- A function with a setting that only its own library would know.
+create function privileged.custom_setting() returns text language sql set "privileged.custom" = 'it''s \ "x"' as $$ select current_setting('privileged.custom') $$;
 
 -- @object leakproof superuser
 -- LEAKPROOF, and functions in the server's own code.

@@ -1,8 +1,11 @@
 -- Grants, default privileges and owners.
 
 -- @object schema
+-- The schema of this family.
 create schema privileges;
 grant usage, create on schema privileges to pghaul_owner with grant option;
+grant usage, create on schema privileges to "pghaul ""evil"" \role
+-- 🐘; drop";
 grant usage on schema privileges to public;
 
 -- @object tables
@@ -61,7 +64,7 @@ create procedure privileges.run() language sql as 'select 1';
 revoke execute on procedure privileges.run() from public;
 grant execute on procedure privileges.run() to pghaul_writer;
 
--- @object defaults superuser
+-- @object defaults
 -- Default privileges: of several roles, in a schema and everywhere, granted and revoked.
 alter default privileges for role pghaul_owner grant select on tables to pghaul_reader;
 alter default privileges for role pghaul_owner in schema privileges grant insert, update on tables to pghaul_writer with grant option;

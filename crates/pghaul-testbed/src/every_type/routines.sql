@@ -1,7 +1,9 @@
 -- Functions, procedures, aggregates, operators, casts: everything that a user without special rights can make.
 
 -- @object schema
+-- The schema of this family.
 create schema routines;
+grant usage, create on schema routines to pghaul_owner;
 
 -- @object functions
 -- Functions: defaults, OUT, VARIADIC, TABLE, SETOF, polymorphic, overloaded, all attributes.
@@ -21,7 +23,7 @@ end;
 $body$;
 create function routines.poly(anyelement, anyarray) returns anyelement language sql immutable as 'select $1';
 create function routines.plain(text) returns text language sql immutable as 'select $1';
-create function routines.defined() returns name language sql security definer set search_path = routines, pg_temp set work_mem = '1MB' set "routines.custom" = 'it''s \ "x"' as 'select current_user';
+create function routines.defined() returns name language sql security definer set search_path = routines, pg_temp set work_mem = '1MB' as 'select current_user';
 create function routines."Evil ""function""
 \! touch /tmp/pghaul_was_here"("arg ""1""" integer) returns integer language sql as 'select $1';
 comment on function routines.plain(integer, text) is 'plain; with \ and ''quotes''';
@@ -106,6 +108,13 @@ alter operator routines.=== (routines.pair, routines.pair) owner to pghaul_owner
 create table routines.uses_operators (id integer primary key, p routines.pair, check (p operator(routines.===) p));
 insert into routines.uses_operators values (1, '(1,2)'), (2, null);
 
+-- @object operator_half_link
+-- Two operators of which only the later one names the other as its negator.
+create function routines.is_odd(integer, integer) returns boolean language sql immutable as 'select ($1 + $2) % 2 = 1';
+create function routines.is_even(integer, integer) returns boolean language sql immutable as 'select ($1 + $2) % 2 = 0';
+create operator routines.~~~~ (procedure = routines.is_even, leftarg = integer, rightarg = integer, negator = operator(routines.!!!!));
+create operator routines.!!!! (procedure = routines.is_odd, leftarg = integer, rightarg = integer);
+
 -- @object conversion
 -- A conversion of encodings.
 create conversion routines.latin1 for 'LATIN1' to 'UTF8' from pg_catalog.iso8859_1_to_utf8;
@@ -131,6 +140,7 @@ insert into routines.searched_texts values (1, 'The elephants dance'), (2, null)
 -- @object collations
 -- Collations of libc, in columns and indexes.
 create schema collations;
+grant usage, create on schema collations to pghaul_owner;
 create collation collations.plain (locale = 'C');
 create collation collations.copied from pg_catalog."C";
 create collation collations."evil ""collation""" (lc_collate = 'C', lc_ctype = 'POSIX');

@@ -1,7 +1,9 @@
 -- Sequences: what a schema-only dump does not show is where they stand.
 
 -- @object schema
+-- The schema of this family.
 create schema sequences;
+grant usage, create on schema sequences to pghaul_owner;
 
 -- @object sequences
 -- Never called, called, negative steps, cycles, at their end, owned by a column, with an evil name.

@@ -1,6 +1,7 @@
 -- Tables of all kinds: keys, no keys, no columns, generated columns, identities, storage, inheritance.
 
 -- @object schema
+-- The schema of this family.
 create schema tables;
 alter schema tables owner to pghaul_owner;
 

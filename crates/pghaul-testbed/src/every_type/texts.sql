@@ -1,6 +1,7 @@
 -- Text in all its types, and bytes: everything that a line-based format must escape.
 
 -- @object schema
+-- The schema of this family.
 create schema texts;
 
 -- @object texts

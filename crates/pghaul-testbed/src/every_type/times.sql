@@ -1,6 +1,7 @@
 -- Dates, times and intervals: BC, infinity, both ends, odd zones.
 
 -- @object schema
+-- The schema of this family.
 create schema times;
 
 -- @object dates

@@ -1,7 +1,9 @@
 -- Types that users make: domains, enums, composites, ranges, multiranges, and arrays of all of them.
 
 -- @object schema
+-- The schema of this family.
 create schema kinds;
+grant usage, create on schema kinds to pghaul_owner;
 
 -- @object domains
 -- Domains with checks, defaults and NOT NULL, over domains, over arrays, over ranges.

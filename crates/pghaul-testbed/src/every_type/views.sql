@@ -1,7 +1,9 @@
 -- Views and materialized views, and what depends on them in circles.
 
 -- @object schema
+-- The schema of this family.
 create schema views;
+grant usage, create on schema views to pghaul_owner;
 
 -- @object views
 -- Views: over one table with qualified columns, joins, subqueries, WITH, windows, renamed columns, no columns.
@@ -76,4 +78,3 @@ comment on materialized view views.populated is 'populated';
 comment on column views.populated.third is 'a third';
 alter materialized view views.over_populated owner to pghaul_owner;
 grant select on views.populated to pghaul_owner, pghaul_reader;
-grant usage on schema views to pghaul_owner;

@@ -32,7 +32,8 @@ pub(super) enum Made {
 /// One attempt at one address.
 pub(super) struct Attempt<'a> {
     pub(super) endpoint: &'a Endpoint,
-    pub(super) route: Route,
+    /// Learns which encryption was agreed on.
+    pub(super) route: &'a mut Route,
     /// Whom the first session reached; `None` for that one itself.
     pub(super) known: Option<&'a Identity>,
     pub(super) purpose: Purpose,
@@ -232,7 +233,7 @@ impl Attempt<'_> {
 fn ended_by_timeout(failure: &Failure) -> bool {
     match &failure.cause {
         Cause::Driver(error) => error.is_closed() || is_timeout(failure.sqlstate()),
-        Cause::Io(_) | Cause::Text(_) => false,
+        Cause::Io(_) | Cause::Handshake(_) | Cause::Text(_) => false,
     }
 }
 

@@ -115,6 +115,9 @@ pub(super) enum Cause {
     /// The driver: the server's message, or the loss of the connection.
     Driver(tokio_postgres::Error),
     Io(io::Error),
+    /// The connection broke while TLS was agreed on: a crash, or a server that hangs up on
+    /// what it does not like.
+    Handshake(io::Error),
     Text(String),
 }
 
@@ -143,6 +146,8 @@ impl Failure {
                 // The driver has no other way to tell these apart; a test holds the texts.
                 if text.starts_with("authentication error") || text.contains("password missing") {
                     Trouble::Authentication
+                } else if is_tls(&error) {
+                    Trouble::Tls
                 } else {
                     Trouble::Unreachable
                 }
@@ -154,18 +159,19 @@ impl Failure {
     pub(super) fn sqlstate(&self) -> Option<&str> {
         match &self.cause {
             Cause::Driver(error) => error.code().map(tokio_postgres::error::SqlState::code),
-            Cause::Io(_) | Cause::Text(_) => None,
+            Cause::Io(_) | Cause::Handshake(_) | Cause::Text(_) => None,
         }
     }
 
     /// One line: where and why.
-    fn line(&self) -> String {
+    pub(super) fn line(&self) -> String {
         let why = match &self.cause {
             Cause::Driver(error) => match error.as_db_error() {
                 Some(db) => format!("{}: {}", db.severity(), db.message()),
                 None => chain(error),
             },
             Cause::Io(error) => error.to_string(),
+            Cause::Handshake(error) => format!("the TLS handshake broke off: {error}"),
             Cause::Text(text) => text.clone(),
         };
         format!("{}: {why}", self.place)
@@ -201,6 +207,20 @@ impl Failure {
 struct Refusal {
     trouble: Trouble,
     text: String,
+}
+
+/// Whether TLS itself failed, as when a server tells in TLS 1.3 that it does not trust our
+/// certificate: after the handshake, when we read for the first time.
+fn is_tls(error: &dyn std::error::Error) -> bool {
+    let mut below = error.source();
+    while let Some(layer) = below {
+        let inner = layer.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        below = layer.source();
+    }
+    false
 }
 
 /// An error with its causes in one line.

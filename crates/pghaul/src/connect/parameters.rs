@@ -34,7 +34,7 @@ pub(super) struct Parameters {
     /// For each address, from the first packet to the last pin; `None` waits for ever.
     pub(super) connect_timeout: Option<Duration>,
     pub(super) keepalive: Keepalive,
-    /// `None` when not given; then the purpose of a session decides.
+    /// `None` when not given; then the purpose of a session decides. Zero is the kernel's own.
     pub(super) tcp_user_timeout: Option<Duration>,
     pub(super) session: WantedSession,
     pub(super) shuffle_hosts: bool,
@@ -252,7 +252,7 @@ impl Given {
             .transpose()
     }
 
-    /// A count of seconds or milliseconds where 0 and less ask for the default.
+    /// A count of seconds where 0 and less ask for the default, which is pghaul's.
     fn positive(&self, name: &'static str) -> Result<Option<u32>, BadParameters> {
         Ok(self.integer(name)?.and_then(|value| u32::try_from(value).ok()).filter(|v| *v > 0))
     }
@@ -307,9 +307,9 @@ impl Parameters {
                 interval: seconds(given.positive("keepalives_interval")?, 5),
                 count: given.positive("keepalives_count")?.unwrap_or(4),
             },
-            tcp_user_timeout: given
-                .positive("tcp_user_timeout")?
-                .map(|milliseconds| Duration::from_millis(milliseconds.into())),
+            tcp_user_timeout: given.integer("tcp_user_timeout")?.map(|milliseconds| {
+                Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
+            }),
             session: given.one_of(
                 "target_session_attrs",
                 WantedSession::Any,

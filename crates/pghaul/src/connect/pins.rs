@@ -115,7 +115,8 @@ static PINS: &[Pin] = &[
     all("default_transaction_isolation", "read committed"),
     all("default_transaction_deferrable", "off"),
     all("statement_timeout", "0"),
-    all("lock_timeout", "0"),
+    // A reader that waits behind somebody's ALTER, which waits for the keeper, would wait for ever.
+    reader("lock_timeout", "30s", "0"),
     all("idle_in_transaction_session_timeout", "0"),
     all("idle_session_timeout", "0"),
     all("transaction_timeout", "0"),

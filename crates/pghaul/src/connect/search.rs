@@ -130,12 +130,12 @@ impl Search<'_> {
             tls: Arc::clone(&self.endpoint.tls),
         };
         let place = route.place();
-        let mut last = None;
+        let mut failed: Option<Failure> = None;
         for &encryption in Encryption::attempts(parameters.tls.mode, address) {
             route.encryption = encryption;
             let attempt = Attempt {
                 endpoint: self.endpoint,
-                route: route.clone(),
+                route: &mut route,
                 known: pinned.map(|pinned| &pinned.identity),
                 purpose: self.purpose,
                 what: self.what,
@@ -146,18 +146,35 @@ impl Search<'_> {
                 Ok(Made::Refused(error)) => return Err(Missed::Refused(error)),
                 Err(failure) => {
                     let other_way_may_do =
-                        matches!(failure.trouble, Trouble::Tls | Trouble::Authentication);
-                    last = Some(failure);
-                    if !other_way_may_do {
+                        matches!(failure.trouble, Trouble::Tls | Trouble::Authentication)
+                            || matches!(failure.cause, Cause::Handshake(_));
+                    // The server had no TLS, so the other way was this one.
+                    let was_the_other =
+                        encryption == Encryption::Offered && route.encryption == Encryption::Plain;
+                    failed = Some(match failed {
+                        Some(before) => both_ways(before, failure, encryption),
+                        None => failure,
+                    });
+                    if !other_way_may_do || was_the_other {
                         break;
                     }
                 }
             }
         }
-        Ok(Err(last.unwrap_or_else(|| {
+        Ok(Err(failed.unwrap_or_else(|| {
             Failure::new(Trouble::Other, &place, Cause::Text("it was not tried".into()))
         })))
     }
+}
+
+/// With TLS and without, both failed: the one with TLS tells more, the other is a note.
+fn both_ways(before: Failure, after: Failure, last: Encryption) -> Failure {
+    let (mut told, plain) = match last {
+        Encryption::Plain => (before, after),
+        Encryption::Offered | Encryption::Tls => (after, before),
+    };
+    told.note = Some(format!("without TLS: {}", plain.line()));
+    told
 }
 
 /// Fisher and Yates, with the standard library's random seed.

@@ -80,7 +80,9 @@ impl Watch {
             )?;
         }
         #[cfg(target_os = "linux")]
-        socket.set_tcp_user_timeout(Some(self.user_timeout))?;
+        if !self.user_timeout.is_zero() {
+            socket.set_tcp_user_timeout(Some(self.user_timeout))?;
+        }
         Ok(())
     }
 }

@@ -104,9 +104,21 @@ impl Tls {
             // An address is not sent as a server name.
             _ => Ipv4Addr::UNSPECIFIED.into(),
         };
-        let tls = Box::pin(connector.connect(server, stream))
-            .await
-            .map_err(|error| refused(&error, place))?;
+        let tls =
+            Box::pin(connector.connect(server, stream)).await.map_err(|error| {
+                match refused(error, place) {
+                    failure if self.direct && matches!(failure.cause, Cause::Handshake(_)) => {
+                        Failure {
+                            trouble: Trouble::Tls,
+                            note: Some(
+                                "servers before 17 do not know sslnegotiation=direct".to_owned(),
+                            ),
+                            ..failure
+                        }
+                    }
+                    failure => failure,
+                }
+            })?;
         let (_, connection) = tls.get_ref();
         if self.direct && connection.alpn_protocol() != Some(ALPN) {
             return fail(Trouble::Tls, "the server does not speak Postgres' protocol (ALPN)");
@@ -128,7 +140,7 @@ async fn ask(stream: &mut Box<dyn Stream>) -> io::Result<u8> {
     stream.read_u8().await
 }
 
-fn refused(error: &io::Error, place: &str) -> Failure {
+fn refused(error: io::Error, place: &str) -> Failure {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let why = match tls {
         // rustls shows these by `Debug`.
@@ -136,8 +148,7 @@ fn refused(error: &io::Error, place: &str) -> Failure {
             ours.0.to_string()
         }
         Some(tls) => tls.to_string(),
-        // A server that does not like our certificate may just hang up.
-        None => format!("the TLS handshake broke off: {error}"),
+        None => return Failure::new(Trouble::Unreachable, place, Cause::Handshake(error)),
     };
     Failure::new(Trouble::Tls, place, Cause::Text(why))
 }

@@ -10,7 +10,7 @@ use super::PgDump;
 use super::complaint::readable;
 use crate::connect::Side;
 use crate::error::{Error, ErrorKind};
-use crate::schema::Toc;
+use crate::schema::{Toc, TocError};
 
 /// A schema of a million objects takes about this much.
 const LARGEST_ARCHIVE: u64 = 2 << 30;
@@ -74,19 +74,9 @@ impl PgDump {
             output = self.run(request, false).await?;
         }
         if !output.success {
-            return Err(self.failed(request.side, &output.complaints));
+            return Err(self.failed(request, &output.complaints));
         }
-        let toc = Toc::read(&output.archive).map_err(|why| {
-            Error::new(
-                ErrorKind::Preflight,
-                format!(
-                    "cannot read what pg_dump {} wrote about the {}",
-                    self.version, request.side
-                ),
-            )
-            .caused_by(why)
-            .with_hint("try another pg_dump: name it with --pg-dump PATH")
-        })?;
+        let toc = Toc::read(&output.archive).map_err(|why| self.unreadable(request.side, why))?;
         Ok(Dumped { toc, warnings: output.complaints })
     }
 
@@ -165,19 +155,43 @@ impl PgDump {
         Ok(arguments)
     }
 
-    fn failed(&self, side: Side, complaints: &[String]) -> Error {
+    fn unreadable(&self, side: Side, why: TocError) -> Error {
+        let hint = match why {
+            TocError::NotUtf8 { .. } => NOT_UTF8,
+            _ => "try another pg_dump: name it with --pg-dump PATH",
+        };
+        Error::new(
+            ErrorKind::Preflight,
+            format!("cannot read what pg_dump {} wrote about the {side}", self.version),
+        )
+        .caused_by(why)
+        .with_hint(hint)
+    }
+
+    fn failed(&self, request: &DumpRequest, complaints: &[String]) -> Error {
         let why = if complaints.is_empty() {
             "it said nothing that can be shown".to_owned()
         } else {
             complaints.join("; ")
         };
-        Error::new(
+        let error = Error::new(
             ErrorKind::Preflight,
-            format!("cannot read the schema of the {side} with pg_dump {}", self.version),
-        )
-        .caused_by(why)
+            format!("cannot read the schema of the {} with pg_dump {}", request.side, self.version),
+        );
+        let error = match () {
+            () if why.contains("invalid byte sequence") => error.with_hint(NOT_UTF8),
+            // pg_dump waits under a statement timeout.
+            () if request.lock_wait.is_some() && why.contains("timeout") => {
+                error.with_hint("another session holds a table exclusively: end it or wait for it")
+            }
+            () => error,
+        };
+        error.caused_by(why)
     }
 }
+
+const NOT_UTF8: &str = "the database checks no encoding (SQL_ASCII): find the name, comment or body \
+                        that is not UTF-8 and change it";
 
 struct Output {
     success: bool,
@@ -237,4 +251,104 @@ async fn read_bounded(
     (&mut from).take(limit).read_to_end(&mut bytes).await?;
     let rest = tokio::io::copy(&mut from, &mut tokio::io::sink()).await?;
     Ok(Bounded { bytes, cut: rest > 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A program that does what it is told instead of dumping.
+    async fn program(folder: &std::path::Path, script: &str) -> PgDump {
+        let path = folder.join("pg_dump");
+        let version = "case $1 in --version) echo 'pg_dump (PostgreSQL) 18.1'; exit;; esac";
+        std::fs::write(&path, format!("#!/bin/sh\n{version}\ncd {}\n{script}\n", folder.display()))
+            .unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        PgDump::named(&path).await.unwrap()
+    }
+
+    fn request() -> DumpRequest {
+        let variables = [("PGHOST", "h"), ("PGPASSWORD", "hunter2"), ("PGOPTIONS", "-c a=b")];
+        DumpRequest {
+            side: Side::Source,
+            environment: variables.map(|(name, value)| (name.to_owned(), value.into())).to_vec(),
+            snapshot: Some("00000003-1".to_owned()),
+            contents: Contents::Schema,
+            lock_wait: Some(Duration::from_secs(3)),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_password_is_in_the_environment_and_nowhere_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "echo \"$@\" > arguments; env > environment; \
+                      echo \"pg_dump: error: no hunter2\" >&2; exit 1";
+        let error = program(folder.path(), script).await.dump(&request()).await.unwrap_err();
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        let arguments = read("arguments");
+        assert!(!arguments.contains("hunter2"));
+        for argument in [
+            "--schema-only",
+            "--encoding=UTF8",
+            "--snapshot=00000003-1",
+            "--lock-wait-timeout=3000",
+            "--no-password",
+        ] {
+            assert!(arguments.contains(argument), "{argument} in {arguments}");
+        }
+        let environment = read("environment");
+        let options =
+            "PGOPTIONS=-c a=b -c quote_all_identifiers=off -c standard_conforming_strings=on";
+        assert!(environment.contains(options), "{environment}");
+        assert!(environment.contains("PGPASSWORD=hunter2"));
+    }
+
+    #[tokio::test]
+    async fn a_pooler_that_knows_no_options_is_asked_without_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "echo \"$PGOPTIONS\" >> tries; \
+                      echo 'pg_dump: error: connection failed: FATAL:  unsupported startup parameter: options' >&2; exit 1";
+        let error = program(folder.path(), script).await.dump(&request()).await.unwrap_err();
+        assert!(format!("{error:?}").contains("unsupported startup parameter"), "{error:?}");
+        let tries = std::fs::read_to_string(folder.path().join("tries")).unwrap();
+        let tries: Vec<&str> = tries.lines().collect();
+        assert_eq!(tries.len(), 2);
+        assert!(tries[0].contains("quote_all_identifiers") && tries[1] == "-c a=b", "{tries:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_archive_is_an_error_whatever_the_exit_code() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = program(folder.path(), "echo PGDMP").await.dump(&request()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Preflight);
+        assert!(error.to_string().contains("what pg_dump 18.1 wrote"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_the_future() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = program(folder.path(), "echo $$ > pid; exec sleep 600").await;
+        let pid = folder.path().join("pid");
+        let running = tokio::spawn(async move { program.dump(&request()).await.map(|_| ()) });
+        let pid: u32 = wait_for(|| std::fs::read_to_string(&pid).ok()?.trim().parse().ok()).await;
+        running.abort();
+        let process = PathBuf::from(format!("/proc/{pid}"));
+        let status = || std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+        wait_for(|| (!process.exists() || status().contains(") Z ")).then_some(())).await;
+    }
+
+    async fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
+        for _ in 0..1_000 {
+            if let Some(seen) = look() {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it did not happen within 10 s");
+    }
 }

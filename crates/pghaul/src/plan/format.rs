@@ -23,6 +23,7 @@ use crate::version::ServerVersion;
 const FIRST_DATABASE_OID: Oid = 10_000;
 const TEXT: Oid = 25;
 const BYTEA: Oid = 17;
+const CHAR: Oid = 18;
 
 /// Types whose binary form is an OID of the database, or that no server reads back: text only.
 const NEVER_BINARY: &[&str] = &[
@@ -52,6 +53,10 @@ const NEVER_BINARY: &[&str] = &[
     "tinterval",
     "smgr",
 ];
+
+/// Types with a binary form that no server reads back when the value is empty: "malformed tsquery:
+/// operand not found", "invalid int2vector data" (seen from 9.6 to 18).
+const NOT_READ_BACK: &[&str] = &["tsquery", "int2vector", "oidvector"];
 
 /// Extension types whose binary form is the same in every version of the extension, with the
 /// oldest major that has it on both ends.
@@ -86,6 +91,8 @@ pub struct TableFormat {
     pub reason: String,
     /// The columns that are copied, in the order in which they travel.
     pub columns: Vec<Ident>,
+    /// What is selected on the source for each of them.
+    pub source_expressions: Vec<String>,
     /// Expressions at the end of the select list that serve the digest only.
     pub hidden: Vec<String>,
     /// How the stream is framed and digested, with the ctid as first field.
@@ -147,8 +154,22 @@ impl<'a> Formats<'a> {
         };
         match reason {
             None => binary(columns, values),
-            Some(reason) => text(columns, values, reason),
+            Some(reason) => {
+                let mut format = text(columns, values, reason);
+                for (at, name) in columns.iter().enumerate() {
+                    if types.get(name) == Some(&CHAR) && self.has_raw_char() {
+                        format.source_expressions[at] = octal_char(name);
+                    }
+                }
+                format
+            }
         }
+    }
+
+    /// Before 15 a `"char"` with its high bit set is one raw byte as text, which is no UTF-8; from
+    /// 15 on it is written, and read, as `\ooo` (`src/backend/utils/adt/char.c`).
+    fn has_raw_char(&self) -> bool {
+        !self.catalog.version.at_least(15) && self.target.at_least(15)
     }
 
     /// Whether `--format binary` was asked for.
@@ -197,8 +218,12 @@ impl<'a> Formats<'a> {
         let shape = shape_of_builtin(found.oid);
         let mut value = Value { float: shape != Shape::Plain, shape, ..Value::plain(found.oid) };
         if NEVER_BINARY.contains(&found.name.as_str()) {
+            value.names_objects = true;
             value.text_because =
                 Some(format!("the bytes of {} mean something else on another server", found.name));
+        } else if NOT_READ_BACK.contains(&found.name.as_str()) {
+            value.text_because =
+                Some(format!("no server reads the bytes of an empty {} back", found.name));
         } else if found.send.is_none() {
             value.text_because =
                 Some(format!("the source has no binary output for {}", found.name));
@@ -219,6 +244,9 @@ impl<'a> Formats<'a> {
             _ => Shape::Plain,
         };
         let mut value = Value { float: shape != Shape::Plain, shape, ..Value::plain(TEXT) };
+        if value.float && found.send.is_none() {
+            value.cube = Some(Cube { schema: Ident::new(&found.schema), array: false });
+        }
         match oldest {
             Some(major) if self.catalog.version.at_least(major) && self.target.at_least(major) => {}
             Some(major) => {
@@ -253,6 +281,10 @@ impl<'a> Formats<'a> {
             ));
         }
         value.shape = shape(value.shape);
+        value.cube = value
+            .cube
+            .filter(|_| outer.kind == TypeKind::Base)
+            .map(|cube| Cube { array: true, ..cube });
         value.image_type = if outer.oid < FIRST_DATABASE_OID { outer.oid } else { BYTEA };
         value
     }
@@ -278,6 +310,7 @@ impl<'a> Formats<'a> {
                 ));
             }
             whole.float |= value.float;
+            whole.names_objects |= value.names_objects;
             whole.send = whole.send.and(value.send);
             shapes.push(value.shape);
         }
@@ -302,6 +335,35 @@ fn shape_of_builtin(oid: Oid) -> Shape {
     }
 }
 
+/// The type of the extension `cube` before it had a send function (14).
+struct Cube {
+    schema: Ident,
+    array: bool,
+}
+
+impl Cube {
+    /// Dimensions and corners of each cube in turn, as one array of float8, as bytes.
+    fn coordinates(&self, column: &str) -> String {
+        let schema = self.schema.quoted();
+        let cubes =
+            if self.array { column.to_owned() } else { format!("array[{column}::{schema}.cube]") };
+        let corner = |place: u8, which: &str| {
+            format!(
+                "select {place}, i, {schema}.cube_{which}_coord(u.c, i) \
+                 from pg_catalog.generate_series(1, {schema}.cube_dim(u.c)) i"
+            )
+        };
+        format!(
+            "pg_catalog.array_send(array(select x.v \
+             from pg_catalog.unnest({cubes}) with ordinality u (c, n) \
+             cross join lateral (select 0, 0, coalesce({schema}.cube_dim(u.c), -1)::pg_catalog.float8 \
+             union all {} union all {}) x (k, i, v) order by u.n, x.k, x.i))",
+            corner(1, "ll"),
+            corner(2, "ur"),
+        )
+    }
+}
+
 /// What one column's values are, as bytes.
 struct Value {
     image_type: Oid,
@@ -310,6 +372,10 @@ struct Value {
     float: bool,
     /// The send function of the outermost type, if all types below have one.
     send: Option<String>,
+    /// Its text names objects, which newer servers put into quotes that older ones leave out.
+    names_objects: bool,
+    /// A `cube` without a send function, or an array of such.
+    cube: Option<Cube>,
     text_because: Option<String>,
 }
 
@@ -320,6 +386,8 @@ impl Value {
             shape: Shape::Plain,
             float: false,
             send: Some(String::new()),
+            names_objects: false,
+            cube: None,
             text_because: None,
         }
     }
@@ -348,18 +416,39 @@ fn text(columns: &[Ident], values: Vec<(&Ident, Value)>, reason: String) -> Tabl
     let mut hidden = Vec::new();
     let mut hidden_fields = Vec::new();
     for (at, (name, value)) in values.into_iter().enumerate() {
-        if let (true, Some(send)) = (value.float, value.send) {
-            hidden.push(format!(
-                "pg_catalog.encode({}({}), 'hex')",
-                qualified_function(&send),
-                name.quoted()
-            ));
-            hidden_fields.push(Hidden { column: at, shape: value.shape });
+        if let Some((expression, shape)) = exact(name, value) {
+            hidden.push(expression);
+            hidden_fields.push(Hidden { column: at, shape });
         }
     }
     let layout_columns =
         columns.iter().map(|_| LayoutColumn { image_type: TEXT, shape: Shape::Plain }).collect();
     finish(CopyFormat::Text, reason, columns, hidden, layout_columns, hidden_fields)
+}
+
+/// What stands in the image for a column whose text is not the same on all versions.
+fn exact(name: &Ident, value: Value) -> Option<(String, Shape)> {
+    let column = name.quoted();
+    if value.names_objects {
+        // Which names need quotes differs by the keywords of a version; what is named does not.
+        let text = format!("pg_catalog.replace(pg_catalog.format('%s', {column}), '\"', '')");
+        let bytes = format!("pg_catalog.convert_to({text}, 'UTF8')");
+        let present = format!("case when {column} is not null then {bytes} end");
+        return Some((format!("pg_catalog.encode({present}, 'hex')"), Shape::Plain));
+    }
+    if let Some(cube) = value.cube {
+        let coordinates = cube.coordinates(&column);
+        let present = format!("case when {column} is not null then {coordinates} end");
+        let shape = Shape::Array(Box::new(Shape::Float8));
+        return Some((format!("pg_catalog.encode({present}, 'hex')"), shape));
+    }
+    match (value.float, value.send) {
+        (true, Some(send)) => {
+            let send = qualified_function(&send);
+            Some((format!("pg_catalog.encode({send}({column}), 'hex')"), value.shape))
+        }
+        _ => None,
+    }
 }
 
 fn finish(
@@ -377,10 +466,23 @@ fn finish(
         format,
         reason,
         columns: columns.to_vec(),
+        source_expressions: columns.iter().map(Ident::quoted).collect(),
         hidden,
         layout: Arc::new(with),
         layout_without_ctid: Arc::new(without),
     }
+}
+
+/// A `"char"` as 15 and newer write it.
+fn octal_char(name: &Ident) -> String {
+    let value = format!("{}::pg_catalog.int4", name.quoted());
+    let digits =
+        ["64", "8", "1"].map(|place| format!("((256 + {value}) / {place} % 8)::pg_catalog.text"));
+    format!(
+        "case when {value} < 0 then '\\' || {} else {}::pg_catalog.text end",
+        digits.join(" || "),
+        name.quoted()
+    )
 }
 
 /// `regproc` text leaves the schema out for what the search path finds, which under our pins is

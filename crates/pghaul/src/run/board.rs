@@ -79,6 +79,8 @@ pub enum Verdict {
     LeftOut,
     /// To be handed out again.
     Again,
+    /// Somebody else works on it; to be handed out again after [`Board::look_again`].
+    Elsewhere,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,7 @@ enum Status {
     Waiting,
     Ready,
     Running,
+    Elsewhere,
     Done,
     LeftOut,
 }
@@ -187,6 +190,7 @@ impl<W> Board<W> {
                     let task = &self.tasks[id.0];
                     state.make_ready(id, task.lane, task.weight);
                 }
+                Verdict::Elsewhere => state.status[id.0] = Status::Elsewhere,
                 Verdict::LeftOut => self.leave_out(&mut state, id, &mut left_out),
             }
         }
@@ -194,12 +198,32 @@ impl<W> Board<W> {
         left_out
     }
 
-    /// Marks a task that was done by an earlier process, before any lane started.
+    /// Marks a task that another process has done, before or meanwhile. One that runs here finds
+    /// that out by itself, one that was left out stays so.
     pub fn already_done(&self, id: TaskId) {
-        let mut state = self.lock();
-        let task = &self.tasks[id.0];
-        state.unready(id, task.lane, task.weight);
-        self.mark_done(&mut state, id);
+        {
+            let mut state = self.lock();
+            if matches!(state.status[id.0], Status::Running | Status::LeftOut) {
+                return;
+            }
+            let task = &self.tasks[id.0];
+            state.unready(id, task.lane, task.weight);
+            self.mark_done(&mut state, id);
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Hands out again what somebody else was working on.
+    pub fn look_again(&self) {
+        {
+            let mut state = self.lock();
+            for (at, task) in self.tasks.iter().enumerate() {
+                if state.status[at] == Status::Elsewhere {
+                    state.make_ready(TaskId(at), task.lane, task.weight);
+                }
+            }
+        }
+        self.changed.notify_waiters();
     }
 
     /// Hands out nothing more; lanes end after the task they have.
@@ -366,6 +390,24 @@ mod tests {
         assert!(futures::poll!(next.as_mut()).is_pending());
         board.finish(TaskId(0), Verdict::Done);
         assert_eq!(next.await, Some(TaskId(1)));
+    }
+
+    #[tokio::test]
+    async fn what_somebody_else_works_on_comes_back_until_it_is_done() {
+        let board =
+            Board::new(vec![task(&[], &["t"], 1), task(&[], &["t"], 0), task(&[0], &[], 0)]);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        board.finish(TaskId(0), Verdict::Elsewhere);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(1)));
+        board.finish(TaskId(1), Verdict::Done);
+        let next = board.next(LaneKind::Step);
+        tokio::pin!(next);
+        assert!(futures::poll!(next.as_mut()).is_pending());
+        board.look_again();
+        assert_eq!(next.await, Some(TaskId(0)));
+        board.finish(TaskId(0), Verdict::Elsewhere);
+        board.already_done(TaskId(0));
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(2)));
     }
 
     #[tokio::test]

@@ -4,10 +4,13 @@
 //! nothing to expire and nobody to elect; keys are 64 bits of SHA-256, so that two tasks of one
 //! run share a key with a probability of about n²/2^65, and then merely wait for each other.
 
+use std::time::{Duration, Instant};
+
 use sha2::{Digest, Sha256};
 
 use crate::connect::Session;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
+use crate::name::literal;
 
 /// The key of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,27 +34,113 @@ impl ClaimKey {
         Self(i64::from_be_bytes(first))
     }
 
-    /// Takes the claim if it is free.
+    /// Shared by all sessions that write receipts of the run in this database; taken alone by a
+    /// process that goes on under another snapshot, so that no receipt of the old one comes late.
+    pub(super) fn of_writers() -> Self {
+        Self::hash(&["pghaul writers"])
+    }
+
+    /// What no two tasks of a run may use at once, whoever works on them.
+    pub(super) fn of_resource(run: &str, resource: &str) -> Self {
+        Self::hash(&["pghaul resource", run, resource])
+    }
+
+    /// Takes the claim if it is free. The same session may take a claim more than once and has to
+    /// give it back as often (manual, 9.28.10).
     ///
     /// # Errors
     /// What the target said.
     pub(super) async fn try_take(self, target: &Session) -> Result<bool, Error> {
-        target
-            .query_one("claim a task", "select pg_catalog.pg_try_advisory_lock($1)", &[&self.0])
-            .await
-            .map(|row| row.get(0))
+        Ok(self.try_take_and(target, "select 1").await?.is_some())
     }
 
-    /// Waits until the claim is free, and takes it: after a lost connection, until the server has
-    /// noticed that the session before is dead.
+    /// Takes the claim if it is free, and runs a query after that: a second statement, in the same
+    /// message. A receipt that was committed before the claim became free is seen, which a single
+    /// statement does not promise (its snapshot is older than the claim). None: somebody else has
+    /// the claim.
     ///
     /// # Errors
     /// What the target said.
-    pub(super) async fn take(self, target: &Session) -> Result<(), Error> {
-        target
-            .query("claim a task", "select pg_catalog.pg_advisory_lock($1)", &[&self.0])
-            .await
-            .map(drop)
+    pub(super) async fn try_take_and(
+        self,
+        target: &Session,
+        query: &str,
+    ) -> Result<Option<Vec<Vec<Option<String>>>>, Error> {
+        let sql = format!("select pg_catalog.pg_try_advisory_lock({}); {query}", self.0);
+        let mut rows = target.simple_rows("claim a task", &sql).await?;
+        let taken = rows.first().and_then(|row| row.first()).cloned().flatten();
+        if taken.as_deref() != Some("t") {
+            return Ok(None);
+        }
+        rows.remove(0);
+        Ok(Some(rows))
+    }
+
+    /// Takes the claim, waiting up to `patience` for it; false if it is not free even then.
+    ///
+    /// # Errors
+    /// What the target said.
+    pub(super) async fn take_within(
+        self,
+        target: &Session,
+        patience: Duration,
+    ) -> Result<bool, Error> {
+        let begun = Instant::now();
+        loop {
+            if self.try_take(target).await? {
+                return Ok(true);
+            }
+            if begun.elapsed() >= patience {
+                return Ok(false);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// As [`ClaimKey::try_take_and`], and looks for the receipt of a step: none inside if it is not
+    /// done.
+    ///
+    /// # Errors
+    /// What the target said.
+    pub(super) async fn try_take_step(
+        self,
+        target: &Session,
+        step: &str,
+    ) -> Result<Option<Option<String>>, Error> {
+        let query = format!("select result from pghaul.step where id = {}", literal(step));
+        let rows = self.try_take_and(target, &query).await?;
+        Ok(rows
+            .map(|rows| rows.into_iter().next().and_then(|row| row.into_iter().next().flatten())))
+    }
+
+    /// Takes the claim together with others that do the same, waiting for who has it alone.
+    ///
+    /// # Errors
+    /// What the target said.
+    pub(super) async fn take_shared(self, target: &Session) -> Result<(), Error> {
+        let sql = format!("select pg_catalog.pg_advisory_lock_shared({})", self.0);
+        target.batch("join the writers of the run", &sql).await
+    }
+
+    /// Takes the claim alone, waiting for those who share it: somewhat longer than it takes a
+    /// server to notice that a session is dead.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RunState`] when somebody who lives shares it.
+    pub(super) async fn take_alone(self, target: &Session) -> Result<(), Error> {
+        let sql = format!(
+            "set lock_timeout = '75s'; select pg_catalog.pg_advisory_lock({}); set lock_timeout = 0",
+            self.0
+        );
+        match target.batch("wait for other writers of the run", &sql).await {
+            Err(error) if error.sqlstate() == Some("55P03") => Err(Error::new(
+                ErrorKind::RunState,
+                "target: workers are still at work under a snapshot that is not the run's any more",
+            )
+            .caused_by(error)
+            .with_hint("stop these `pghaul worker` processes, then resume")),
+            other => other,
+        }
     }
 
     /// Gives the claim back.
@@ -59,9 +148,7 @@ impl ClaimKey {
     /// # Errors
     /// What the target said.
     pub(super) async fn give_back(self, target: &Session) -> Result<(), Error> {
-        target
-            .query("give a claim back", "select pg_catalog.pg_advisory_unlock($1)", &[&self.0])
-            .await
-            .map(drop)
+        let sql = format!("select pg_catalog.pg_advisory_unlock({})", self.0);
+        target.batch("give a claim back", &sql).await
     }
 }

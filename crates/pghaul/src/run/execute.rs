@@ -15,51 +15,71 @@ use super::moment::{WriteCounters, written_meanwhile};
 use super::options::{CloneOptions, SourceUse, Start, Verify};
 use super::outcome::{Ending, Outcome, TableOutcome};
 use super::prepare::{Consistency, PreparedClone};
+use super::refresh::{self, Seen};
+use super::retry::{self, Budget};
 use super::reverify;
 use super::steps;
-use super::stored::ALL_READ_BACK;
-use super::work::{Facts, ReadBackResult, Run, Stop, Work};
+use super::stored::{ALL_READ_BACK, StoredRun};
+use super::work::{Facts, Run, Stop, Work};
 use crate::connect::{Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Counters, Event, Observer, Phase};
 use crate::finding::{Finding, Severity};
 use crate::name::literal;
-use crate::plan::Plan;
+use crate::plan::{PartId, Plan};
+use crate::snapshot::hold::Hold;
 use crate::state::{self, RunRecord, StepReceipt};
 use crate::transfer::Transfer;
 use crate::transfer::pace::Pace;
 
+/// Why a run ended before its end.
+pub(super) enum Broken {
+    /// Going on would not help.
+    ForGood(Error),
+    /// The snapshot or the control session is gone: the run can be prepared anew and go on.
+    Again {
+        error: Error,
+        /// Parts whose reading session died without a word.
+        suspects: Vec<PartId>,
+        /// Whether anything was committed.
+        progress: bool,
+        /// Whether what had to begin again has begun again.
+        gone_on: bool,
+    },
+}
+
+/// Who is told, and who may stop it.
+pub(super) type Company = (Arc<dyn Observer>, Arc<Counters>, Stop);
+
 impl PreparedClone {
-    /// Carries everything out.
-    ///
-    /// # Errors
-    /// The first failure that no attempt could mend; finished pieces and steps are kept.
-    pub async fn run(
-        self,
-        observer: Arc<dyn Observer>,
-        counters: Arc<Counters>,
-        stop: Stop,
-    ) -> Result<Outcome, Error> {
-        // Boxed: the future of a whole run is large, and its callers' need not be.
-        Box::pin(self.run_to_the_end(observer, counters, stop)).await
+    /// The run's name.
+    pub(super) fn id(&self) -> String {
+        self.stored.as_ref().map_or_else(new_run_id, |stored| stored.record.id.clone())
     }
 
-    async fn run_to_the_end(
+    /// Runs until it ends or breaks.
+    pub(super) async fn run_to_the_end(
         self,
-        observer: Arc<dyn Observer>,
-        counters: Arc<Counters>,
-        stop: Stop,
-    ) -> Result<Outcome, Error> {
+        id: &str,
+        (observer, counters, stop): Company,
+        (budget, given_up): (Arc<Budget>, BTreeSet<PartId>),
+    ) -> Result<Outcome, Broken> {
         let mut phases = Phases::new(Arc::clone(&observer));
         phases.begin(Phase::PreData);
-        let record = self.record()?;
-        let id = record.id.clone();
-        if self.stored.is_none() {
-            state::create(&self.control, &record, &self.plan).await?;
-        }
-        let done = self.stored.as_ref().map(|stored| stored.steps.clone()).unwrap_or_default();
-        let worker = format!("{} pid {}", id, std::process::id());
-        steps::pre_data(&self.control, &self.schema.steps, &done, &worker).await?;
+        let record = self.record(id).map_err(Broken::ForGood)?;
+        let joins = self.options.start == Start::Join;
+        let begun = async {
+            if self.stored.is_none() {
+                state::create(&self.control, &record, &self.plan).await?;
+            }
+            let done = self.stored.as_ref().map(|stored| stored.steps.clone()).unwrap_or_default();
+            let worker = format!("{id} pid {} {}", std::process::id(), new_run_id());
+            if !joins {
+                steps::pre_data(&self.control, &self.schema.steps, &done, &worker).await?;
+            }
+            Ok((done, worker))
+        };
+        let (done, worker) = begun.await.map_err(|error| broken(error, None))?;
         let Self { source, target, options, control, keeper, plan, schema, .. } = self;
         let tasks = graph::build(&plan, &schema.steps, self.large_objects.len(), &options);
         observer.on_event(&Event::Planned {
@@ -68,8 +88,15 @@ impl PreparedClone {
             bytes: plan.bytes(),
             steps: tasks.len() - plan.parts.len(),
         });
+        let stored = self.stored.map(|stored| (stored.receipts, stored.alone));
+        let goes_on = stored.is_some() && keeper.is_some() && !joins;
+        let (receipts, alone) = stored.unwrap_or_default();
         let run = Arc::new(Run {
-            id,
+            id: id.to_owned(),
+            source_takes_no_ids: keeper
+                .as_ref()
+                .is_none_or(|keeper| keeper.session().version().at_least(10)),
+            hold: keeper.map(|keeper| Hold::new(Arc::clone(&source), keeper)),
             source,
             target,
             transfer: Transfer {
@@ -86,62 +113,55 @@ impl PreparedClone {
             plan,
             steps: schema.steps,
             large_objects: self.large_objects,
-            snapshot: keeper.as_ref().map(|keeper| keeper.id().clone()),
             board: Board::new(tasks),
             observer,
             stop,
-            facts: Mutex::new(Facts {
-                findings: self.findings,
-                receipts: self.stored.map(|stored| stored.receipts).unwrap_or_default(),
-                ..Facts::default()
-            }),
+            facts: Mutex::new(Facts { findings: self.findings, receipts, ..Facts::default() }),
             tries: AtomicU64::new(0),
+            budget,
+            given_up,
         });
-        if !done.is_empty() && keeper.is_some() {
-            go_on(&run, &control, &done, self.consistency, &record).await?;
+        if goes_on {
+            go_on(&run, &control, &done, self.consistency, &record)
+                .await
+                .map_err(|error| broken(error, None))?;
         }
-        skip_what_is_done(&run, &done);
-        state::set_phase(&control, "data", false).await?;
-        phases.begin(Phase::Data);
-        let mut copying = lanes(&run, LaneKind::Copy, run.options.jobs.get());
-        let mut stepping = lanes(&run, LaneKind::Step, run.options.index_jobs.get());
-        join(&run, &mut copying).await?;
-        note_all_read_back(&run, &control, &done).await?;
-        // All is copied and read back: from here on the source may vacuum again.
-        if let Some(keeper) = keeper {
-            keeper.release().await;
-        }
-        phases.begin(Phase::PostData);
-        state::set_phase(&control, "post-data", false).await?;
-        join(&run, &mut stepping).await?;
-        let stopped = run.stop.soon.is_cancelled() && run.board.unfinished() > 0;
-        if let Some(failure) = first_failure(&run) {
-            return Err(failure);
-        }
-        if !stopped {
-            forgotten_writers(&run, &self.writes).await?;
-        }
-        let findings = run.facts().findings.clone();
-        state::store_findings(&control, &findings).await?;
-        let (phase, ending) = if stopped {
-            ("stopped", Ending::Stopped)
-        } else if run.board.left_out() > 0 {
-            ("waiting for a repair", Ending::Complete)
-        } else {
-            ("complete", Ending::Complete)
+        let carried = async {
+            StoredRun::let_others_in(alone, &control).await?;
+            if joins || goes_on {
+                // Our keeper has exported the snapshot once more.
+                count_own_export(&run, &control, self.consistency).await?;
+            }
+            skip_what_is_done(&run, &done);
+            carry_out(&run, &control, &done, &mut phases).await
         };
-        state::set_phase(&control, phase, phase == "complete").await?;
+        carried.await.map_err(|error| broken(error, Some(&run)))?;
+        let stopped = run.stop.soon.is_cancelled() && run.board.unfinished() > 0;
+        let lost = run.facts().lost.take();
+        if let Some(error) = lost {
+            return Err(again(error, &run));
+        }
+        if let Some(failure) = first_failure(&run) {
+            return Err(Broken::ForGood(failure));
+        }
+        let ended = async {
+            if !stopped && !joins {
+                forgotten_writers(&run, &self.writes).await?;
+            }
+            end(&run, &control, stopped).await
+        };
+        let ending = ended.await.map_err(|error| broken(error, Some(&run)))?;
         Ok(outcome(&run, self.consistency, ending, phases.end()))
     }
 
     /// What the target will know, or knows already, of this run.
-    fn record(&self) -> Result<RunRecord, Error> {
+    fn record(&self, id: &str) -> Result<RunRecord, Error> {
         let shape = serde_json::to_string(&self.options.shape()).map_err(|error| {
             Error::new(ErrorKind::Bug, "cannot write the options as JSON").caused_by(error)
         })?;
         let snapshot = self.keeper.as_ref().map(|keeper| keeper.id().as_str().to_owned());
         Ok(RunRecord {
-            id: self.stored.as_ref().map_or_else(new_run_id, |stored| stored.record.id.clone()),
+            id: id.to_owned(),
             source: self.identities.0.clone(),
             target: self.identities.1.clone(),
             options: shape,
@@ -153,6 +173,85 @@ impl PreparedClone {
             phase: "pre-data".to_owned(),
             finished: false,
         })
+    }
+}
+
+/// An error of a request outside of any lane.
+fn broken(error: Error, run: Option<&Run>) -> Broken {
+    match run {
+        _ if !retry::is_worth_another_try(&error) => Broken::ForGood(error),
+        Some(run) => again(error, run),
+        None => Broken::Again { error, suspects: Vec::new(), progress: false, gone_on: false },
+    }
+}
+
+fn again(error: Error, run: &Run) -> Broken {
+    let facts = run.facts();
+    Broken::Again {
+        error,
+        suspects: facts.suspects.iter().copied().collect(),
+        progress: facts.progress,
+        gone_on: true,
+    }
+}
+
+/// The lanes, from the first row to the last step.
+async fn carry_out(
+    run: &Arc<Run>,
+    control: &Session,
+    done: &HashMap<String, String>,
+    phases: &mut Phases,
+) -> Result<(), Error> {
+    let joins = run.options.start == Start::Join;
+    let mut seen = Seen::default();
+    if !joins {
+        state::set_phase(control, "data", false).await?;
+    }
+    phases.begin(Phase::Data);
+    let mut copying = lanes(run, LaneKind::Copy, run.options.jobs.get());
+    let mut stepping = lanes(run, LaneKind::Step, run.options.index_jobs.get());
+    join(run, control, &mut copying, &mut seen).await?;
+    note_all_read_back(run, control, done).await?;
+    // All is copied and read back: from here on the source may vacuum again.
+    if let Some(hold) = &run.hold {
+        hold.release();
+    }
+    phases.begin(Phase::PostData);
+    if !joins {
+        state::set_phase(control, "post-data", false).await?;
+    }
+    join(run, control, &mut stepping, &mut seen).await
+}
+
+/// Notes how a run ended; of a worker's part in it nothing is noted.
+async fn end(run: &Run, control: &Session, stopped: bool) -> Result<Ending, Error> {
+    let (phase, ending) = if stopped {
+        ("stopped", Ending::Stopped)
+    } else if run.board.left_out() > 0 {
+        ("waiting for a repair", Ending::Complete)
+    } else {
+        ("complete", Ending::Complete)
+    };
+    if run.options.start != Start::Join {
+        let findings = run.facts().findings.clone();
+        state::store_findings(control, &findings).await?;
+        state::set_phase(control, phase, phase == "complete").await?;
+    }
+    Ok(ending)
+}
+
+/// On 9.6 each export takes a transaction id, which must not look like somebody's write.
+async fn count_own_export(
+    run: &Run,
+    control: &Session,
+    consistency: Consistency,
+) -> Result<(), Error> {
+    // A moment that was read under this very keeper has counted its export already.
+    let same_moment = consistency == Consistency::Snapshot || run.options.start == Start::Join;
+    if run.source_takes_no_ids || !same_moment {
+        Ok(())
+    } else {
+        state::add_own_ids(control, 1).await
     }
 }
 
@@ -201,32 +300,19 @@ fn restarted_tables(run: &Run) -> Result<BTreeSet<usize>, Error> {
 
 /// Tasks whose receipts are there are not handed out.
 fn skip_what_is_done(run: &Run, done: &HashMap<String, String>) {
-    let mut known = Vec::new();
     for (id, task) in run.board.tasks() {
         let is_done = match &task.work {
             Work::Part(part) => run.facts().receipts.is_done(*part),
             Work::ReadBack(at) => {
-                let found = done.get(&run.key(&task.work)).and_then(|text| read_back_of(text));
-                known.extend(found.map(|digest| (*at, digest)));
-                found.is_some()
+                done.get(&run.key(&task.work)).is_some_and(|text| run.learn_read_back(*at, text))
             }
-            Work::Gate(_) | Work::Analyze(_) => false,
+            Work::Gate(_) => false,
             other => done.contains_key(&run.key(other)),
         };
         if is_done {
             run.board.already_done(id);
         }
     }
-    for (at, target) in known {
-        let result = ReadBackResult { target, equal: true, differences: Vec::new() };
-        run.facts().read_backs.insert(at, result);
-    }
-}
-
-/// A read-back's result, as its receipt has it: rows and lanes.
-fn read_back_of(text: &str) -> Option<pghaul_rows::TableDigest> {
-    let (rows, lanes) = text.split_once(' ')?;
-    pghaul_rows::TableDigest::from_hex(rows.parse().ok()?, lanes).ok()
 }
 
 async fn note_all_read_back(
@@ -248,12 +334,20 @@ async fn note_all_read_back(
         undo: "",
         worker: &run.transfer.worker,
     };
-    control.batch("note that all is read back", &receipt.insert_statement()).await
+    let sql = format!("{} on conflict do nothing", receipt.insert_statement());
+    control.batch("note that all is read back", &sql).await
 }
 
+/// The first failure is what the run ends with; the others are findings.
 fn first_failure(run: &Run) -> Option<Error> {
-    let mut failures = std::mem::take(&mut run.facts().failures);
-    if failures.is_empty() { None } else { Some(failures.remove(0)) }
+    let mut failures = std::mem::take(&mut run.facts().failures).into_iter();
+    let first = failures.next()?;
+    for other in failures.filter(|other| !retry::is_damage(other)) {
+        let remedy =
+            other.hint().unwrap_or("mend the cause, then go on with `pghaul clone --resume`");
+        run.find(Finding::new(Severity::Blocker, "given_up", format!("{other:?}"), remedy));
+    }
+    Some(first)
 }
 
 fn lanes(run: &Arc<Run>, kind: LaneKind, count: usize) -> JoinSet<()> {
@@ -267,10 +361,20 @@ fn lanes(run: &Arc<Run>, kind: LaneKind, count: usize) -> JoinSet<()> {
 
 /// Waits for lanes; when all is to stop at once, they are dropped where they are, and with them
 /// their sessions: what was not committed is not there.
-async fn join(run: &Run, lanes: &mut JoinSet<()>) -> Result<(), Error> {
+async fn join(
+    run: &Run,
+    control: &Session,
+    lanes: &mut JoinSet<()>,
+    seen: &mut Seen,
+) -> Result<(), Error> {
     loop {
         let ended = tokio::select! {
             ended = lanes.join_next() => ended,
+            () = tokio::time::sleep(refresh::EVERY) => {
+                // Without this session we are not the only one any more who may begin or go on.
+                refresh::look(run, control, seen).await?;
+                continue;
+            }
             () = run.stop.now.cancelled() => {
                 run.stop.soon.cancel();
                 run.board.close();

@@ -7,14 +7,13 @@
 use super::board::{LaneKind, TaskId, Verdict};
 use super::claim::ClaimKey;
 use super::options::Verify;
-use super::retry;
 use super::work::{ReadBackResult, Run, Sessions, Work};
+use super::{refresh, retry};
 use crate::connect::{Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::plan::PartId;
-use crate::snapshot;
 use crate::state::{self, Receipts, StepReceipt};
 use crate::transfer::Ended;
 use crate::transfer::large_objects::{self, Attributes};
@@ -39,15 +38,24 @@ pub(super) async fn work(run: &Run, kind: LaneKind, number: usize) {
                 run.board.close();
                 Verdict::Again
             }
+            Err(error) if error.kind() == ErrorKind::SnapshotGone => {
+                // Nothing more can be read under this snapshot; the run is prepared anew.
+                run.facts().lost.get_or_insert(error);
+                run.board.close();
+                Verdict::Again
+            }
             Err(error) => {
-                let fatal = matches!(error.kind(), ErrorKind::SnapshotGone | ErrorKind::Bug);
-                run.facts().failures.push(error);
-                if fatal {
+                report_damage(run, id, &error);
+                if error.kind() == ErrorKind::Bug {
                     run.board.close();
                 }
+                run.facts().failures.push(error);
                 Verdict::LeftOut
             }
         };
+        if verdict == Verdict::Done {
+            run.facts().progress = true;
+        }
         for left_out in run.board.finish(id, verdict) {
             report_left_out(run, id, left_out);
         }
@@ -55,6 +63,17 @@ pub(super) async fn work(run: &Run, kind: LaneKind, number: usize) {
             run.board.close();
         }
     }
+}
+
+/// Damage is a finding too: scripts look for its code, and several tables may have some.
+fn report_damage(run: &Run, id: TaskId, error: &Error) {
+    let Work::Part(part) = run.board.task(id).work else { return };
+    if !retry::is_damage(error) {
+        return;
+    }
+    let table = &run.plan.tables[run.plan.parts[part.0].table].name;
+    let remedy = error.hint().unwrap_or_default();
+    run.find(Finding::new(Severity::Blocker, "damaged", format!("{error:?}"), remedy).about(table));
 }
 
 /// Says what could not be done because of what it waited for; gates and the like are not worth a
@@ -82,18 +101,26 @@ impl Sessions<'_> {
     async fn try_until_done(&mut self, id: TaskId) -> Result<Option<Verdict>, Error> {
         let run = self.run;
         let mut attempt = 0;
+        let mut committed = self.pieces(id);
         loop {
-            match self.attempt(id, attempt > 0).await {
+            match self.attempt(id).await {
                 Ok(verdict) => return Ok(verdict),
                 Err(error) => {
+                    self.note_silent_death(id, &error);
                     // A session in an unknown state is not used again.
                     self.source = None;
                     self.target = None;
                     self.reader = None;
+                    if self.pieces(id) > committed {
+                        committed = self.pieces(id);
+                        run.facts().progress = true;
+                        attempt = 0;
+                    }
                     attempt += 1;
                     let give_up = attempt >= run.options.attempts
                         || run.stop.soon.is_cancelled()
-                        || !retry::is_worth_another_try(&error);
+                        || !retry::is_worth_another_try(&error)
+                        || !run.budget.take();
                     if give_up {
                         return Err(error);
                     }
@@ -108,34 +135,63 @@ impl Sessions<'_> {
         }
     }
 
-    async fn attempt(&mut self, id: TaskId, again: bool) -> Result<Option<Verdict>, Error> {
-        let run = self.run;
-        match &run.board.task(id).work {
-            Work::Gate(_) => Ok(Some(Verdict::Done)),
-            Work::Part(part) => self.copy_part(*part, again).await,
-            Work::LargeObjects(batch) => self.copy_large_objects(*batch, again).await,
-            Work::ReadBack(at) => self.read_back(*at).await,
-            Work::Schema(at) => self.schema_step(*at, again).await.map(Some),
-            Work::Analyze(name) => self.analyze(name).await.map(Some),
-            Work::Sequences => self.sequences(again).await.map(Some),
+    /// Pieces of a part that are committed.
+    fn pieces(&self, id: TaskId) -> usize {
+        match self.run.board.task(id).work {
+            Work::Part(part) => self.run.facts().receipts.of(part).len(),
+            _ => 0,
         }
     }
 
-    async fn copy_part(&mut self, id: PartId, again: bool) -> Result<Option<Verdict>, Error> {
+    /// A backend that crashes takes leave without a word, while all others are told why they end
+    /// (57P02). Whether it was a crash at all is known once the server is back.
+    fn note_silent_death(&self, id: TaskId, error: &Error) {
+        let (Work::Part(part), Some(source)) = (&self.run.board.task(id).work, &self.source) else {
+            return;
+        };
+        let told = source.last_words().is_some_and(|words| words.contains("SQLSTATE"))
+            || source.take_warnings().iter().any(|warning| warning.sqlstate == "57P02");
+        if error.connection_lost() && error.sqlstate().is_none() && source.is_closed() && !told {
+            self.run.facts().suspects.insert(*part);
+        }
+    }
+
+    async fn attempt(&mut self, id: TaskId) -> Result<Option<Verdict>, Error> {
+        let run = self.run;
+        match &run.board.task(id).work {
+            Work::Gate(_) => Ok(Some(Verdict::Done)),
+            Work::Part(part) => self.copy_part(*part).await,
+            Work::LargeObjects(batch) => self.copy_large_objects(*batch).await,
+            Work::ReadBack(at) => self.read_back(*at).await,
+            Work::Schema(at) => self.schema_step(id, *at).await.map(Some),
+            Work::Analyze(name) => self.analyze(name).await.map(Some),
+            Work::Sequences => self.sequences().await.map(Some),
+        }
+    }
+
+    async fn copy_part(&mut self, id: PartId) -> Result<Option<Verdict>, Error> {
         let run = self.run;
         let part = &run.plan.parts[id.0];
         let table = &run.plan.tables[part.table];
+        if run.given_up.contains(&id) {
+            return Err(in_part(run, id, crashed_over_it()));
+        }
         self.open_source().await?;
         self.open_target(Purpose::Write).await?;
         let (Some(source), Some(target)) = (&self.source, &self.target) else {
             return Err(Error::new(ErrorKind::Bug, "a lane lost its sessions"));
         };
         let claim = ClaimKey::of_task(&run.id, &run.key(&Work::Part(id)));
-        claim.take(target).await?;
-        if again {
-            // The acknowledgement of a COMMIT may have been lost: the receipts decide.
-            let stored = Receipts::load_part(target, id).await?;
-            run.facts().receipts.replace(id, stored);
+        // The acknowledgement of a COMMIT may have been lost, or another process was here: the
+        // receipts decide.
+        let count = format!("select pg_catalog.count(*) from pghaul.receipt where part = {}", id.0);
+        let Some(stored) = claim.try_take_and(target, &count).await? else {
+            return Ok(Some(Verdict::Elsewhere));
+        };
+        let stored = stored.first().and_then(|row| row.first()).cloned().flatten();
+        let known = run.facts().receipts.of(id).len();
+        if stored != Some(known.to_string()) {
+            refresh::learn_part(run, id, Receipts::load_part(target, id).await?);
         }
         let (done, resume) = {
             let facts = run.facts();
@@ -169,11 +225,7 @@ impl Sessions<'_> {
         Ok(Some(Verdict::Done))
     }
 
-    async fn copy_large_objects(
-        &mut self,
-        batch: usize,
-        again: bool,
-    ) -> Result<Option<Verdict>, Error> {
+    async fn copy_large_objects(&mut self, batch: usize) -> Result<Option<Verdict>, Error> {
         let run = self.run;
         let key = run.key(&Work::LargeObjects(batch));
         self.open_source().await?;
@@ -182,8 +234,9 @@ impl Sessions<'_> {
             return Err(Error::new(ErrorKind::Bug, "a lane lost its sessions"));
         };
         let claim = ClaimKey::of_task(&run.id, &key);
-        claim.take(target).await?;
-        let mut result = if again { state::step_result(target, &key).await? } else { None };
+        let Some(mut result) = claim.try_take_step(target, &key).await? else {
+            return Ok(Some(Verdict::Elsewhere));
+        };
         let objects = &run.large_objects[batch];
         if result.is_none() {
             let attributes =
@@ -235,7 +288,19 @@ impl Sessions<'_> {
         let Some(first) = what.tables.first().map(|table| &run.plan.tables[*table]) else {
             return Ok(Some(Verdict::Done));
         };
-        if self.reader.is_none() {
+        let key = run.key(&Work::ReadBack(at));
+        let claim = ClaimKey::of_task(&run.id, &key);
+        self.open_target(Purpose::Write).await?;
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        match claim.try_take_step(target, &key).await? {
+            None => return Ok(Some(Verdict::Elsewhere)),
+            Some(Some(result)) if run.learn_read_back(at, &result) => {
+                claim.give_back(target).await?;
+                return Ok(Some(Verdict::Done));
+            }
+            Some(_) => {}
+        }
+        if self.reader.as_ref().is_none_or(Session::is_closed) {
             let name = format!("{} {} read back", run.id, self.lane);
             self.reader = Some(run.target.connect(Purpose::Read, &name).await?);
         }
@@ -290,6 +355,8 @@ impl Sessions<'_> {
         if equal {
             self.note_read_back(at, digest).await?;
         }
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        claim.give_back(target).await?;
         run.facts()
             .read_backs
             .insert(at, ReadBackResult { target: digest, equal, differences: named });
@@ -298,11 +365,10 @@ impl Sessions<'_> {
     }
 
     async fn note_read_back(
-        &mut self,
+        &self,
         at: usize,
         digest: pghaul_rows::TableDigest,
     ) -> Result<(), Error> {
-        self.open_target(Purpose::Write).await?;
         let target = self.target.as_ref().ok_or_else(lost)?;
         let receipt = StepReceipt {
             id: &self.run.key(&Work::ReadBack(at)),
@@ -319,19 +385,18 @@ impl Sessions<'_> {
     /// The source's session, inside the run's snapshot.
     pub(super) async fn open_source(&mut self) -> Result<(), Error> {
         if self.source.as_ref().is_none_or(Session::is_closed) {
-            let name = format!("{} {}", self.run.id, self.lane);
-            let snapshot = self.run.snapshot.as_ref().ok_or_else(lost)?;
-            let session = snapshot::open_reader(&self.run.source, snapshot, &name).await?;
-            self.source = Some(session);
+            self.source = Some(self.run.open_reader(&self.lane).await?);
         }
         Ok(())
     }
 
-    /// The target's session.
+    /// The target's session, one of those that may write receipts.
     pub(super) async fn open_target(&mut self, purpose: Purpose) -> Result<(), Error> {
         if self.target.as_ref().is_none_or(Session::is_closed) {
             let name = format!("{} {}", self.run.id, self.lane);
-            self.target = Some(self.run.target.connect(purpose, &name).await?);
+            let target = self.run.target.connect(purpose, &name).await?;
+            ClaimKey::of_writers().take_shared(&target).await?;
+            self.target = Some(target);
         }
         Ok(())
     }
@@ -346,5 +411,30 @@ fn in_part(run: &Run, id: PartId, error: Error) -> Error {
     let table = &run.plan.tables[part.table];
     let all = run.plan.parts_of(part.table).count();
     let place = run.plan.parts_of(part.table).position(|other| other.id == id).unwrap_or(0) + 1;
-    error.while_doing(format!("cannot copy part {place} of {all} of `{}`", table.name))
+    let until = part.until.map_or("the end".to_owned(), |block| format!("below {block}"));
+    let doing = format!(
+        "cannot copy part {place} of {all} of `{}` (blocks {} to {until})",
+        table.name,
+        part.from.unwrap_or(0)
+    );
+    let damage = retry::is_damage(&error);
+    let error = error.while_doing(doing);
+    if !damage {
+        return error;
+    }
+    error.with_hint(
+        "the source's storage is damaged there; the other tables were carried; restore the table \
+         from a backup or leave it out with --exclude",
+    )
+}
+
+fn crashed_over_it() -> Error {
+    Error::new(
+        ErrorKind::Transfer,
+        "the source server crashed twice while these blocks were read; they are not read again",
+    )
+    .with_hint(
+        "look for the crash in the source's log; its storage may be damaged there; restore the \
+         table from a backup or leave it out with --exclude",
+    )
 }

@@ -4,16 +4,66 @@
 
 use std::collections::BTreeMap;
 
+use super::options::{CloneOptions, Keep, Scope, SourceUse};
 use crate::connect::Session;
 use crate::error::{Error, ErrorKind};
-use crate::name::Ident;
+use crate::finding::{Finding, Severity};
+use crate::name::{Ident, RelationName};
 use crate::plan::Plan;
+use crate::preflight::{self, Carry, Intent, Writers};
 use crate::schema::roles::{RoleTrouble, RoleUse, role_troubles};
 use crate::schema::{self, Entry};
 use crate::transfer::large_objects::LargeObject;
 
 /// Objects named in a message; the rest are counted.
 const NAMED: usize = 20;
+
+/// Everything that preflight can know. Blockers refuse the run, all at once; the rest stands in
+/// the result as notes, since it was there before and is not the run's doing.
+pub(super) async fn preflight(
+    (source, target): (&Session, &Session),
+    options: &CloneOptions,
+    wanted: &(impl Fn(&RelationName) -> bool + Send + Sync),
+) -> Result<Vec<Finding>, Error> {
+    let along = |keep: Keep| match keep {
+        Keep::AsIs => Carry::Along,
+        Keep::LeaveOut => Carry::Not,
+    };
+    let copying = u32::try_from(options.jobs.get()).unwrap_or(u32::MAX);
+    let stepping = u32::try_from(options.index_jobs.get()).unwrap_or(u32::MAX);
+    let intent = Intent {
+        // The keeper, its heir, pg_dump and one to look.
+        source_sessions: copying.saturating_add(4),
+        // Each copying lane writes and reads back; one controls.
+        target_sessions: copying.saturating_mul(2).saturating_add(stepping).saturating_add(1),
+        schema: if options.scope == Scope::DataOnly { Carry::Not } else { Carry::Along },
+        owners: along(options.owners),
+        privileges: along(options.privileges),
+        writers: match options.source_use {
+            SourceUse::Quiet => Writers::Unwanted,
+            SourceUse::Live => Writers::Expected,
+        },
+        wanted,
+    };
+    let found = preflight::check(source, Some(target), &intent).await?;
+    let (blockers, rest): (Vec<Finding>, Vec<Finding>) =
+        found.into_iter().partition(|finding| finding.severity == Severity::Blocker);
+    if let Some(first) = blockers.first() {
+        let lines: Vec<String> = blockers
+            .iter()
+            .map(|blocker| match &blocker.object {
+                Some(object) => format!("{object}: {} ({})", blocker.message, blocker.code),
+                None => format!("{} ({})", blocker.message, blocker.code),
+            })
+            .collect();
+        return Err(Error::new(
+            ErrorKind::Preflight,
+            format!("{} things stand in the way: {}", blockers.len(), lines.join("; ")),
+        )
+        .with_hint(first.remedy.clone()));
+    }
+    Ok(rest.into_iter().map(|finding| Finding { severity: Severity::Note, ..finding }).collect())
+}
 
 /// Refuses a target that has objects which the run would create.
 pub(super) async fn refuse_existing(

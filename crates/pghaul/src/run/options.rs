@@ -76,6 +76,8 @@ pub enum Start {
     ResumeRestarting(Vec<String>),
     /// Drop exactly what it created, without CASCADE, and begin anew.
     Restart,
+    /// Work on it beside the process that began it: see [`worker::join`](super::worker::join).
+    Join,
 }
 
 /// The options that shape a run: fixed when it begins, stored with it, the same for everybody who
@@ -159,8 +161,11 @@ pub struct CloneOptions {
     pub snapshot: Option<String>,
     /// How a run that is there is met.
     pub start: Start,
-    /// How often a part or step is tried before it fails.
+    /// How often in a row a part or step may fail, without committing anything in between, before
+    /// it is given up.
     pub attempts: u32,
+    /// How often the run may try something again, all parts and steps together.
+    pub retries_per_run: u32,
 }
 
 impl Default for CloneOptions {
@@ -182,7 +187,8 @@ impl Default for CloneOptions {
             pg_dump: None,
             snapshot: None,
             start: Start::default(),
-            attempts: 5,
+            attempts: 10,
+            retries_per_run: 1000,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::claim::ClaimKey;
 use super::moment::{Moment, WriteCounters};
@@ -18,6 +19,7 @@ use crate::name::RelationName;
 use crate::plan::filter::Filter;
 use crate::plan::format::Formats;
 use crate::plan::{PartSizing, Plan};
+use crate::schema::Step;
 use crate::snapshot::{Keeper, SnapshotId};
 use crate::state::{self, DatabaseIdentity, Presence};
 use crate::transfer::large_objects::{self, LargeObject, OBJECTS_A_BATCH};
@@ -66,7 +68,8 @@ impl Consistency {
 }
 
 impl PreparedClone {
-    /// Looks at both sides, takes the snapshot and plans.
+    /// Looks at both sides, takes the snapshot and plans. With [`Start::Restart`] it first drops
+    /// what the run in the target has created; otherwise nothing is written.
     ///
     /// # Errors
     /// [`ErrorKind::Connect`], [`ErrorKind::Preflight`], [`ErrorKind::Usage`],
@@ -80,14 +83,7 @@ impl PreparedClone {
         let control = target.connect(Purpose::Schema, "control").await?;
         let identities =
             (DatabaseIdentity::of(&look, &source), DatabaseIdentity::of(&control, &target));
-        if identities.0.is_same_database(&identities.1) {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("source and target are the same database, `{}`", identities.0.database),
-            )
-            .with_hint("check the host, port and database name of --source and --target"));
-        }
-        let stored = meet_run(&control, &options, &identities).await?;
+        let mut stored = meet_run(&control, &options, &identities).await?;
         let options = match &stored {
             Some(stored) => options.shaped(stored.shape.clone()),
             None => options,
@@ -103,7 +99,13 @@ impl PreparedClone {
         let wanted = |name: &RelationName| {
             known.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
         };
-        let (keeper, same_snapshot) = keep(&source, &options, stored.as_ref(), wanted).await?;
+        let known_before = if stored.is_none() {
+            obstacles::preflight((&look, &control), &options, &wanted).await?
+        } else {
+            Vec::new()
+        };
+        let (keeper, same_snapshot) =
+            keep((&source, &control), &options, stored.as_mut(), &wanted).await?;
         let inside = keeper.as_ref().map_or(&look, Keeper::session);
         let catalog = if keeper.is_some() { Catalog::read(inside).await? } else { before };
         let moment = Moment::read(inside).await?;
@@ -150,7 +152,7 @@ impl PreparedClone {
             keeper,
             identities,
             plan,
-            findings: schema.findings.clone(),
+            findings: [known_before, schema.findings.clone()].concat(),
             schema,
             large_objects: objects.chunks(OBJECTS_A_BATCH).map(<[LargeObject]>::to_vec).collect(),
             large_objects_text: large_objects_text(&oids),
@@ -168,9 +170,9 @@ impl PreparedClone {
         &self.plan
     }
 
-    /// The steps of the schema: kind, as `pg_dump` calls it, and object.
-    pub fn steps(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.schema.steps.iter().map(|step| (step.step.kind.name(), step.step.object.as_str()))
+    /// The steps of the schema, in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.schema.steps.iter().map(|step| &step.step)
     }
 
     /// Which databases source and target are.
@@ -205,14 +207,18 @@ impl PreparedClone {
 
 /// The snapshot to read under, and whether it is the one that the run has read under before.
 async fn keep(
-    source: &Endpoint,
+    (source, control): (&Endpoint, &Session),
     options: &CloneOptions,
-    stored: Option<&StoredRun>,
+    stored: Option<&mut StoredRun>,
     wanted: impl Fn(&RelationName) -> bool,
 ) -> Result<(Option<Keeper>, bool), Error> {
     if let Some(given) = &options.snapshot {
         let keeper = Keeper::take_over(source, &SnapshotId::new(given)?, wanted).await?;
-        let same = stored.is_some_and(|stored| stored.record.snapshot == *given);
+        let Some(stored) = stored else { return Ok((Some(keeper), true)) };
+        let same = stored.record.snapshot == *given;
+        if !same {
+            stored.shut_others_out(control).await?;
+        }
         return Ok((Some(keeper), same));
     }
     let Some(stored) = stored else {
@@ -224,7 +230,10 @@ async fn keep(
     let before = SnapshotId::new(&stored.record.snapshot)?;
     match Keeper::take_over(source, &before, &wanted).await {
         Ok(keeper) => Ok((Some(keeper), true)),
-        Err(error) if error.kind() == ErrorKind::SnapshotGone => {
+        Err(error) if error.kind() == ErrorKind::SnapshotGone && options.start != Start::Join => {
+            // Before the new snapshot is taken, so that no late receipt of the old one escapes the
+            // proof.
+            stored.shut_others_out(control).await?;
             Ok((Some(Keeper::start(source, wanted).await?), false))
         }
         Err(error) => Err(error),
@@ -268,6 +277,9 @@ async fn plan(
     Plan::make(catalog, &formats, wants, sizing)
 }
 
+/// How long a resume waits for another process of the run to be gone.
+const CLAIM_OF_THE_DEAD: Duration = Duration::from_secs(20);
+
 /// A run that is in the target already decides what may begin.
 async fn meet_run(
     control: &Session,
@@ -275,14 +287,19 @@ async fn meet_run(
     identities: &(DatabaseIdentity, DatabaseIdentity),
 ) -> Result<Option<StoredRun>, Error> {
     let present = state::presence(control).await? == Presence::Ours;
-    if !ClaimKey::of_run().try_take(control).await? {
+    if options.start == Start::Join {
+        return StoredRun::join(control, present, identities).await.map(Some);
+    }
+    let resuming = matches!(options.start, Start::Resume | Start::ResumeRestarting(_));
+    // The session of a process that was killed just now may still be dying.
+    let patience = if resuming { CLAIM_OF_THE_DEAD } else { Duration::ZERO };
+    if !ClaimKey::of_run().take_within(control, patience).await? {
         return Err(Error::new(
             ErrorKind::RunState,
             "target: another pghaul is working on this database",
         )
         .with_hint("wait for it, or join it with `pghaul worker`"));
     }
-    let resuming = matches!(options.start, Start::Resume | Start::ResumeRestarting(_));
     if !present {
         return if resuming {
             Err(Error::new(ErrorKind::RunState, "target: there is no run to resume")
@@ -301,7 +318,7 @@ async fn meet_run(
             super::restart::drop_what_was_created(control).await?;
             Ok(None)
         }
-        Start::New => {
+        Start::New | Start::Join => {
             let run = state::load(control).await?;
             let (what, hint) = if run.finished {
                 ("a finished run", "remove its state with `pghaul finish`")

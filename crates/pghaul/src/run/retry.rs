@@ -1,23 +1,11 @@
 //! What is tried again, how often, and after which pause: one table.
 //!
-//! | what happened | SQLSTATE | verdict |
-//! |---|---|---|
-//! | the connection died, or could not be made | none, class 08 | again |
-//! | the server stops, crashed or starts | 57P01, 57P02, 57P03 | again |
-//! | an idle or transaction timeout ended the session | 57P05, 25P03, 25P04 | again |
-//! | cancelled: a timeout, a recovery conflict, an operator | 57014 | again |
-//! | serialization failure, deadlock | 40001, 40P01 | again |
-//! | a lock was not to be had in time | 55P03 | again |
-//! | too many connections | 53300 | again |
-//! | disk full, out of memory, other resources | 53xxx | given up: waiting does not help |
-//! | damage | XX001, XX002, 58P01 | given up: reading again may crash the server again |
-//! | everything else | | given up |
-//!
-//! The pause before attempt n is drawn from the upper half of `min(30 s, 0.5 s * 2^n)`, so that
-//! lanes that failed together do not come back together.
+#![doc = include_str!("../manual/retry_table.md")]
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::connect::{Trouble, trouble};
 use crate::error::{Error, ErrorKind};
 
 /// Whether another attempt may succeed.
@@ -31,13 +19,45 @@ pub fn is_worth_another_try(error: &Error) -> bool {
         | ErrorKind::LocalIo
         | ErrorKind::Bug => false,
         ErrorKind::Connect | ErrorKind::Transfer => match error.sqlstate() {
-            None => error.connection_lost(),
+            None => {
+                error.connection_lost()
+                    || matches!(
+                        trouble(error),
+                        Some(
+                            Trouble::Unreachable
+                                | Trouble::TooManyConnections
+                                | Trouble::NotAccepting
+                        )
+                    )
+            }
             Some(
                 "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" | "57014" | "40001"
                 | "40P01" | "55P03" | "53300",
             ) => true,
             Some(state) => state.starts_with("08"),
         },
+    }
+}
+
+/// Whether the server said that its storage is damaged there: data or index corrupted, a file
+/// that is missing (Postgres manual, appendix A). Reading it again may crash the server.
+pub fn is_damage(error: &Error) -> bool {
+    matches!(error.sqlstate(), Some("XX001" | "XX002" | "58P01"))
+}
+
+/// How often a run may still try something again, whatever it is.
+#[derive(Debug)]
+pub struct Budget(AtomicU32);
+
+impl Budget {
+    /// A budget of so many repetitions.
+    pub fn new(retries: u32) -> Self {
+        Self(AtomicU32::new(retries))
+    }
+
+    /// Takes one, if one is left.
+    pub fn take(&self) -> bool {
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok()
     }
 }
 
@@ -57,6 +77,12 @@ pub fn pause(attempt: u32, seed: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_budget_ends() {
+        let budget = Budget::new(2);
+        assert!(budget.take() && budget.take() && !budget.take() && !budget.take());
+    }
 
     #[test]
     fn pauses_grow_spread_and_stay_bounded() {

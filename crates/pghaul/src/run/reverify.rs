@@ -16,7 +16,6 @@ use super::work::Run;
 use crate::connect::Session;
 use crate::error::{Error, ErrorKind};
 use crate::plan::PartId;
-use crate::snapshot;
 use crate::transfer::{broken, large_objects};
 
 /// One thing to read again.
@@ -74,9 +73,7 @@ async fn read(
     next: &AtomicUsize,
     number: usize,
 ) -> Result<Vec<String>, Error> {
-    let snapshot = run.snapshot.as_ref().ok_or_else(super::lane::lost)?;
-    let name = format!("{} reverify {number}", run.id);
-    let source = snapshot::open_reader(&run.source, snapshot, &name).await?;
+    let source = run.open_reader(&format!("reverify {number}")).await?;
     let mut changed = Vec::new();
     while let Some(again) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
         match again {

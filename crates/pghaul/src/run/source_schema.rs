@@ -113,7 +113,7 @@ pub(super) async fn steps(
             Keep::AsIs => Privileges::Carry,
             Keep::LeaveOut => Privileges::Leave,
         },
-        subscriptions: Subscriptions::Leave,
+        subscriptions: if superuser { Subscriptions::Carry } else { Subscriptions::Leave },
         keys: Keys::IndexFirst,
         validation: if options.deferred.contains(&Deferred::Validation) {
             Validation::Later

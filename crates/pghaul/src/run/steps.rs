@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::board::Verdict;
+use super::board::{TaskId, Verdict};
 use super::claim::ClaimKey;
 use super::evidence;
 use super::lane::lost;
@@ -18,7 +18,7 @@ use crate::finding::{Finding, Severity};
 use crate::name::{RelationName, literal};
 use crate::schema::Step;
 use crate::schema::step::Stage;
-use crate::state::{self, StepReceipt};
+use crate::state::StepReceipt;
 
 /// A step of the schema, with what the run needs to know beside it.
 pub(super) struct SchemaStep {
@@ -54,7 +54,7 @@ struct Statement<'a> {
 }
 
 impl Sessions<'_> {
-    pub(super) async fn schema_step(&mut self, at: usize, again: bool) -> Result<Verdict, Error> {
+    pub(super) async fn schema_step(&mut self, id: TaskId, at: usize) -> Result<Verdict, Error> {
         let run = self.run;
         let step = &run.steps[at];
         self.open_target(Purpose::Schema).await?;
@@ -62,8 +62,11 @@ impl Sessions<'_> {
         let (kind, object) = (step.step.kind.name(), step.step.object.as_str());
         run.observer.on_event(&Event::StepStarted { kind, object });
         let begun = std::time::Instant::now();
-        match run_step(target, &run.id, &step.statement(), &run.transfer.worker, again).await {
-            Ok(()) => {
+        let resources = &run.board.task(id).resources;
+        match run_step(target, &run.id, &step.statement(), resources, &run.transfer.worker).await {
+            Ok(Ran::Elsewhere) => Ok(Verdict::Elsewhere),
+            Ok(Ran::Before) => Ok(Verdict::Done),
+            Ok(Ran::Now) => {
                 run.count(step);
                 let took = begun.elapsed();
                 run.observer.on_event(&Event::StepCommitted { kind, object, took });
@@ -94,8 +97,8 @@ impl Sessions<'_> {
                     || "rows share its key".to_owned(),
                     |found| {
                         format!(
-                            "{} groups of rows in `{}` share its key, {} rows too many",
-                            found.groups, found.table, found.extra_rows
+                            "groups of rows in `{}` that share its key: {}; rows too many: {}",
+                            found.table, found.groups, found.extra_rows
                         )
                     },
                 );
@@ -129,9 +132,19 @@ impl Sessions<'_> {
     pub(super) async fn analyze(&mut self, name: &RelationName) -> Result<Verdict, Error> {
         self.open_target(Purpose::Schema).await?;
         let target = self.target.as_ref().ok_or_else(lost)?;
-        let sql = format!("analyze {}", name.quoted());
-        match target.batch(&format!("gather statistics of `{name}`"), &sql).await {
-            Ok(()) => Ok(Verdict::Done),
+        let run = self.run;
+        let (key, object) = (run.key(&Work::Analyze(name.clone())), name.to_string());
+        let statement = Statement {
+            key: &key,
+            kind: "ANALYZE",
+            object: &object,
+            doing: format!("gather statistics of `{name}`"),
+            sql: &format!("analyze {};", name.quoted()),
+            undo: "",
+        };
+        match run_step(target, &run.id, &statement, &[], &run.transfer.worker).await {
+            Ok(Ran::Elsewhere) => Ok(Verdict::Elsewhere),
+            Ok(Ran::Before | Ran::Now) => Ok(Verdict::Done),
             Err(error) if error.connection_lost() => Err(error),
             Err(error) => {
                 self.run.find(
@@ -150,7 +163,7 @@ impl Sessions<'_> {
 
     /// Sequences are read last, outside of the snapshot: they know no transactions, and a value
     /// that is too high does no harm while one that is too low collides.
-    pub(super) async fn sequences(&mut self, again: bool) -> Result<Verdict, Error> {
+    pub(super) async fn sequences(&mut self) -> Result<Verdict, Error> {
         let run = self.run;
         let source = run.source.connect(Purpose::Catalog, &format!("{} sequences", run.id)).await?;
         self.open_target(Purpose::Schema).await?;
@@ -169,8 +182,10 @@ impl Sessions<'_> {
             sql: &sql,
             undo: "",
         };
-        run_step(target, &run.id, &statement, &run.transfer.worker, again).await?;
-        Ok(Verdict::Done)
+        match run_step(target, &run.id, &statement, &[], &run.transfer.worker).await? {
+            Ran::Elsewhere => Ok(Verdict::Elsewhere),
+            Ran::Before | Ran::Now => Ok(Verdict::Done),
+        }
     }
 }
 
@@ -200,33 +215,61 @@ async fn set_sequences(source: &Session, names: &[RelationName]) -> Result<Strin
     Ok(sql)
 }
 
+/// What became of a step.
+enum Ran {
+    /// It is done.
+    Now,
+    /// It was done before, here or by another process.
+    Before,
+    /// Another process is at it, or at something that must not run beside it.
+    Elsewhere,
+}
+
 /// Runs a step and writes its receipt, in one transaction.
 async fn run_step(
     target: &Session,
     run: &str,
     step: &Statement<'_>,
+    resources: &[String],
     worker: &str,
-    again: bool,
-) -> Result<(), Error> {
+) -> Result<Ran, Error> {
     let doing = &step.doing;
     let claim = ClaimKey::of_task(run, step.key);
-    claim.take(target).await?;
-    if !(again && state::step_result(target, step.key).await?.is_some()) {
+    let Some(found) = claim.try_take_step(target, step.key).await? else {
+        return Ok(Ran::Elsewhere);
+    };
+    let mut claims = vec![claim];
+    let mut ended = if found.is_some() { Ran::Before } else { Ran::Now };
+    if found.is_none() {
+        for resource in resources {
+            let claim = ClaimKey::of_resource(run, resource);
+            if !claim.try_take(target).await? {
+                ended = Ran::Elsewhere;
+                break;
+            }
+            claims.push(claim);
+        }
+    }
+    let mut failure = None;
+    if matches!(ended, Ran::Now) {
         let receipt = receipt(step, worker);
         let ran: Result<(), Error> = async {
             target.batch(doing, &format!("begin;\n{}", step.sql)).await?;
-            target.batch(doing, &format!("{receipt}; commit")).await
+            target.batch(doing, &format!("{STILL_OPEN}; {receipt}; commit")).await
         }
         .await;
         if let Err(error) = ran {
-            if !error.connection_lost() {
-                target.batch("give up a step", "rollback").await?;
-                claim.give_back(target).await?;
+            if error.connection_lost() {
+                return Err(error);
             }
-            return Err(error);
+            target.batch("give up a step", "rollback").await?;
+            failure = Some(error);
         }
     }
-    claim.give_back(target).await
+    for claim in claims {
+        claim.give_back(target).await?;
+    }
+    failure.map_or(Ok(ended), Err)
 }
 
 /// Whether it was the rows that forbade a statement (class 23, integrity constraint violation).
@@ -283,6 +326,10 @@ pub(super) async fn pre_data(
     }
     Ok(())
 }
+
+/// Fails when a step's own statements have ended the transaction: then its receipt would say
+/// something else than what is there.
+const STILL_OPEN: &str = "savepoint pghaul_still_open";
 
 /// Steps of pre-data that share a transaction.
 const STEPS_A_BATCH: usize = 50;

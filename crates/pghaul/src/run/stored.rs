@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::claim::ClaimKey;
 use super::moment::Moment;
 use super::options::Shape;
 use super::prepare::Consistency;
@@ -18,6 +19,8 @@ pub(super) struct StoredRun {
     pub(super) parts: Vec<(u32, Part)>,
     pub(super) receipts: Receipts,
     pub(super) steps: HashMap<String, String>,
+    /// Whether no other process can write receipts now.
+    pub(super) alone: bool,
 }
 
 impl StoredRun {
@@ -34,7 +37,40 @@ impl StoredRun {
             parts: state::load_parts(control).await?,
             receipts: Receipts::load(control).await?,
             steps: state::load_steps(control).await?,
+            alone: false,
         })
+    }
+
+    /// The run in the target, for a process that works beside the one that began it.
+    pub(super) async fn join(
+        control: &Session,
+        present: bool,
+        identities: &(DatabaseIdentity, DatabaseIdentity),
+    ) -> Result<Self, Error> {
+        if !present {
+            return Err(Error::new(ErrorKind::RunState, "target: there is no run to work on")
+                .with_hint("begin one with `pghaul clone`"));
+        }
+        // From here on nobody can go on under another snapshot without waiting for us.
+        ClaimKey::of_writers().take_shared(control).await?;
+        let stored = Self::load(control).await?;
+        stored.refuse_other_databases(identities)?;
+        Ok(stored)
+    }
+
+    /// Waits until no other session can write receipts of this run, dead ones that the server has
+    /// not noticed included, and reads the receipts again.
+    pub(super) async fn shut_others_out(&mut self, control: &Session) -> Result<(), Error> {
+        ClaimKey::of_writers().take_alone(control).await?;
+        self.receipts = Receipts::load(control).await?;
+        self.steps = state::load_steps(control).await?;
+        self.alone = true;
+        Ok(())
+    }
+
+    /// Lets others write receipts again.
+    pub(super) async fn let_others_in(alone: bool, control: &Session) -> Result<(), Error> {
+        if alone { ClaimKey::of_writers().give_back(control).await } else { Ok(()) }
     }
 
     pub(super) fn refuse_other_databases(

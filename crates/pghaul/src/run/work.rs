@@ -1,6 +1,6 @@
 //! What a run is made of, once it is planned: shared by all lanes of the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::options::CloneOptions;
+use super::retry::Budget;
 use super::steps::SchemaStep;
 use crate::connect::{Endpoint, Session};
 use crate::error::Error;
@@ -18,7 +19,7 @@ use crate::name::RelationName;
 use crate::plan::{PartId, Plan};
 use crate::schema::Kind;
 use crate::schema::step::Makes;
-use crate::snapshot::SnapshotId;
+use crate::snapshot::hold::Hold;
 use crate::state::Receipts;
 use crate::transfer::Transfer;
 use crate::transfer::large_objects::LargeObject;
@@ -70,13 +71,18 @@ pub(super) struct Run {
     pub(super) steps: Vec<SchemaStep>,
     pub(super) large_objects: Vec<Vec<LargeObject>>,
     /// None when no row is read from the source any more.
-    pub(super) snapshot: Option<SnapshotId>,
+    pub(super) hold: Option<Hold>,
+    /// Whether exporting a snapshot leaves no trace on the source.
+    pub(super) source_takes_no_ids: bool,
     pub(super) transfer: Transfer,
     pub(super) board: Board<Work>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) stop: Stop,
     pub(super) facts: Mutex<Facts>,
     pub(super) tries: AtomicU64,
+    pub(super) budget: Arc<Budget>,
+    /// Parts that are not read again, since the source server crashed over them.
+    pub(super) given_up: BTreeSet<PartId>,
 }
 
 /// What a run learns as it goes.
@@ -86,6 +92,12 @@ pub(super) struct Facts {
     pub(super) read_backs: BTreeMap<usize, ReadBackResult>,
     pub(super) findings: Vec<Finding>,
     pub(super) failures: Vec<Error>,
+    /// Why no lane can read from the source any more.
+    pub(super) lost: Option<Error>,
+    /// Parts whose reading session died without a word.
+    pub(super) suspects: BTreeSet<PartId>,
+    /// Whether anything was committed.
+    pub(super) progress: bool,
     pub(super) indexes: usize,
     pub(super) constraints: usize,
 }
@@ -99,6 +111,28 @@ impl Run {
     pub(super) fn find(&self, finding: Finding) {
         self.observer.on_event(&Event::Found(&finding));
         self.facts().findings.push(finding);
+    }
+
+    /// Takes the result of a read-back from its receipt; false if it cannot be read.
+    pub(super) fn learn_read_back(&self, at: usize, result: &str) -> bool {
+        let digest = result
+            .split_once(' ')
+            .and_then(|(rows, lanes)| TableDigest::from_hex(rows.parse().ok()?, lanes).ok());
+        let Some(target) = digest else { return false };
+        let result = ReadBackResult { target, equal: true, differences: Vec::new() };
+        self.facts().read_backs.insert(at, result);
+        true
+    }
+
+    /// A session inside the run's snapshot.
+    pub(super) async fn open_reader(&self, what: &str) -> Result<Session, Error> {
+        let hold = self.hold.as_ref().ok_or_else(super::lane::lost)?;
+        let session = hold.open_reader(&format!("{} {what}", self.id)).await?;
+        if self.plan.tables.len() <= TABLES_A_READER_LOCKS {
+            let tables = self.plan.tables.iter().map(|table| &table.name);
+            crate::snapshot::hold_tables(&session, tables).await?;
+        }
+        Ok(session)
     }
 
     /// Counts a step for the summary.
@@ -139,3 +173,7 @@ pub(super) struct Sessions<'a> {
     pub(super) target: Option<Session>,
     pub(super) reader: Option<Session>,
 }
+
+/// Above this, readers lock a table only while they read it: the lock table of a server has room
+/// for some 6,400 locks by default (manual, 19.12).
+const TABLES_A_READER_LOCKS: usize = 500;

@@ -114,15 +114,13 @@ impl Emitter {
 
     /// The statements that make an entry's object.
     pub fn emit<'a>(&self, entry: &'a Entry) -> Emitted<'a> {
-        let adapted = self.adapter.adapt(entry);
+        let mut adapted = self.adapter.adapt(entry);
+        if self.options.owners == Owners::Carry && keeps_its_owner(entry, &self.options) {
+            adapted.losses.push("its owner: it stays with the one that it has".to_owned());
+        }
         let (settings, after) = around(entry, &self.options);
         Emitted { settings, definition: adapted.definition, after, losses: adapted.losses }
     }
-}
-
-/// The statements that make the object of an entry that needs no other.
-pub fn emit<'a>(entry: &'a Entry, options: &EmitOptions) -> Emitted<'a> {
-    Emitter::new(&[], *options).emit(entry)
 }
 
 /// The settings before and the statements behind an entry's own.
@@ -144,8 +142,7 @@ fn around<'a>(
         settings.push(("default_table_access_method", method.as_str()));
     }
     let mut after = Vec::new();
-    if options.owners == Owners::Carry
-        && let Some(owner) = entry.owner()
+    if let Some(owner) = given_owner(entry, options)
         && let Some(object) = owned_object(entry)
     {
         after.push(format!("ALTER {object} OWNER TO {};", Ident::new(owner).quoted()));
@@ -164,6 +161,19 @@ fn around<'a>(
 /// Whether an entry's object has an owner of its own.
 pub(super) fn has_owner(entry: &Entry) -> bool {
     entry.owner().is_some() && owned_object(entry).is_some()
+}
+
+/// The role that an entry's object is given to, if it is given to one.
+pub(super) fn given_owner<'a>(entry: &'a Entry, options: &EmitOptions) -> Option<&'a str> {
+    let given =
+        has_owner(entry) && options.owners == Owners::Carry && !keeps_its_owner(entry, options);
+    entry.owner().filter(|_| given)
+}
+
+/// The schema `public` is there before us and belongs to whom the provider wants: usually the
+/// source's is a superuser's, whom nobody on a managed server can become.
+fn keeps_its_owner(entry: &Entry, options: &EmitOptions) -> bool {
+    options.runs_as == RunsAs::Member && entry.is_remark() && entry.owner().is_some()
 }
 
 /// Kind and name of an object that has an owner of its own, as `ALTER` wants it. What has no

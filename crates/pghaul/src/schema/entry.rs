@@ -192,6 +192,17 @@ impl Entry {
         }
     }
 
+    /// Whether this entry's statement needs what another one makes, on which it depends. `pg_dump`
+    /// also lets the indexes and keys of a partition depend on those of its parent, which only
+    /// attaching needs, and a sequence on the table that owns it.
+    pub(super) fn is_made_with(&self, other: &Self) -> bool {
+        !matches!(
+            (&self.kind, &other.kind),
+            (Kind::Index | Kind::Constraint, Kind::Index | Kind::Constraint)
+                | (Kind::Sequence, Kind::Table)
+        )
+    }
+
     /// Whether the statement is only a comment: `pg_dump` writes one instead of creating the
     /// schema `public`.
     pub fn is_remark(&self) -> bool {

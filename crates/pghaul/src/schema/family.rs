@@ -1,4 +1,4 @@
-//! Which tables hang together: partition trees and inheritance.
+//! Which tables are below which: partitions and inheritance.
 //!
 //! A statement on a parent looks at the rows of all below it, and locks them.
 
@@ -8,11 +8,10 @@ use super::entry::{Entry, Kind};
 use super::subject::{Subject, is_partitioned};
 use crate::name::RelationName;
 
-/// Parents and children among the tables of an archive.
+/// Children by parent among the tables of an archive.
 #[derive(Debug, Default)]
 pub(super) struct Families {
     children: HashMap<RelationName, Vec<RelationName>>,
-    parents: HashMap<RelationName, Vec<RelationName>>,
     tables: HashSet<RelationName>,
     partitioned: HashSet<RelationName>,
 }
@@ -43,8 +42,7 @@ impl Families {
     }
 
     fn join(&mut self, parent: RelationName, child: RelationName) {
-        self.children.entry(parent.clone()).or_default().push(child.clone());
-        self.parents.entry(child).or_default().push(parent);
+        self.children.entry(parent).or_default().push(child);
     }
 
     pub(super) fn is_partitioned(&self, relation: &RelationName) -> bool {
@@ -56,40 +54,18 @@ impl Families {
         self.tables.contains(relation)
     }
 
-    /// The relation and all below it.
-    pub(super) fn with_descendants(&self, relation: &RelationName) -> BTreeSet<RelationName> {
-        walk(relation, &self.children)
-    }
-
-    /// One relation that stands for the whole family: the first in the alphabet of those without
-    /// a parent. The relation itself if it has no family.
-    pub(super) fn root(&self, relation: &RelationName) -> RelationName {
-        walk(relation, &self.parents)
-            .into_iter()
-            .find(|ancestor| !self.parents.contains_key(ancestor))
-            .unwrap_or_else(|| relation.clone())
-    }
-
-    /// The roots of a relation's family, all of them where a table inherits from several.
-    pub(super) fn roots(&self, relation: Option<&RelationName>) -> BTreeSet<RelationName> {
-        let Some(relation) = relation else { return BTreeSet::new() };
-        let above = walk(relation, &self.parents);
-        above.into_iter().filter(|ancestor| !self.parents.contains_key(ancestor)).collect()
-    }
-}
-
-fn walk(
-    from: &RelationName,
-    edges: &HashMap<RelationName, Vec<RelationName>>,
-) -> BTreeSet<RelationName> {
-    let mut seen = BTreeSet::from([from.clone()]);
-    let mut open = vec![from];
-    while let Some(next) = open.pop() {
-        for other in edges.get(next).into_iter().flatten() {
-            if seen.insert(other.clone()) {
-                open.push(other);
+    /// These relations and all below them.
+    pub(super) fn of_all<'a>(
+        &self,
+        relations: impl IntoIterator<Item = &'a RelationName>,
+    ) -> BTreeSet<RelationName> {
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<&RelationName> = relations.into_iter().collect();
+        while let Some(next) = open.pop() {
+            if seen.insert(next.clone()) {
+                open.extend(self.children.get(next).into_iter().flatten());
             }
         }
+        seen
     }
-    seen
 }

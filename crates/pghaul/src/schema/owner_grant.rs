@@ -81,8 +81,9 @@ pub fn owner_grants(entries: &[Entry], database: &str) -> BTreeSet<OwnerGrant> {
         };
         grants.insert(OwnerGrant { place, owner });
     }
-    // The owner of a schema may create in it once it is his.
-    for entry in entries.iter().filter(|entry| entry.kind == Kind::Schema) {
+    // The owner of a schema may create in it once it is his; public is not given to anybody.
+    let is_made = |entry: &&Entry| entry.kind == Kind::Schema && !entry.is_remark();
+    for entry in entries.iter().filter(is_made) {
         if let Some(owner) = entry.owner() {
             let place = Place::Schema(Ident::new(entry.tag.as_str()));
             grants.remove(&OwnerGrant { place, owner: Ident::new(owner) });

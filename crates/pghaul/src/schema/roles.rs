@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::adapt::{begins_with, position_of};
 use super::edit::List;
-use super::emit::{Owners, has_owner};
+use super::emit::given_owner;
 use super::entry::{Entry, Kind};
 use super::scan::{Token, TokenKind, scan, statements};
 use super::step::{Privileges, StepOptions, is_skipped};
@@ -28,10 +28,7 @@ pub struct RoleUse {
 pub fn roles(entries: &[Entry], options: &StepOptions<'_>) -> BTreeMap<Ident, RoleUse> {
     let mut roles: BTreeMap<Ident, RoleUse> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| !is_skipped(entry)) {
-        if options.emit.owners == Owners::Carry
-            && has_owner(entry)
-            && let Some(owner) = entry.owner()
-        {
+        if let Some(owner) = given_owner(entry, &options.emit) {
             let role = roles.entry(Ident::new(owner)).or_default();
             role.owns += 1;
             role.see(entry);

@@ -73,7 +73,11 @@ pub fn select(
         Others::All => selector.candidates(&entries),
         Others::Needed => selector.needed(&entries),
     };
-    let left_out = selector.left_out(&entries);
+    let mut left_out = selector.left_out(&entries);
+    if others == Others::Needed {
+        // What belongs to no relation was not asked for.
+        left_out.retain(|one| one.relation.is_some());
+    }
     let entries = entries.into_iter().filter(|entry| kept.contains(&entry.dump_id)).collect();
     Selection { entries, left_out }
 }
@@ -92,6 +96,8 @@ struct Selector {
     fates: HashMap<DumpId, Fate>,
     /// Relations that the archive makes and that are not asked for.
     not_asked: HashSet<RelationName>,
+    /// Partitions with their parents: a partition is made as a table of its own, then attached.
+    attached: HashSet<(RelationName, RelationName)>,
 }
 
 impl Selector {
@@ -118,7 +124,15 @@ impl Selector {
                 (entry.dump_id, fate)
             })
             .collect();
-        Self { subjects, fates, not_asked }
+        let attached = entries
+            .iter()
+            .filter(|entry| entry.kind == Kind::TableAttach)
+            .filter_map(|entry| {
+                let subject = &subjects[&entry.dump_id];
+                Some((subject.others.first()?.clone(), subject.relation.clone()?))
+            })
+            .collect();
+        Self { subjects, fates, not_asked, attached }
     }
 
     /// From what is not carried to what needs it. The archive's order is a topological one, but a
@@ -169,9 +183,16 @@ impl Selector {
             self.subjects[&entry.dump_id].others.iter().find(|one| self.not_asked.contains(one));
         let other = other.map(ToString::to_string);
         let missing = || {
-            entry.dependencies.iter().find_map(|id| match self.fates.get(id)? {
-                Fate::Candidate => None,
-                Fate::NotAsked | Fate::Lacks(_) => by_id.get(id).map(|entry| entry.to_string()),
+            entry.dependencies.iter().find_map(|id| {
+                let needed = by_id.get(id)?;
+                match self.fates.get(id)? {
+                    Fate::NotAsked | Fate::Lacks(_)
+                        if entry.is_made_with(needed) && !self.is_partition_of(entry, needed) =>
+                    {
+                        Some(needed.to_string())
+                    }
+                    _ => None,
+                }
             })
         };
         let needs = other.or_else(missing)?;
@@ -186,6 +207,14 @@ impl Selector {
             Kind::Sequence => Fate::NotAsked,
             _ => Fate::Lacks(needs),
         })
+    }
+
+    fn is_partition_of(&self, entry: &Entry, parent: &Entry) -> bool {
+        let relation = |entry: &Entry| self.subjects[&entry.dump_id].relation.clone();
+        match (relation(entry), relation(parent)) {
+            (Some(child), Some(parent)) => self.attached.contains(&(child, parent)),
+            _ => false,
+        }
     }
 
     fn candidates(&self, entries: &[Entry]) -> HashSet<DumpId> {

@@ -117,9 +117,9 @@ pub struct Step {
     /// Whose rows must be in before. Steps of [`Stage::PostData`] also wait until these have been
     /// read back.
     pub rows: Rows,
-    /// Relations that it locks against writers or more. Two steps that share one should not run
-    /// at the same time: they would wait for each other, or deadlock. Partitions are given by
-    /// their root.
+    /// Relations that it locks against writers or more, partitions and children included. Two
+    /// steps that share one should not run at the same time: they would wait for each other, or
+    /// deadlock.
     pub locks: BTreeSet<RelationName>,
     /// Only one of these at a time, whoever runs them: attaching indexes in parallel leaves
     /// parents of several levels invalid, in silence.
@@ -287,3 +287,6 @@ fn unknown_kind(entry: &Entry) -> Error {
     )
     .with_hint("use a pg_dump of 18 or older, named with --pg-dump PATH, or a newer pghaul")
 }
+
+#[cfg(test)]
+mod tests;

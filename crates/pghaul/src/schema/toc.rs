@@ -59,12 +59,12 @@ pub enum TocError {
         offset: usize,
     },
     /// A text that is not UTF-8: the source's encoding is `SQL_ASCII`, so nothing checked it.
-    #[error("the text before byte {offset} of the archive is not UTF-8, in entry {entry}")]
+    #[error("the text before byte {offset} of the archive is not UTF-8, in {place}")]
     NotUtf8 {
         /// Where reading had come to.
         offset: usize,
-        /// Which entry it is in; 0 is the header.
-        entry: usize,
+        /// Which entry it is in, as far as it was read.
+        place: String,
     },
     /// The archive was not made with the settings that pghaul gives `pg_dump`.
     #[error("the archive was made with another {0} than pghaul asks for")]
@@ -77,7 +77,7 @@ impl Toc {
     /// # Errors
     /// [`TocError`]; nothing of an archive that cannot be read to its last entry is returned.
     pub fn read(bytes: &[u8]) -> Result<Self, TocError> {
-        let mut reader = Reader { bytes, at: 0, int_size: 4, entry: 0 };
+        let mut reader = Reader { bytes, at: 0, int_size: 4, place: "the header".to_owned() };
         if reader.take(MAGIC.len()).ok() != Some(MAGIC.as_slice()) {
             return Err(TocError::NotAnArchive);
         }
@@ -113,18 +113,13 @@ impl Toc {
             usize::try_from(reader.int()?).map_err(|_| reader.impossible("number of entries"))?;
         let mut entries = Vec::with_capacity(count.min(reader.left() / SMALLEST_ENTRY));
         for number in 1..=count {
-            reader.entry = number;
+            reader.place = format!("entry {number}");
             entries.push(reader.entry(version.1, offset_size)?);
         }
         let toc =
             Self { archive_version: version, database, server_version, pg_dump_version, entries };
         toc.check_settings()?;
         Ok(toc)
-    }
-
-    /// The entry of this number.
-    pub fn entry(&self, dump_id: DumpId) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.dump_id == dump_id)
     }
 
     /// Everything that reads the statements relies on these two.
@@ -146,7 +141,7 @@ struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     int_size: usize,
-    entry: usize,
+    place: String,
 }
 
 impl<'a> Reader<'a> {
@@ -190,7 +185,7 @@ impl<'a> Reader<'a> {
         let taken = self.take(length)?;
         match std::str::from_utf8(taken) {
             Ok(text) => Ok(Some(text.to_owned())),
-            Err(_) => Err(TocError::NotUtf8 { offset: self.at, entry: self.entry }),
+            Err(_) => Err(TocError::NotUtf8 { offset: self.at, place: self.place.clone() }),
         }
     }
 
@@ -208,6 +203,7 @@ impl<'a> Reader<'a> {
         let oid = self.number("OID")?;
         let tag = self.text()?.unwrap_or_default();
         let kind = Kind::from_name(&self.text()?.unwrap_or_default());
+        self.place = format!("{kind} {tag}");
         let section = match self.int()? {
             1 => Section::None,
             2 => Section::PreData,
@@ -255,3 +251,6 @@ impl<'a> Reader<'a> {
         Ok((code != 0).then_some(char::from(code)))
     }
 }
+
+#[cfg(test)]
+mod tests;

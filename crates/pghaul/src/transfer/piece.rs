@@ -60,6 +60,10 @@ impl<'a> Piece<'a> {
         self.bytes
     }
 
+    pub(super) fn rows(&self) -> u64 {
+        self.digest.rows
+    }
+
     pub(super) async fn push(&mut self, row: Row) -> Result<(), Error> {
         match row.digest {
             Some(digest) => self.digest.add_row(digest),

@@ -174,7 +174,7 @@ impl<'a> Builder<'a> {
             let step = self.part_behind(entry, validate, Makes::Validation, added, ", validation");
             // It lets others read and write both tables.
             let own = Subject::of(entry).relation;
-            self.steps[step.0].locks = self.families.roots(own.as_ref());
+            self.steps[step.0].locks = self.families.of_all(own.as_ref());
         }
     }
 
@@ -184,10 +184,14 @@ impl<'a> Builder<'a> {
         let mut builds: HashMap<RelationName, Vec<StepId>> = HashMap::new();
         for (at, step) in self.steps.iter().enumerate() {
             if let (Stage::Index, Some(relation)) = (step.stage, &step.relation) {
-                builds.entry(self.families.root(relation)).or_default().push(StepId(at));
+                builds.entry(relation.clone()).or_default().push(StepId(at));
             }
         }
-        for step in self.steps.iter_mut().filter(|step| step.stage == Stage::PostData) {
+        for at in 0..self.steps.len() {
+            let step = &self.steps[at];
+            if step.stage != Stage::PostData {
+                continue;
+            }
             let mut behind: Vec<StepId> = step
                 .locks
                 .iter()
@@ -195,10 +199,26 @@ impl<'a> Builder<'a> {
                 .flatten()
                 .copied()
                 .collect();
-            behind.retain(|build| !step.after.contains(build));
+            behind
+                .retain(|build| !step.after.contains(build) && !self.waits_for(*build, StepId(at)));
             behind.sort_unstable();
-            step.behind = behind;
+            self.steps[at].behind = behind;
         }
+    }
+
+    /// Whether a step waits for another one, at any distance: an index can need a function that
+    /// needs a key of the same table.
+    fn waits_for(&self, step: StepId, other: StepId) -> bool {
+        let mut seen = BTreeSet::from([step]);
+        let mut open = vec![step];
+        while let Some(next) = open.pop() {
+            if next == other {
+                return true;
+            }
+            let next = &self.steps[next.0];
+            open.extend(next.after.iter().chain(&next.behind).filter(|id| seen.insert(**id)));
+        }
+        false
     }
 
     fn privileges(&mut self) {
@@ -325,9 +345,15 @@ impl<'a> Builder<'a> {
     /// What a step of the parallel stages waits for.
     fn place(&self, entry: &Entry, step: &mut Step) {
         let subject = Subject::of(entry);
+        // A constraint that takes its index waits for its parent's all the same.
+        let needed = |id: &DumpId| {
+            step.stage != Stage::Index
+                || self.by_id.get(id).is_none_or(|other| entry.is_made_with(other))
+        };
         let mut after: Vec<StepId> = entry
             .dependencies
             .iter()
+            .filter(|id| needed(id))
             .filter_map(|id| self.made_by.get(id))
             .filter(|id| matches!(self.steps[id.0].stage, Stage::Index | Stage::PostData))
             .copied()
@@ -340,19 +366,13 @@ impl<'a> Builder<'a> {
         if step.stage == Stage::PostData
             && !matches!(entry.kind, Kind::View | Kind::MaterializedView)
         {
-            let touched = subject.relation.iter().chain(&subject.others);
-            step.locks = touched.flat_map(|relation| self.families.roots(Some(relation))).collect();
+            step.locks = self.families.of_all(subject.relation.iter().chain(&subject.others));
         }
         step.relation = subject.relation;
     }
 
     fn rows(&self, entry: &Entry, subject: &Subject) -> Rows {
-        let names: BTreeSet<RelationName> = subject
-            .relation
-            .iter()
-            .chain(&subject.others)
-            .flat_map(|relation| self.families.with_descendants(relation))
-            .collect();
+        let names = self.families.of_all(subject.relation.iter().chain(&subject.others));
         match entry.kind {
             // New relations, and what hangs on other steps alone.
             Kind::View

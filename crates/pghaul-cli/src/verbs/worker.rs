@@ -1,0 +1,65 @@
+//! `pghaul worker`.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use pghaul::connect::{Endpoint, Side};
+use pghaul::run::options::Start;
+use pghaul::run::{CloneOptions, Stop, worker};
+
+use super::clone::{clone, jobs, rate};
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::flags::{Source, Target};
+use crate::report;
+
+/// Flags of `worker`.
+#[derive(Debug, Args)]
+pub struct Flags {
+    #[command(flatten)]
+    source: Source,
+    #[command(flatten)]
+    target: Target,
+    /// Parts copied at once: as many sessions on each side [1 to 256]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Resources")]
+    jobs: u16,
+    /// Indexes and other steps built at once: as many sessions on the target [1 to 256]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Resources")]
+    index_jobs: u16,
+    /// Bytes a second read from the source by this worker, such as 50MB [1kB to 1TB]
+    #[arg(long, value_name = "BYTES", value_parser = rate, help_heading = "Resources")]
+    max_rate: Option<NonZeroU64>,
+    /// The pg_dump to use, instead of the one that is found
+    #[arg(long, value_name = "PATH", help_heading = "Resources")]
+    pg_dump: Option<PathBuf>,
+}
+
+impl Flags {
+    fn options(&self) -> CloneOptions {
+        CloneOptions {
+            jobs: jobs(self.jobs),
+            index_jobs: jobs(self.index_jobs),
+            max_rate: self.max_rate,
+            pg_dump: self.pg_dump.clone(),
+            start: Start::Join,
+            ..CloneOptions::default()
+        }
+    }
+}
+
+/// Runs the verb.
+pub async fn run(flags: &Flags, console: &Console) -> Exit {
+    let begun = Instant::now();
+    let ready = async {
+        let source = Endpoint::parse(Side::Source, &flags.source.source)?;
+        let target = Endpoint::parse(Side::Target, &flags.target.target)?;
+        worker::wait_until_ready(&target, &Stop::default()).await?;
+        Ok((source, target))
+    };
+    match ready.await {
+        Ok((source, target)) => clone(source, target, flags.options(), console).await,
+        Err(error) => report::failure::end(console, "worker", begun.elapsed(), &error),
+    }
+}

@@ -1,0 +1,233 @@
+//! `cargo demo`: a Mastodon-shaped database with a damaged index goes from Postgres 9.6 to 18.
+//!
+//! Everything is real: two servers of their own, filled by SQL, damaged as real ones are, and
+//! cloned by the calls that `pghaul clone` makes. Needs neither docker nor a running Postgres.
+//! It fails unless the clone finds exactly the damage that was done, and nothing else.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use pghaul::Severity;
+use pghaul::connect::{Endpoint, Side};
+use pghaul::run::CloneOptions;
+use pghaul_cli::console::Console;
+use pghaul_cli::exit::Exit;
+use pghaul_cli::flags::Output;
+use pghaul_cli::quantity::{bytes, duration, grouped};
+use pghaul_cli::verbs::clone::{Cloned, Unfinished, carry};
+use pghaul_cli::{crash, report};
+use pghaul_testbed::damage::{self, Damage, Recipe};
+use pghaul_testbed::mastodon::{Shape, Version};
+use pghaul_testbed::{Database, Error, Major, Options, Result, Server, clients};
+
+const USAGE: &str = "\
+usage: cargo demo [-- FLAGS]
+  --statuses N  rows of the biggest table (default 200000, at least 1000)
+  --keep        leave the servers up when all is done, until Ctrl-C";
+
+/// The index that is damaged, and how many rows get a twin behind its back.
+const DAMAGED: &str = "index_statuses_on_uri";
+const TWINS: usize = 25;
+
+struct Flags {
+    statuses: u64,
+    keep: bool,
+}
+
+fn main() -> ExitCode {
+    crash::report_panics();
+    let Some(flags) = flags(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return Exit::Usage.into();
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(demo(&flags)) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn flags(mut arguments: impl Iterator<Item = String>) -> Option<Flags> {
+    let mut flags = Flags { statuses: 200_000, keep: false };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--keep" => flags.keep = true,
+            "--statuses" => {
+                flags.statuses = arguments.next()?.parse().ok().filter(|count| *count >= 1000)?;
+            }
+            _ => return None,
+        }
+    }
+    Some(flags)
+}
+
+async fn demo(flags: &Flags) -> Result<Exit> {
+    let begun = Instant::now();
+    step(1, "Two servers and pg_dump (fetched once, then kept)");
+    let old = Server::start(Major::OLDEST, &Options::default())?;
+    let new = Server::start(Major::NEWEST, &Options::default())?;
+    let clients = clients()?;
+    say(&format!(
+        "Postgres {} and {} run, pg_dump {} works ({})",
+        old.version(),
+        new.version(),
+        clients.version,
+        duration(begun.elapsed())
+    ));
+
+    step(2, "A Mastodon server's database, on the old one");
+    let source = Database::new(&old, "mastodon")?;
+    let target = Database::new(&new, "mastodon")?;
+    fill(&source, flags.statuses).await?;
+
+    step(3, "An index goes bad, as after a crash or an upgrade of the C library");
+    let session = source.connect().await?;
+    let damage = Damage::new(DAMAGED, Recipe::MissingEntries).groups(TWINS);
+    let planted = damage.plant(&session).await?;
+    drop(session);
+    say(&format!(
+        "{} posts have a twin with the same `uri`, though the unique index {DAMAGED} forbids it.",
+        planted.extra_rows
+    ));
+    say("The old server notices nothing, pg_dump would carry them along, and the restore's CREATE");
+    say("UNIQUE INDEX would fail at the end, hours later.");
+
+    step(4, "pghaul clone --source … --target …");
+    println!();
+    let console = Console::new(&Output::default());
+    let endpoint = |side, database: &Database<'_>| {
+        Endpoint::parse(side, &database.url()).map_err(|error| Error::new(format!("{error:?}")))
+    };
+    let (from, to) = (endpoint(Side::Source, &source)?, endpoint(Side::Target, &target)?);
+    let options = CloneOptions { pg_dump: Some(clients.pg_dump()), ..CloneOptions::default() };
+    let cloned = match carry(from, to, options, &console).await {
+        Ok(cloned) => cloned,
+        Err(Unfinished::Failed(error, so_far)) => {
+            return Ok(report::clone::failed(&console, begun.elapsed(), &error, so_far.as_ref()));
+        }
+        Err(Unfinished::Stopped(signal, kept)) => {
+            return Ok(report::clone::stopped(&console, begun.elapsed(), signal, kept.as_ref()));
+        }
+    };
+    report::clone::done(&console, &cloned);
+    if cloned.signal.is_some() {
+        return Ok(Exit::of_outcome(&cloned.outcome, cloned.signal));
+    }
+
+    step(5, "What that means");
+    let seen = explain(&cloned, &source, &target).await?;
+    say(&format!("All of it took {}.", duration(begun.elapsed())));
+    if flags.keep {
+        println!("\n  old  {}\n  new  {}\nCtrl-C ends the servers.", source.url(), target.url());
+        tokio::signal::ctrl_c()
+            .await
+            .map_err(|cause| Error::new("cannot wait for Ctrl-C").caused_by(&cause))?;
+    }
+    Ok(if seen == planted.groups.len() { Exit::Done } else { Exit::Bug })
+}
+
+async fn fill(source: &Database<'_>, statuses: u64) -> Result<()> {
+    let begun = Instant::now();
+    let session = source.connect().await?;
+    let stages = Shape { version: Version::V3_5_3, statuses, seed: 1 }.stages();
+    let all = stages.len();
+    for (number, stage) in (1..).zip(stages) {
+        let stage_begun = Instant::now();
+        session.execute(stage.sql).await?;
+        say(&format!(
+            "{number:>2} of {all}  {:<14} {}",
+            stage.name,
+            duration(stage_begun.elapsed())
+        ));
+    }
+    let sizes = "select count(*), sum(pg_total_relation_size(oid)) from pg_class \
+                 where relkind = 'r' and relnamespace = 'public'::regnamespace";
+    let row = session.query_text(sizes).await?.pop().unwrap_or_default();
+    let number = |at: usize| -> u64 {
+        row.get(at).cloned().flatten().and_then(|text| text.parse().ok()).unwrap_or(0)
+    };
+    say(&format!(
+        "{} tables, {} with their indexes ({})",
+        number(0),
+        bytes(number(1)),
+        duration(begun.elapsed())
+    ));
+    Ok(())
+}
+
+/// Says it in plain words; gives the number of groups that stand in the new server's table.
+async fn explain(cloned: &Cloned, source: &Database<'_>, target: &Database<'_>) -> Result<usize> {
+    let outcome = &cloned.outcome;
+    let rows: u64 = outcome.tables.iter().map(|table| table.source_rows).sum();
+    let verified = outcome.tables.iter().filter(|table| table.verified).count();
+    let tables = outcome.tables.len();
+    if verified == tables {
+        say(&format!(
+            "Nothing was lost: all {} rows of {tables} tables were read back from the new server,",
+            grouped(rows)
+        ));
+        say("and each table has the same count and the same digest as on the old one.");
+    } else {
+        say(&format!("Only {verified} of {tables} tables are proven to be equal."));
+    }
+    say(&format!(
+        "{} indexes were built and {} constraints added.",
+        outcome.indexes, outcome.constraints
+    ));
+    let about_index = |object: &str| object.ends_with(DAMAGED);
+    let warnings = outcome.findings.iter().filter(|one| one.severity >= Severity::Warning);
+    for warning in warnings {
+        match &warning.object {
+            Some(object) if about_index(object) => {
+                say("One index was left out, and the run goes on without it:");
+                say(&format!("  {DAMAGED}: {}.", warning.message));
+            }
+            _ => say(&format!("And beyond what this demo broke: {}.", warning.message)),
+        }
+    }
+    let session = source.connect().await?;
+    let old = damage::duplicates(&session, DAMAGED).await?;
+    say(&format!(
+        "The old server's table, read without any index, says the same: {} groups, {} rows too many.",
+        old.groups, old.extra_rows
+    ));
+    let groups = groups(target).await?;
+    say(&format!("They are all in the new table, {} groups; the first of them:", groups.len()));
+    for ids in groups.iter().take(5) {
+        say(&format!("  statuses {}", ids.join(" and ")));
+    }
+    say("The rows are yours to judge: pghaul removed none. Once they are mended,");
+    say("`pghaul clone --resume` builds the index, and nothing is copied twice.");
+    if verified == tables && old.groups == groups.len() { Ok(groups.len()) } else { Ok(0) }
+}
+
+/// The ids of the rows that share a uri, counted on the heap of the new server.
+async fn groups(target: &Database<'_>) -> Result<Vec<Vec<String>>> {
+    let session = target.connect().await?;
+    session
+        .execute("set enable_indexscan = off; set enable_indexonlyscan = off; set enable_bitmapscan = off")
+        .await?;
+    let sql = "select string_agg(id::text, ' ' order by id) from statuses \
+               where uri is not null group by uri having count(*) > 1 order by min(id)";
+    let rows = session.query_text(sql).await?;
+    let ids = |text: &String| text.split(' ').map(str::to_owned).collect();
+    Ok(rows.iter().flatten().flatten().map(ids).collect())
+}
+
+fn step(number: u32, title: &str) {
+    println!("\n{number}. {title}");
+}
+
+fn say(text: &str) {
+    println!("   {text}");
+}

@@ -1,0 +1,4 @@
+//! The handbook: what operators need to know, beside the code that does it.
+
+pub mod resume;
+pub mod rows;

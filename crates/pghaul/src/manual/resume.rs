@@ -1,0 +1,97 @@
+//! When something breaks: what is kept, what goes on by itself, what to do.
+//!
+//! # In one paragraph
+//!
+//! All state of a run is in the target, in schema `pghaul`. Whatever was killed (this program, a
+//! session, a server, the network), run the same command with `--resume`. Pieces that were
+//! committed are not copied again, no row arrives twice, and if the source has changed meanwhile
+//! you are told which tables (exit code 13). Nothing is ever written to the source.
+//!
+//! # What is durable
+//!
+//! | what | where | when |
+//! |---|---|---|
+//! | the run: both databases, options, the snapshot's name, its moment | `pghaul.run` | before the first object is created |
+//! | the plan: tables and parts | `pghaul.relation`, `pghaul.part` | in the same transaction |
+//! | a piece: at most 128 MiB of rows, or one row | `pghaul.receipt` | in the transaction that wrote its rows |
+//! | a step: a schema entry, an index, a constraint, a read-back, a batch of large objects, … | `pghaul.step` | in the transaction that did it |
+//!
+//! So a row is there if and only if its receipt is, at any instant, whatever dies. What is lost are
+//! the pieces and steps in flight: at most one for each of `--jobs` and `--index-jobs`. An index
+//! that was half built was never committed and is built again.
+//!
+//! # Phases
+//!
+//! `pghaul status` shows the phase of a run. Who enters it, and what `--resume` does:
+//!
+//! | phase | entered | `--resume` |
+//! |---|---|---|
+//! | `pre-data` | the state was created | creates what has no receipt, then goes on |
+//! | `data` | types, functions and tables are there; workers may join | copies from behind the last receipt of each part |
+//! | `post-data` | every row is there and was read back; the source's snapshot is let go | does the steps without a receipt; the source is only asked for sequences |
+//! | `stopped` | Ctrl-C, SIGTERM | as its receipts say |
+//! | `waiting for a repair` | rows forbid an index or a key; all else is done | tries these steps again |
+//! | `complete` | all is done | nothing is left; `pghaul finish` removes the state |
+//!
+//! # The one moment
+//!
+//! All rows are of one snapshot of the source. It lives in a session (the keeper) that has locked
+//! every table `ACCESS SHARE` before it took the snapshot; an heir beside it holds the same
+//! snapshot and the same locks, and becomes keeper when the first dies. A run whose snapshot is
+//! gone altogether (the source crashed, the program was killed) goes on only if it can show that
+//! the source is what it was. The result names why (`consistency`):
+//!
+//! | name | what was shown |
+//! |---|---|
+//! | `snapshot` | all was read under one snapshot |
+//! | `proven-unchanged` | no transaction id was used in the whole cluster since: same `txid_current_snapshot()`, same system identifier, timeline and `stats_reset`, on a primary; nothing is read again |
+//! | `reverified` | something was written somewhere (autovacuum suffices), so every finished piece was read again on the source and its digest is that of its receipt |
+//!
+//! On a standby and after a crash of the source, transaction ids prove nothing, so there it is
+//! always `reverified`. If pieces differ, tables were created, dropped or altered, or large objects
+//! changed: exit code 13, with names. Then `--resume --restart-tables PATTERN` copies these tables
+//! again under a new snapshot, once all others were reverified under it; the whole is one moment
+//! again. A changed schema needs `--restart`. Sequences know no transactions; they are read last,
+//! always. Once all rows are there and read back, the source's moment does not matter any more.
+//!
+//! # What is tried again
+//!
+#![doc = include_str!("retry_table.md")]
+//!
+//! A run that lost its snapshot, or the session that makes it the only one on its target, prepares
+//! itself anew in the same process, as `--resume` would, within the same budget.
+//!
+//! **Damage on the source** is not read again: the part is given up, all other tables go on, and
+//! the error names the table, the blocks and what the server said. The same for a part during
+//! whose reading the source server crashed twice. Remedies: restore that table from a backup, or
+//! leave it out with `--exclude`.
+//!
+//! # Several hosts
+//!
+//! `pghaul worker --source U --target U` works on the run found in the target, from any machine, as
+//! soon as the phase is `data`. Claims are advisory locks of the target's sessions: whoever dies
+//! gives them back by dying, and the target notices dead peers within a minute. Each worker holds
+//! the run's snapshot and locks itself; when the process that began the run is gone, a worker
+//! writes the name of its own into the state, so that `--resume` goes on under the same moment.
+//! While workers hold a snapshot that the resumed run does not know, a resume under another one
+//! waits 75 s for them and then refuses with exit code 20: stop them first.
+//!
+//! A second `clone` on a target with an active run is refused with exit code 20. `--resume` waits
+//! up to 20 s for a process that was killed just now.
+//!
+//! # Holding a snapshot
+//!
+//! `pghaul snapshot --source U` prints the name of a snapshot and holds it, with the locks, until
+//! Ctrl-C; `clone --snapshot NAME` copies that moment, as often as wanted. When its session dies an
+//! heir takes over and the new name is printed. A snapshot of another program (`select
+//! pg_export_snapshot()`) works too: tables that were truncated or rewritten since it was taken are
+//! noticed and refused with exit code 13, since they would read as empty.
+//!
+//! # At night
+//!
+//! | exit code | what happened | do |
+//! |---|---|---|
+//! | 12 | a server stayed away longer than the budget, or said no | mend what the error names, `--resume` |
+//! | 13 | the snapshot is gone and the source changed | `--resume --restart-tables`, or `--restart` |
+//! | 20 | another process works on this target, or none has begun | wait, `pghaul status`, `pghaul worker` |
+//! | 130, 143 | Ctrl-C, SIGTERM | `--resume` |

@@ -1,0 +1,44 @@
+//! How rows travel, and what their digests are made of.
+//!
+//! # One mechanism for all majors
+//!
+//! A part of a table is read by one `COPY (SELECT ctid, …)`, whatever the major. The ctid is taken
+//! out while the stream is framed and says where a piece ends, so a part of any size is committed
+//! in pieces of at most 128 MiB or one row. From 14 on, parts are ranges of blocks; before, where
+//! such a range is a scan of the whole table, a table has as many parts as readers, and one reader
+//! below 2 GiB.
+//!
+//! # Binary, or text
+//!
+//! Binary where no byte of a value means something else on the other server, else text; decided
+//! once per table, and told by `--dry-run`. Always text, because of what was seen on real servers:
+//!
+//! | types | why |
+//! |---|---|
+//! | `reg*` | their bytes are OIDs of one database: they would load, and be wrong |
+//! | `aclitem`, types without send or receive function | there is no binary form |
+//! | `tsquery`, `int2vector`, `oidvector` | no server from 9.6 to 18 reads the bytes of an empty value back |
+//! | arrays and composites of user types, into targets before 14 | their bytes name OIDs, which these refuse |
+//! | types of extensions, but for `hstore`, `citext`, `ltree` (13 and newer), `cube` (14 and newer) | their form may differ between versions |
+//!
+//! # Digests of text tables
+//!
+//! The image of such a row is made of its pinned text, but for three kinds of columns whose text is
+//! not the same on all versions. They have a field of their own at the end of the select list, which
+//! is digested instead and never written:
+//!
+//! - a float at any depth: the bytes of the type's send function, in hex (no setting makes the text
+//!   of floats both exact and equal before and after 12);
+//! - `reg*`: the text without double quotes, since which names need them depends on the keywords of
+//!   a version;
+//! - `cube` before 14, which has no send function: its dimensions and coordinates.
+//!
+//! Before 15 a `"char"` with its high bit set is a raw byte as text; it is read as `\ooo`, which 15
+//! and newer write and read.
+//!
+//! # Locks
+//!
+//! The keeper of the snapshot, its heir and every reader hold ACCESS SHARE on the tables of the run
+//! (readers up to 500 tables). An ALTER or TRUNCATE on the source waits until all is read back. If
+//! it asks for its lock before a reader has its own, that reader gives up after 30 seconds and is
+//! tried again, so that nobody waits for each other for ever.

@@ -1,0 +1,10 @@
+-- How the database sorts and classifies text, with a probe that tells orders of one name apart (9.6 to 14). Columns: none, encoding, provider, locale, ctype, probe, monetary locale.
+select null
+     , pg_encoding_to_char(encoding)
+     , 'libc'
+     , datcollate
+     , datctype
+     , concat('a' < 'B', '1-1' < '11', 'u-s' < '_us')
+     , (select reset_val from pg_settings where name = 'lc_monetary')
+from pg_database
+where datname = current_database()

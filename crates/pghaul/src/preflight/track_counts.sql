@@ -1,0 +1,2 @@
+-- Whether nobody counts writes. Columns: none.
+select null where current_setting('track_counts') = 'off'

@@ -1,0 +1,138 @@
+//! A run that lost its snapshot, or the session that makes it the only one, goes on in the same
+//! process: it is prepared anew, as `--resume` would do from outside.
+//!
+//! Invariants: going on under another snapshot passes through the same proof as a resume; a part
+//! during whose reading the source server crashed twice is not read a third time; what was asked
+//! to stop is not begun again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::execute::Broken;
+use super::options::{CloneOptions, Start};
+use super::outcome::Outcome;
+use super::prepare::PreparedClone;
+use super::retry::{self, Budget};
+use super::work::Stop;
+use crate::connect::{Endpoint, Purpose};
+use crate::error::{Error, ErrorKind};
+use crate::event::{Counters, Event, Observer};
+use crate::plan::PartId;
+use crate::state::{self, Presence};
+
+/// Crashes of the source server while one part was read, after which it is given up.
+const CRASHES: u32 = 2;
+
+impl PreparedClone {
+    /// Carries everything out.
+    ///
+    /// # Errors
+    /// The first failure that no attempt could mend; finished pieces and steps are kept.
+    pub async fn run(
+        self,
+        observer: Arc<dyn Observer>,
+        counters: Arc<Counters>,
+        stop: Stop,
+    ) -> Result<Outcome, Error> {
+        // Boxed: the future of a whole run is large, and its callers' need not be.
+        Box::pin(self.run_and_recover(observer, counters, stop)).await
+    }
+
+    async fn run_and_recover(
+        self,
+        observer: Arc<dyn Observer>,
+        counters: Arc<Counters>,
+        stop: Stop,
+    ) -> Result<Outcome, Error> {
+        let ends = (Endpoint::clone(&self.source), Endpoint::clone(&self.target));
+        let mut options = self.options.clone();
+        let budget = Arc::new(Budget::new(options.retries_per_run));
+        let id = self.id();
+        let mut crashes: BTreeMap<PartId, u32> = BTreeMap::new();
+        let mut prepared = self;
+        let mut attempt = 0;
+        loop {
+            let crashed_before = prepared.moment.stats_reset.clone();
+            let given_up: BTreeSet<PartId> = crashes
+                .iter()
+                .filter(|(_, crashes)| **crashes >= CRASHES)
+                .map(|(part, _)| *part)
+                .collect();
+            let work = (Arc::clone(&observer), Arc::clone(&counters), stop.clone());
+            let broken =
+                match prepared.run_to_the_end(&id, work, (Arc::clone(&budget), given_up)).await {
+                    Ok(outcome) => return Ok(outcome),
+                    Err(broken) => broken,
+                };
+            let (mut error, suspects, progress) = match broken {
+                Broken::ForGood(error) => return Err(error),
+                Broken::Again { error, suspects, progress, gone_on } => {
+                    if gone_on && matches!(options.start, Start::ResumeRestarting(_)) {
+                        // What was to begin again has begun again.
+                        options.start = Start::Resume;
+                    }
+                    (error, suspects, progress)
+                }
+            };
+            if progress {
+                attempt = 0;
+            }
+            prepared = loop {
+                attempt += 1;
+                let over = attempt >= options.attempts || stop.soon.is_cancelled();
+                if over || !budget.take() {
+                    return Err(error);
+                }
+                let after = retry::pause(attempt, u64::from(attempt));
+                observer.on_event(&Event::Retrying { what: &format!("{error:?}"), after });
+                tokio::select! {
+                    () = tokio::time::sleep(after) => {}
+                    () = stop.soon.cancelled() => return Err(error),
+                }
+                match prepare_again(&ends, &options, &id).await {
+                    Ok(prepared) => break prepared,
+                    Err(failed) if retry::is_worth_another_try(&failed) => error = failed,
+                    // Our own session before this one may not be gone on the server yet.
+                    Err(failed) if failed.kind() == ErrorKind::RunState => error = failed,
+                    // The process that began the run has to go on first.
+                    Err(failed)
+                        if options.start == Start::Join
+                            && failed.kind() == ErrorKind::SnapshotGone =>
+                    {
+                        error = failed;
+                    }
+                    Err(failed) => return Err(failed),
+                }
+            };
+            if prepared.moment.stats_reset != crashed_before {
+                for part in suspects {
+                    *crashes.entry(part).or_default() += 1;
+                }
+            }
+        }
+    }
+}
+
+async fn prepare_again(
+    (source, target): &(Endpoint, Endpoint),
+    options: &CloneOptions,
+    id: &str,
+) -> Result<PreparedClone, Error> {
+    let start = match &options.start {
+        Start::Join => Start::Join,
+        begun => {
+            let look = target.connect(Purpose::Schema, "recover").await?;
+            let ours = state::presence(&look).await? == Presence::Ours;
+            match begun {
+                Start::New | Start::Restart if ours && state::load(&look).await?.id == id => {
+                    Start::Resume
+                }
+                // What had to go is gone.
+                Start::Restart if !ours => Start::New,
+                begun => begun.clone(),
+            }
+        }
+    };
+    let options = CloneOptions { start, ..options.clone() };
+    PreparedClone::new(source.clone(), target.clone(), options).await
+}

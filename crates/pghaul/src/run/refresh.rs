@@ -1,0 +1,145 @@
+//! Looking around: what other processes have done of the same run, whether our own session on the
+//! target still lives, and under which name the snapshot is to be had.
+//!
+//! Invariant: what is learned here only saves work. A receipt that is missed here is found by
+//! whoever claims its part or step.
+
+use std::time::Duration;
+
+use super::board::LaneKind;
+use super::claim::ClaimKey;
+use super::options::Start;
+use super::work::{Run, Work};
+use crate::connect::Session;
+use crate::error::Error;
+use crate::event::Event;
+use crate::plan::PartId;
+use crate::state::{self, Receipts};
+
+/// How often to look.
+pub(super) const EVERY: Duration = Duration::from_secs(1);
+
+/// Receipts are looked at again for this long after they were written: they are written before
+/// their COMMIT.
+const LATE: &str = "1 minute";
+
+/// What was seen last time.
+#[derive(Default)]
+pub(super) struct Seen {
+    exports: u64,
+    published: bool,
+}
+
+/// Looks once.
+pub(super) async fn look(run: &Run, control: &Session, seen: &mut Seen) -> Result<(), Error> {
+    parts(run, control).await?;
+    steps(run, control).await?;
+    run.board.look_again();
+    if run.board.unfinished_of(LaneKind::Copy) > 0 {
+        publish(run, control, seen).await?;
+    }
+    Ok(())
+}
+
+async fn parts(run: &Run, control: &Session) -> Result<(), Error> {
+    let sql = format!(
+        "select part, pg_catalog.count(*) from pghaul.receipt group by part \
+         having pg_catalog.max(committed) > pg_catalog.clock_timestamp() - interval '{LATE}'"
+    );
+    for row in control.simple_rows("look for receipts", &sql).await? {
+        let number = |at: usize| {
+            row.get(at).and_then(|text| text.as_deref()).and_then(|text| text.parse::<usize>().ok())
+        };
+        let (Some(part), Some(count)) = (number(0), number(1)) else { continue };
+        let part = PartId(part);
+        if run.plan.parts.len() <= part.0 || run.facts().receipts.of(part).len() >= count {
+            continue;
+        }
+        learn_part(run, part, Receipts::load_part(control, part).await?);
+    }
+    for (id, task) in run.board.tasks() {
+        if let Work::Part(part) = task.work
+            && !run.board.is_done(id)
+            && run.facts().receipts.is_done(part)
+        {
+            run.board.already_done(id);
+        }
+    }
+    Ok(())
+}
+
+/// Takes over what is stored of a part, and tells of what is new.
+pub(super) fn learn_part(run: &Run, part: PartId, stored: Vec<state::Receipt>) {
+    let new: Vec<(u64, u64)> = {
+        let mut facts = run.facts();
+        let known = facts.receipts.of(part).len();
+        if stored.len() <= known {
+            return;
+        }
+        let new = stored[known..].iter().map(|one| (one.digest.rows, one.bytes)).collect();
+        facts.receipts.replace(part, stored);
+        new
+    };
+    let table = &run.plan.tables[run.plan.parts[part.0].table].name;
+    for (rows, bytes) in new {
+        run.observer.on_event(&Event::PieceCommitted { table, rows, bytes });
+    }
+}
+
+async fn steps(run: &Run, control: &Session) -> Result<(), Error> {
+    let sql = format!(
+        "select id, result from pghaul.step \
+         where committed > pg_catalog.clock_timestamp() - interval '{LATE}'"
+    );
+    let done: std::collections::HashMap<String, String> = control
+        .simple_rows("look for receipts of steps", &sql)
+        .await?
+        .into_iter()
+        .filter_map(|mut row| Some((row.first_mut()?.take()?, row.get_mut(1)?.take()?)))
+        .collect();
+    if done.is_empty() {
+        return Ok(());
+    }
+    for (id, task) in run.board.tasks() {
+        if matches!(task.work, Work::Part(_) | Work::Gate(_)) || run.board.is_done(id) {
+            continue;
+        }
+        let Some(result) = done.get(&run.key(&task.work)) else { continue };
+        if let Work::ReadBack(at) = task.work {
+            run.learn_read_back(at, result);
+        }
+        run.board.already_done(id);
+    }
+    Ok(())
+}
+
+/// Whoever keeps the snapshot says so: the process that began the run whenever the name changes, a
+/// worker when that process is gone.
+async fn publish(run: &Run, control: &Session, seen: &mut Seen) -> Result<(), Error> {
+    let Some(hold) = &run.hold else { return Ok(()) };
+    let exports = hold.exports();
+    if exports > seen.exports {
+        if !run.source_takes_no_ids {
+            state::add_own_ids(control, exports - seen.exports).await?;
+        }
+        seen.exports = exports;
+        seen.published = false;
+        if run.options.start == Start::Join {
+            return Ok(());
+        }
+        if let Some(id) = hold.id() {
+            state::set_snapshot(control, id.as_str()).await?;
+        }
+    }
+    if run.options.start == Start::Join && !seen.published {
+        let claim = ClaimKey::of_run();
+        if claim.try_take(control).await? {
+            if let Some(id) = hold.id() {
+                state::set_snapshot(control, id.as_str()).await?;
+                seen.published = true;
+            }
+            claim.give_back(control).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! Running the binary, and making its output the same every time.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use expect_test::Expect;
+use pghaul_testbed::{Database, Major, Server, clients};
+
+/// A command line to come.
+pub(crate) struct Pghaul {
+    command: Command,
+}
+
+/// What the binary did.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// `pghaul` with these arguments.
+pub(crate) fn pghaul(arguments: &[&str]) -> Pghaul {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pghaul"));
+    command.env_clear().env("HOME", "/nonexistent").env("USER", "nobody").args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Pghaul { command }
+}
+
+/// `pghaul clone` between two databases, with the testbed's `pg_dump`.
+pub(crate) fn clone(source: &Database<'_>, target: &Database<'_>, more: &[&str]) -> Pghaul {
+    pghaul(&["clone"])
+        .arg("--pg-dump")
+        .arg(clients().unwrap().pg_dump())
+        .args(more)
+        .source(&source.url())
+        .target(&target.url())
+}
+
+impl Pghaul {
+    pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    pub(crate) fn args(mut self, arguments: &[&str]) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn source(self, url: &str) -> Self {
+        self.env("PGHAUL_SOURCE", url)
+    }
+
+    pub(crate) fn target(self, url: &str) -> Self {
+        self.env("PGHAUL_TARGET", url)
+    }
+
+    pub(crate) fn stdout(mut self, stdout: Stdio) -> Self {
+        self.command.stdout(stdout);
+        self
+    }
+
+    pub(crate) fn run(mut self) -> Output {
+        let output = self.command.output().unwrap();
+        Output {
+            code: code(output.status),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    pub(crate) fn start(mut self) -> Running {
+        let mut child = self.command.spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Running { child, stderr, read: String::new() }
+    }
+}
+
+/// A binary at work.
+pub(crate) struct Running {
+    child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    read: String,
+}
+
+impl Running {
+    /// Waits until a line on stderr contains `text`.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        loop {
+            let mut line = String::new();
+            let count = self.stderr.read_line(&mut line).unwrap();
+            assert!(count > 0, "ended before it said {text:?}:\n{}", self.read);
+            self.read.push_str(&line);
+            if line.contains(text) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for this many lines on stderr; false if it ended before.
+    pub(crate) fn wait_for_lines(&mut self, count: usize) -> bool {
+        for _ in 0..count {
+            if self.stderr.read_line(&mut self.read).unwrap() == 0 {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// SIGKILL, and all is over; false if it had ended by itself.
+    pub(crate) fn kill(mut self) -> bool {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap().code().is_none()
+    }
+
+    /// `kill -SIGNAL`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
+        assert!(status.success());
+    }
+
+    pub(crate) fn end(mut self) -> Output {
+        self.stderr.read_to_string(&mut self.read).unwrap();
+        let mut stdout = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        Output { code: code(self.child.wait().unwrap()), stdout, stderr: self.read }
+    }
+}
+
+fn code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| panic!("the binary ended by {status}"))
+}
+
+impl Output {
+    /// Code and both streams as one text, without what differs from run to run.
+    pub(crate) fn snapshot(&self, databases: &[&Database<'_>]) -> String {
+        let mut text = format!("exit code {}\n", self.code);
+        for (name, stream) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !stream.is_empty() {
+                text.push_str(&format!("--- {name}\n{}", steady(stream, databases)));
+            }
+        }
+        text
+    }
+
+    /// Compares [`Output::snapshot`] with what a test expects.
+    pub(crate) fn expect(&self, databases: &[&Database<'_>], expected: &Expect) {
+        expected.assert_eq(&self.snapshot(databases));
+    }
+
+    /// The object on stdout.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", self.stdout, self.stderr))
+    }
+}
+
+/// Replaces names of databases, ports, versions, times and run names.
+pub(crate) fn steady(text: &str, databases: &[&Database<'_>]) -> String {
+    let mut text = text.to_owned();
+    for (number, database) in (1..).zip(databases) {
+        text = text.replace(database.name(), &format!("DB{number}"));
+        text = text.replace(&format!(":{}", database.server().port()), ":PORT");
+    }
+    for major in Major::ALL {
+        if let Some(server) = databases.iter().find(|one| one.server().major() == major) {
+            text = text.replace(server.server().version(), &format!("{major}.X"));
+        }
+    }
+    if let Some((before, after)) = text.split_once("\"duration_ms\":") {
+        let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        text = format!("{before}\"duration_ms\":TIME{after}");
+    }
+    let mut steady = String::new();
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(at);
+        steady.push_str(before);
+        let number = from.split(|c: char| !(c.is_ascii_digit() || c == '.')).next().unwrap();
+        let after = &from[number.len()..];
+        let unit = [" ms", " s", " min", " h"].into_iter().find(|unit| {
+            after.strip_prefix(unit).is_some_and(|more| !more.starts_with(char::is_alphanumeric))
+        });
+        match unit {
+            Some(unit) => {
+                steady.push_str("TIME");
+                rest = &after[unit.len()..];
+            }
+            None => {
+                steady.push_str(number);
+                rest = after;
+            }
+        }
+    }
+    steady.push_str(rest);
+    steady = steady.replace("TIME TIME", "TIME");
+    // Lines of nothing but spaces do not survive in a snapshot.
+    steady.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// The newest server, which most tests use for both sides: what they test is the command line.
+pub(crate) fn server() -> &'static Server {
+    Server::shared(Major::NEWEST).unwrap()
+}
+
+/// An empty database on it.
+pub(crate) fn database(hint: &str) -> Database<'static> {
+    Database::new(server(), hint).unwrap()
+}
+
+/// A database with some tables, keys and a view.
+pub(crate) fn filled(hint: &str) -> Database<'static> {
+    let database = database(hint);
+    database.execute(SMALL).wait().unwrap();
+    database
+}
+
+const SMALL: &str = "
+    create table people (id int8 primary key, name text not null);
+    insert into people select i, 'person ' || i from generate_series(1, 1000) i;
+    create unique index people_name on people (name);
+    create table letters (
+        id int8 primary key, sender int8 references people, body text, sent oid
+    );
+    insert into letters select i, i % 1000 + 1, repeat('x', 100), 7 from generate_series(1, 2000) i;
+    create index letters_sender on letters (sender);
+    create materialized view senders as select distinct sender from letters;
+";

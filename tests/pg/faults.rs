@@ -1,0 +1,323 @@
+//! Sessions, servers and answers that get lost in mid-run: it goes on in the same process, and
+//! every row arrives once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pghaul::event::{Counters, Event};
+use pghaul::run::{CloneOptions, Ending, Outcome, Stop};
+use pghaul_testbed::proxy::Commit;
+use pghaul_testbed::{Database, Major, Options, Proxy, Role, Server};
+
+use crate::harness::{
+    OnEvent, TABLES, clone, clone_while, database, fill, options, prepare, recount, terminate_on,
+};
+
+fn assert_arrived(outcome: &Outcome) {
+    assert_eq!(outcome.ending, Ending::Complete);
+    assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+}
+
+async fn keeper_dies(from: Major) {
+    let (source, target) = (database(from, "keeper_src"), database(Major::V18, "keeper_dst"));
+    fill(&source).await;
+    let before = recount(&source).await;
+    let (server, name) = (source.server(), source.name().to_owned());
+    let killed = Arc::new(AtomicU64::new(0));
+    let pieces = Arc::new(AtomicU64::new(0));
+    let (kills, seen) = (Arc::clone(&killed), Arc::clone(&pieces));
+    let one_job = CloneOptions { jobs: std::num::NonZeroUsize::MIN, ..options() };
+    let outcome = clone_while(&source.url(), &target.url(), one_job, move |piece| {
+        seen.store(piece, Ordering::SeqCst);
+        if piece == 2 || piece == 6 {
+            // What is written from now on is not of the snapshot.
+            let sql = format!("insert into t12 values ({piece}000, 'late', 'late{piece}')");
+            let end = server.connect(&name).wait().unwrap();
+            end.execute(sql).wait().unwrap();
+            kills.fetch_add(terminate_on(server, &name, "pghaul% keeper"), Ordering::SeqCst);
+            // The lane has to import the snapshot anew, under its new name.
+            terminate_on(server, &name, "pghaul% copy%");
+        }
+    })
+    .await
+    .unwrap();
+    assert_arrived(&outcome);
+    assert!(killed.load(Ordering::SeqCst) >= 1);
+    assert_eq!(outcome.consistency, "snapshot");
+    assert_eq!(pieces.load(Ordering::SeqCst), TABLES as u64, "nothing starts over");
+    assert_eq!(before, recount(&target).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keepers_death_hands_the_snapshot_on_9_6() {
+    keeper_dies(Major::V9_6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keepers_death_hands_the_snapshot_on_18() {
+    keeper_dies(Major::V18).await;
+}
+
+/// Ends sessions on one side three times in mid-copy.
+async fn sessions_die(from: Major, on_target: bool, like: &'static str) -> Outcome {
+    let (source, target) = (database(from, "kill_src"), database(Major::V18, "kill_dst"));
+    fill(&source).await;
+    let side = if on_target { &target } else { &source };
+    let (server, name) = (side.server(), side.name().to_owned());
+    let struck = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&struck);
+    let outcome = clone_while(&source.url(), &target.url(), options(), move |piece| {
+        if piece % 4 == 1 {
+            count.fetch_add(terminate_on(server, &name, like), Ordering::SeqCst);
+        }
+    })
+    .await
+    .unwrap();
+    assert!(struck.load(Ordering::SeqCst) >= 3);
+    assert_arrived(&outcome);
+    assert_eq!(recount(&source).await, recount(&target).await);
+    outcome
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_that_die_are_replaced() {
+    assert_eq!(sessions_die(Major::V14, false, "pghaul% copy%").await.consistency, "snapshot");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_that_die_are_replaced() {
+    assert_eq!(sessions_die(Major::V9_6, true, "pghaul% copy%").await.consistency, "snapshot");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_control_sessions_death_is_a_resume_in_the_same_process() {
+    sessions_die(Major::V14, true, "pghaul%").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_sessions_on_the_source_die_at_once() {
+    // Nobody has the snapshot any more; nothing else writes, or it does: proven either way.
+    let outcome = sessions_die(Major::V14, false, "pghaul%").await;
+    assert!(["proven-unchanged", "reverified"].contains(&outcome.consistency));
+}
+
+/// Crashes a whole server in mid-copy, once.
+async fn server_crashes(from: Major, target_crashes: bool) -> Outcome {
+    let quiet = Options::new().set("autovacuum", "off");
+    let theirs = Arc::new(Server::start(from, &quiet).unwrap());
+    let ours = Arc::new(Server::start(Major::V18, &quiet).unwrap());
+    let (source, target) =
+        (Database::new(&theirs, "crash_src").unwrap(), Database::new(&ours, "crash_dst").unwrap());
+    fill(&source).await;
+    let server = Arc::clone(if target_crashes { &ours } else { &theirs });
+    let outcome = clone_while(&source.url(), &target.url(), options(), move |piece| {
+        if piece == 5 {
+            server.crash().unwrap();
+            let server = Arc::clone(&server);
+            std::thread::spawn(move || {
+                std::thread::sleep(std::time::Duration::from_secs(1));
+                server.start_again().unwrap();
+            });
+        }
+    })
+    .await
+    .unwrap();
+    assert_arrived(&outcome);
+    assert_eq!(recount(&source).await, recount(&target).await);
+    outcome
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_source_server_crashes() {
+    // A crash may give transaction ids out again, so nothing is proven by them.
+    assert_eq!(server_crashes(Major::V9_6, false).await.consistency, "reverified");
+    assert_eq!(server_crashes(Major::V18, false).await.consistency, "reverified");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_target_server_crashes() {
+    server_crashes(Major::V14, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_acknowledgement_of_commit_doubles_no_row() {
+    let (source, target) = (database(Major::V14, "ack_src"), database(Major::V18, "ack_dst"));
+    fill(&source).await;
+    for fate in [Commit::LoseAnswer, Commit::Lose] {
+        let proxy = Arc::new(Proxy::to(target.server()).unwrap());
+        let database = Database::new(target.server(), "ack_dst").unwrap();
+        let url = proxy.url(database.name());
+        let network = Arc::clone(&proxy);
+        let outcome = clone_while(&source.url(), &url, options(), move |piece| {
+            if piece % 3 == 1 {
+                network.on_commit(1, fate);
+            }
+        })
+        .await
+        .unwrap();
+        assert!(proxy.counts().commits > 0);
+        assert_arrived(&outcome);
+        assert_eq!(recount(&source).await, recount(&database).await, "{fate:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aggressive_timeouts_of_the_servers_do_not_stop_a_run() {
+    let (source, target) = (database(Major::V14, "late_src"), database(Major::V18, "late_dst"));
+    fill(&source).await;
+    for side in [&source, &target] {
+        for setting in [
+            "statement_timeout = '5ms'",
+            "lock_timeout = '1ms'",
+            "idle_in_transaction_session_timeout = '5ms'",
+            "idle_session_timeout = '5ms'",
+        ] {
+            side.execute(format!("alter database {} set {setting}", side.name())).await.unwrap();
+        }
+    }
+    let outcome = clone(&source.url(), &target.url(), options()).await.unwrap();
+    assert_arrived(&outcome);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_connection_limit_is_reached_at_times() {
+    let (source, target) = (database(Major::V14, "limit_src"), database(Major::V18, "limit_dst"));
+    fill(&source).await;
+    let role = Role::create(source.server(), "limited", "superuser").unwrap();
+    let (server, name) = (source.server(), source.name().to_owned());
+    let url = source.url_as(&role);
+    let retried = Arc::new(AtomicU64::new(0));
+    let (retries, pieces) = (Arc::clone(&retried), AtomicU64::new(0));
+    let (limited, user) = (name.clone(), role.name.clone());
+    let observer = OnEvent(move |event: &Event<'_>| match event {
+        // Neither a superuser nor its sessions are limited, so the role is one no more.
+        Event::PieceCommitted { .. } if pieces.fetch_add(1, Ordering::SeqCst) == 2 => {
+            let sql = format!(
+                "alter role {user} nosuperuser connection limit 0; grant pg_read_all_data to {user}"
+            );
+            server.execute(sql).wait().unwrap();
+            terminate_on(server, &limited, "pghaul% copy%");
+        }
+        Event::Retrying { what, .. }
+            if what.contains("53300") && retries.fetch_add(1, Ordering::SeqCst) == 2 =>
+        {
+            let sql = format!("alter role {user} superuser connection limit -1");
+            server.execute(sql).wait().unwrap();
+        }
+        _ => {}
+    });
+    let outcome = prepare(&url, &target.url(), options())
+        .await
+        .unwrap()
+        .run(Arc::new(observer), Arc::new(Counters::default()), Stop::default())
+        .await
+        .unwrap();
+    assert!(retried.load(Ordering::SeqCst) >= 3);
+    assert_arrived(&outcome);
+}
+
+/// Overwrites the header of a page of a stopped server (without checksums).
+fn damage(server: &Server, file: &str, block: u64) {
+    use std::io::{Seek as _, Write as _};
+    server.stop_fast().unwrap();
+    let path = server.data_dir().join(file);
+    let mut open = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    open.seek(std::io::SeekFrom::Start(block * 8192)).unwrap();
+    open.write_all(&[0xab; 24]).unwrap();
+    drop(open);
+    server.start_again().unwrap();
+}
+
+async fn a_damaged_page(from: Major) {
+    let server = Server::start(from, &Options::new().without_checksums()).unwrap();
+    let source = Database::new(&server, "damaged").unwrap();
+    fill(&source).await;
+    let file =
+        source.value("checkpoint; select pg_relation_filepath('t7')").await.unwrap().unwrap();
+    damage(&server, &file, 10);
+    let target = database(Major::V18, "damaged_dst");
+    let found = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (findings, retried) = (Arc::clone(&found), Arc::new(AtomicU64::new(0)));
+    let retries = Arc::clone(&retried);
+    let observer = OnEvent(move |event: &Event<'_>| match event {
+        Event::Found(finding) => findings.lock().unwrap().push((*finding).clone()),
+        Event::Retrying { .. } => drop(retries.fetch_add(1, Ordering::SeqCst)),
+        _ => {}
+    });
+    let error = prepare(&source.url(), &target.url(), options())
+        .await
+        .unwrap()
+        .run(Arc::new(observer), Arc::new(Counters::default()), Stop::default())
+        .await
+        .unwrap_err();
+    let said = format!("{error:?}");
+    assert_eq!(error.sqlstate(), Some("XX001"), "{said}");
+    assert!(said.contains("`public.t7` (blocks 0 to the end)"), "{said}");
+    assert!(said.contains("invalid page in block 10 of relation"), "{said}");
+    assert!(error.hint().unwrap().contains("--exclude"));
+    assert_eq!(retried.load(Ordering::SeqCst), 0, "damage is not read again");
+    let damaged: Vec<_> = found
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding.code == "damaged")
+        .map(|finding| finding.object.clone().unwrap())
+        .collect();
+    assert_eq!(damaged, ["public.t7"]);
+    let others = "select (select count(*) from pghaul.step where kind = 'READ BACK'), \
+                  (select count(*) from t7), (select count(*) from pg_indexes where tablename = 't8')";
+    let rows = target.query_text(others).await.unwrap();
+    let counts: Vec<&str> = rows[0].iter().map(|field| field.as_deref().unwrap()).collect();
+    assert_eq!(counts, [(TABLES - 1).to_string().as_str(), "0", "3"], "the others went on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_page_is_given_up_and_named() {
+    a_damaged_page(Major::V9_6).await;
+    a_damaged_page(Major::V14).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_crashes_the_server_twice_is_given_up() {
+    let server = Arc::new(Server::start(Major::V9_6, &Options::new()).unwrap());
+    let source = Database::new(&server, "crasher").unwrap();
+    fill(&source).await;
+    // Reading this row takes a while, and the backend that does is killed: as a length word gone
+    // wrong would have it.
+    source
+        .execute(
+            "create table t99 (id int primary key, v text);
+             insert into t99 select g, repeat(md5(g::text), 100) from generate_series(1, 40000) g",
+        )
+        .await
+        .unwrap();
+    let target = database(Major::V18, "crasher_dst");
+    let (name, killer) = (source.name().to_owned(), Arc::clone(&server));
+    let (over, crashes) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (end, killed) = (Arc::clone(&over), Arc::clone(&crashes));
+    let kills = std::thread::spawn(move || {
+        let reading = format!(
+            "select pid from pg_stat_activity where datname = '{name}' and state = 'active' \
+             and query like 'copy (select %\"t99\"%'"
+        );
+        while end.load(Ordering::SeqCst) == 0 {
+            if let Ok(rows) = killer.query_text(reading.as_str()).wait()
+                && let Some(pid) = rows.first().and_then(|row| row[0].clone())
+                && killer.kill_backend(pid.parse().unwrap()).is_ok()
+            {
+                killed.fetch_add(1, Ordering::SeqCst);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    });
+    let rate = std::num::NonZeroU64::new(3_000_000);
+    let options = CloneOptions { max_rate: rate, ..options() };
+    let result = clone(&source.url(), &target.url(), options).await;
+    over.store(1, Ordering::SeqCst);
+    kills.join().unwrap();
+    let said = format!("{:?}", result.unwrap_err());
+    assert!(said.contains("crashed twice") && said.contains("`public.t99`"), "{said}");
+    assert_eq!(crashes.load(Ordering::SeqCst), 2, "not read a third time");
+    let read_back = target.value("select count(*) from pghaul.step where kind = 'READ BACK'");
+    assert_eq!(read_back.await.unwrap(), Some(TABLES.to_string()), "the others went on");
+}

@@ -1,0 +1,200 @@
+//! What other tools lose or change in silence: each arrives here, counted again by the oracle.
+
+use pghaul::run::{CloneOptions, Outcome};
+use pghaul_testbed::oracle::{self, Options as OracleOptions};
+use pghaul_testbed::{CreateOptions, Database, Major, Server};
+
+use crate::harness::{clone, database, options};
+
+/// Clones and compares by SQL that shares nothing with the engine.
+async fn arrives(source: &Database<'_>, target: &Database<'_>, options: CloneOptions) -> Outcome {
+    let outcome = clone(&source.url(), &target.url(), options).await.unwrap();
+    assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+    let compare = OracleOptions::new().ignoring_schema("pghaul");
+    oracle::compare(&source.url(), &target.url(), &compare).await.unwrap().check().unwrap();
+    outcome
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_around_minus_one_and_parts_that_end_there() {
+    for major in [Major::V13, Major::V14] {
+        let source = database(major, "minus_one_src");
+        let target = database(Major::V18, "minus_one_dst");
+        source
+            .execute(
+                "create table a (id int primary key, t text); \
+                 insert into a select g, repeat(md5(g::text), 20) from generate_series(-1, 20000) g; \
+                 create table b (id bigint primary key, t text); \
+                 insert into b select g, repeat(md5(g::text), 20) from generate_series(-20000, -1) g; \
+                 create table c (id bigint, t text); \
+                 insert into c select g, 'small' from generate_series(1, 5000) g; \
+                 insert into c select 109302436954721982 + g * 65536, repeat('x', 500) \
+                   from generate_series(1, 5000) g; \
+                 insert into c values (null, null), (-9223372036854775808, ''), (9223372036854775807, 'max')",
+            )
+            .await
+            .unwrap();
+        let options = CloneOptions { part_size: Some(1 << 20), ..options() };
+        arrives(&source, &target, options).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_settings_of_roles_and_databases_change_nothing() {
+    let source = database(Major::V9_6, "hostile_src");
+    let target = database(Major::V18, "hostile_dst");
+    source
+        .execute(
+            "create table t (id int primary key, d date, i interval, ts timestamptz, m money, b bytea, \
+               f float8, fs float4[], p point, a text[], e text); \
+             insert into t values \
+               (1, '2020-02-01', '-1 day -2 hours', '2020-02-01 03:04:05+06', '12.34', '\\x00ff5c27', \
+                0.1, '{0.1,1e-30,NaN}', '(0.1,0.2)', array['a', null, 'NULL'], '/'), \
+               (2, '0044-03-15 BC', '1 year -3 days', '-infinity', '-0.01', '', \
+                'NaN', '{}', '(1e300,-0)', '{}', E'\\t\\n\\\\N')",
+        )
+        .await
+        .unwrap();
+    for (database, more) in [(&source, ""), (&target, "default_transaction_read_only=on")] {
+        let settings = [
+            "datestyle=SQL,DMY",
+            "intervalstyle=sql_standard",
+            "timezone=Asia/Kathmandu",
+            "bytea_output=escape",
+            "extra_float_digits=-5",
+            "array_nulls=off",
+            "enable_seqscan=off",
+            "quote_all_identifiers=on",
+            "statement_timeout=600",
+            more,
+        ];
+        for setting in settings.into_iter().filter(|setting| !setting.is_empty()) {
+            let (name, value) = setting.split_once('=').unwrap();
+            database
+                .server()
+                .execute(format!(
+                    "alter database \"{}\" set {name} = {}",
+                    database.name(),
+                    if name == "datestyle" {
+                        "'SQL, DMY'".to_owned()
+                    } else {
+                        format!("'{value}'")
+                    }
+                ))
+                .await
+                .unwrap();
+        }
+    }
+    let outcome = clone(&source.url(), &target.url(), options()).await.unwrap();
+    assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+    let read = "set datestyle = 'ISO'; set intervalstyle = postgres; set timezone = 'UTC'; \
+                set bytea_output = hex; select id, d, i, ts, m, encode(b, 'hex'), encode(float8send(f), 'hex'), \
+                encode(array_send(fs), 'hex'), encode(point_send(p), 'hex'), array_to_string(a, '|', '<null>'), e \
+                from t order by id";
+    let before = source.query_text(read).await.unwrap();
+    let after = target.query_text(read).await.unwrap();
+    assert_eq!(before, after);
+    assert_eq!(before.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn floats_keep_every_bit_from_11_to_12_and_later() {
+    for (from, to) in [(Major::V11, Major::V12), (Major::V9_6, Major::V14)] {
+        let source = database(from, "floats_src");
+        let target = database(to, "floats_dst");
+        source
+            .execute(
+                "create type pair as (a float8, b float4, c text); \
+                 create type mood as enum ('sad', 'ok'); \
+                 create table t (f float8, g float4, fs float8[], p point, l line, c circle, \
+                   y pair, ys pair[], m mood[], r regclass); \
+                 insert into t select \
+                   1.0 / g, 1.0 / g, array[1.0 / g, null, 'NaN'::float8, '-infinity'::float8, 1e-310], point(0.1 * g, 1e15 / g), \
+                   line '{0.1,0.2,0.3}', circle(point(0.1, 1.0 / g), 1.0 / g), \
+                   row(1.0 / g, 1.0 / g, 'x')::pair, array[row(0.1, 0.1, null)::pair, null], \
+                   array['ok', null]::mood[], 't' \
+                 from generate_series(1, 500) g",
+            )
+            .await
+            .unwrap();
+        arrives(&source, &target, options()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_and_registered_objects_keep_their_meaning() {
+    let source = database(Major::V10, "names_src");
+    let target = database(Major::V18, "names_dst");
+    source
+        .execute(
+            "create table \"select\" (\"from\" int primary key, \"Where\" text, gone int, \"char\" \"char\"); \
+             alter table \"select\" drop column gone; \
+             alter table \"select\" add column late int default 7; \
+             insert into \"select\" select g, 'x', (-56)::\"char\", g from generate_series(1, 100) g; \
+             create table r (id int, c regclass, t regtype, p regproc, cs regclass[], h \"char\"); \
+             insert into r values (1, '\"select\"', 'r', 'now', array['r', '\"select\"']::regclass[], (-1)::\"char\"), \
+                                  (2, null, null, null, null, 'a'); \
+             create table e (); insert into e select from generate_series(1, 7); \
+             create table nokey (a int, b text); \
+             insert into nokey select 1, 'same' from generate_series(1, 100)",
+        )
+        .await
+        .unwrap();
+    arrives(&source, &target, options()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encodings_that_are_not_utf8() {
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let server = Server::shared(Major::V9_6).unwrap();
+        let create =
+            CreateOptions { encoding: Some(encoding.to_owned()), ..CreateOptions::default() };
+        let source = Database::create(server, "encoding_src", &create).unwrap();
+        let target = database(Major::V18, "encoding_dst");
+        let text =
+            if encoding == "LATIN1" { "convert_from('\\xe9e8fc', 'LATIN1')" } else { "'plain'" };
+        source
+            .execute(format!(
+                "create table t (id int primary key, t text, c regclass); \
+                 insert into t select g, {text} || g, 't' from generate_series(1, 1000) g"
+            ))
+            .await
+            .unwrap();
+        let outcome = clone(&source.url(), &target.url(), options()).await.unwrap();
+        assert!(outcome.tables.iter().all(|table| table.verified));
+        let sum =
+            "select count(*), md5(string_agg(convert_to(t, 'UTF8')::text, ',' order by id)) from t";
+        assert_eq!(source.query_text(sum).await.unwrap(), target.query_text(sum).await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_the_target_cannot_hold_are_refused() {
+    let server = Server::shared(Major::V9_6).unwrap();
+    let create =
+        CreateOptions { encoding: Some("SQL_ASCII".to_owned()), ..CreateOptions::default() };
+    let source = Database::create(server, "bytes_src", &create).unwrap();
+    let target = database(Major::V18, "bytes_dst");
+    source.execute("create table t (v text); insert into t values (E'\\xe9')").await.unwrap();
+    let error = clone(&source.url(), &target.url(), options()).await.unwrap_err();
+    assert_eq!(error.sqlstate(), Some("22021"), "{error:?}");
+    assert!(format!("{error:?}").contains("public.t"), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_a_hundred_megabytes() {
+    let source = database(Major::V9_6, "large_src");
+    let target = database(Major::V18, "large_dst");
+    source
+        .execute(
+            "create table t (id int primary key, b bytea); \
+             insert into t values (1, 'a'), (3, 'c'); \
+             insert into t select 2, decode(repeat(md5('x') || md5('y'), 3276800), 'hex')",
+        )
+        .await
+        .unwrap();
+    let outcome = clone(&source.url(), &target.url(), options()).await.unwrap();
+    assert!(outcome.tables[0].verified && outcome.tables[0].source_rows == 3);
+    let sum = "select id, length(b), md5(b) from t order by id";
+    assert_eq!(source.query_text(sum).await.unwrap(), target.query_text(sum).await.unwrap());
+}

@@ -1,0 +1,261 @@
+//! Going on after the snapshot is gone: proven unchanged, read again, or refused with names.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pghaul::ErrorKind;
+use pghaul::event::{Counters, Event};
+use pghaul::run::{CloneOptions, Ending, Outcome, Stop, options::Start};
+use pghaul_testbed::{Database, Major, Options, Server};
+
+use crate::harness::{
+    How, OnEvent, TABLES, clone, clone_until, database, fill, options, prepare, recount,
+};
+
+/// A server of one's own on which nothing happens by itself.
+fn quiet(major: Major) -> Server {
+    let options = Options::new()
+        .set("autovacuum", "off")
+        .set("log_statement", "all")
+        .set("synchronous_commit", "off");
+    Server::start(major, &options).unwrap()
+}
+
+fn one_job() -> CloneOptions {
+    CloneOptions { jobs: std::num::NonZeroUsize::MIN, ..options() }
+}
+
+/// Stops a clone when some tables have arrived and others have not; gives how many have.
+async fn stopped(source: &Database<'_>, target: &Database<'_>, events: i64) -> usize {
+    let end = (events, How::Now);
+    let outcome = clone_until(&source.url(), &target.url(), one_job(), end).await.unwrap();
+    assert_eq!(outcome.ending, Ending::Stopped);
+    let kept = target.value("select count(*) from pghaul.receipt").await.unwrap().unwrap();
+    let kept = kept.parse().unwrap();
+    assert!(kept > 0 && kept < TABLES, "{kept} tables");
+    kept
+}
+
+async fn resume(
+    source: &Database<'_>,
+    target: &Database<'_>,
+    start: Start,
+) -> Result<Outcome, pghaul::Error> {
+    let options = CloneOptions { start, ..options() };
+    clone(&source.url(), &target.url(), options).await
+}
+
+fn assert_whole(outcome: &Outcome) {
+    assert_eq!(outcome.ending, Ending::Complete);
+    assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+}
+
+async fn idle_source(from: Major) {
+    let server = quiet(from);
+    let source = Database::new(&server, "idle").unwrap();
+    fill(&source).await;
+    let target = database(Major::V18, "idle_dst");
+    let kept = stopped(&source, &target, 8).await;
+    let before = server.log().len();
+    let outcome = resume(&source, &target, Start::Resume).await.unwrap();
+    assert_whole(&outcome);
+    assert_eq!(outcome.consistency, "proven-unchanged", "{from}");
+    let read = server.log()[before..].matches("copy (select ").count();
+    assert_eq!(read, TABLES - kept, "tables read, on {from}");
+    assert_eq!(recount(&source).await, recount(&target).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_source_is_proven_unchanged_and_not_read_again() {
+    idle_source(Major::V9_6).await;
+    idle_source(Major::V14).await;
+    idle_source(Major::V18).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_elsewhere_costs_the_proof_but_not_the_pieces() {
+    let source = database(Major::V14, "moved_src");
+    fill(&source).await;
+    source.execute("create table quiet (id int)").await.unwrap();
+    let target = database(Major::V18, "moved_dst");
+    stopped(&source, &target, 8).await;
+    let first = target
+        .value("select string_agg(part || ' ' || committed, ',' order by committed) from pghaul.receipt")
+        .await
+        .unwrap()
+        .unwrap();
+    source.value("select txid_current()").await.unwrap();
+    source.execute("select nextval('loose'), nextval('loose')").await.unwrap();
+    let outcome = resume(&source, &target, Start::Resume).await.unwrap();
+    assert_whole(&outcome);
+    assert_eq!(outcome.consistency, "reverified");
+    let all = target
+        .value("select string_agg(part || ' ' || committed, ',' order by committed) from pghaul.receipt")
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(all.starts_with(&first), "the finished pieces stay as they are");
+    assert_eq!(recount(&source).await, recount(&target).await);
+    let sequence = target.value("select last_value from loose").await.unwrap();
+    assert_eq!(sequence.as_deref(), Some("2"), "sequences are read again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_table_is_named_and_begins_again_alone() {
+    for from in [Major::V9_6, Major::V18] {
+        let source = database(from, "changed_src");
+        fill(&source).await;
+        let target = database(Major::V18, "changed_dst");
+        stopped(&source, &target, 8).await;
+        let parts = target
+            .query_text(
+                "select n.table_name, r.committed from pghaul.receipt r \
+                 join pghaul.part p on p.id = r.part join pghaul.relation n on n.id = p.relation \
+                 order by r.committed",
+            )
+            .await
+            .unwrap();
+        let changed = parts[0][0].clone().unwrap();
+        source.execute(format!("update {changed} set u = 'other' where id = 77")).await.unwrap();
+        let error = resume(&source, &target, Start::Resume).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SnapshotGone);
+        let said = format!("{error:?}");
+        assert!(said.contains(&format!("`public.{changed}`")), "{said}");
+        for row in &parts[1..] {
+            assert!(!said.contains(&format!("`public.{}`", row[0].as_deref().unwrap())), "{said}");
+        }
+        let again = Start::ResumeRestarting(vec![format!("public.{changed}")]);
+        let outcome = resume(&source, &target, again).await.unwrap();
+        assert_whole(&outcome);
+        assert_eq!(recount(&source).await, recount(&target).await);
+        for row in &parts[1..] {
+            let (table, committed) = (row[0].as_deref().unwrap(), row[1].as_deref().unwrap());
+            let same = target
+                .value(format!(
+                    "select count(*) from pghaul.receipt r join pghaul.part p on p.id = r.part \
+                     join pghaul.relation n on n.id = p.relation \
+                     where n.table_name = '{table}' and r.committed = '{committed}'"
+                ))
+                .await
+                .unwrap();
+            assert_eq!(same.as_deref(), Some("1"), "{table} was copied again");
+        }
+    }
+}
+
+/// By then all rows and large objects have arrived.
+async fn until_some_tables_are_read_back(source: &Database<'_>, target: &Database<'_>) {
+    let (stop, verified) = (Stop::default(), AtomicU64::new(0));
+    let end = stop.clone();
+    let observer = OnEvent(move |event: &Event<'_>| {
+        let third = matches!(event, Event::TableVerified { .. })
+            && verified.fetch_add(1, Ordering::SeqCst) == 2;
+        if third {
+            end.now.cancel();
+        }
+    });
+    prepare(&source.url(), &target.url(), one_job())
+        .await
+        .unwrap()
+        .run(Arc::new(observer), Arc::new(Counters::default()), stop)
+        .await
+        .unwrap();
+    let done = "select count(*) from pghaul.step where kind = 'LARGE OBJECTS'";
+    assert_eq!(target.value(done).await.unwrap().as_deref(), Some("1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_changes_of_the_source_are_found() {
+    let source = database(Major::V14, "other_src");
+    fill(&source).await;
+    for (change, back) in [
+        ("create table new (id int)", "drop table new"),
+        ("alter table t3 add gone int", "alter table t3 drop gone"),
+        ("select lo_put(4711, 1, 'x')", "select lo_put(4711, 1, 'b')"),
+        ("select lo_from_bytea(4712, 'new')", "select lo_unlink(4712)"),
+        ("create index later on t4 (u, v)", "drop index later"),
+    ] {
+        let target = database(Major::V18, "other_dst");
+        until_some_tables_are_read_back(&source, &target).await;
+        source.execute(change).await.unwrap();
+        let result = resume(&source, &target, Start::Resume).await;
+        source.execute(back).await.unwrap();
+        match result {
+            Err(error) => assert_eq!(error.kind(), ErrorKind::SnapshotGone, "{change}: {error:?}"),
+            Ok(outcome) => panic!("{change}: {:?}", outcome.consistency),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_a_standby_nor_a_crash_is_ever_proven_unchanged() {
+    let server = quiet(Major::V14);
+    let source = Database::new(&server, "never").unwrap();
+    fill(&source).await;
+    let standby = server.standby().unwrap();
+    standby.catch_up_with(&server).unwrap();
+    let target = database(Major::V18, "never_dst");
+    let url = standby.url(source.name());
+    clone_until(&url, &target.url(), one_job(), (8, How::Now)).await.unwrap();
+    let options_again = CloneOptions { start: Start::Resume, ..options() };
+    let outcome = clone(&url, &target.url(), options_again).await.unwrap();
+    assert_whole(&outcome);
+    assert_eq!(outcome.consistency, "reverified");
+    drop(standby);
+
+    let target = database(Major::V18, "never_dst");
+    stopped(&source, &target, 8).await;
+    server.crash().unwrap();
+    server.start_again().unwrap();
+    let outcome = resume(&source, &target, Start::Resume).await.unwrap();
+    assert_whole(&outcome);
+    assert_eq!(outcome.consistency, "reverified");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_truncated_behind_a_snapshot_that_nobody_locked_is_noticed() {
+    for from in [Major::V9_6, Major::V18] {
+        let source = database(from, "behind_src");
+        fill(&source).await;
+        let holder = source.connect().await.unwrap();
+        holder.execute("begin transaction isolation level repeatable read").await.unwrap();
+        let id = holder.value("select pg_export_snapshot()").await.unwrap().unwrap();
+        source.execute("truncate t5").await.unwrap();
+        let target = database(Major::V18, "behind_dst");
+        let options = CloneOptions { snapshot: Some(id), ..options() };
+        let error = clone(&source.url(), &target.url(), options).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SnapshotGone);
+        assert!(format!("{error:?}").contains("`public.t5`"), "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_held_elsewhere_is_what_is_cloned() {
+    let source = database(Major::V14, "held_src");
+    fill(&source).await;
+    let before = recount(&source).await;
+    let end = pghaul::connect::Endpoint::parse(pghaul::connect::Side::Source, &source.url());
+    let held = pghaul::snapshot::hold(end.unwrap()).await.unwrap();
+    let id = held.id().unwrap().as_str().to_owned();
+    source.execute("insert into t1 values (9000, 'late', 'late')").await.unwrap();
+    let target = database(Major::V18, "held_dst");
+    let options = CloneOptions { snapshot: Some(id.clone()), ..options() };
+    let outcome = clone(&source.url(), &target.url(), options.clone()).await.unwrap();
+    assert_whole(&outcome);
+    assert_eq!((outcome.consistency, before), ("snapshot", recount(&target).await));
+    drop(held);
+    let target = database(Major::V18, "held_dst");
+    let mut gone = None;
+    for _ in 0..200 {
+        // The server has to notice that the holder is gone.
+        let target = Database::new(target.server(), "held_dst").unwrap();
+        match clone(&source.url(), &target.url(), options.clone()).await {
+            Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            Err(error) => {
+                gone = Some(error.kind());
+                break;
+            }
+        }
+    }
+    assert_eq!(gone, Some(ErrorKind::SnapshotGone));
+}

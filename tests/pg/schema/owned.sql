@@ -1,0 +1,37 @@
+-- What a member of the owners can carry: everything belongs to somebody, nothing needs a superuser
+-- but one promise.
+create schema app authorization pghaul_owner_a;
+create schema "Odd ""Schema""" authorization "pghaul Odd Owner";
+create type app.mood as enum ('sad', 'happy');
+alter type app.mood owner to pghaul_owner_b;
+create domain app.positive as int check (value > 0);
+alter domain app.positive owner to pghaul_owner_a;
+create function app.leaks(int) returns text language sql leakproof as 'select ''x''::text';
+alter function app.leaks(int) owner to pghaul_owner_b;
+create function app.touch() returns trigger language plpgsql as 'begin return new; end';
+alter function app.touch() owner to "pghaul Odd Owner";
+create table app.people (id serial primary key, mood app.mood, amount app.positive, name text unique);
+alter table app.people owner to pghaul_owner_a;
+create table app.orders (id int primary key, person int references app.people);
+alter table app.orders owner to pghaul_owner_b;
+create table "Odd ""Schema""".things (id int);
+alter table "Odd ""Schema""".things owner to pghaul_owner_b;
+create index people_name on app.people (lower(name));
+create trigger people_touch before insert on app.people for each row execute procedure app.touch();
+create view app.shown as select id, name from app.people;
+alter view app.shown owner to pghaul_owner_b;
+create materialized view app.summary as select 1 as a with no data;
+alter materialized view app.summary owner to pghaul_owner_a;
+create view app.grouped as select id, name, count(*) from app.people group by id;
+alter view app.grouped owner to pghaul_owner_b;
+alter table app.people enable row level security;
+create policy people_own on app.people for select to pghaul_reader using (true);
+grant usage on schema app to pghaul_reader;
+grant select on app.people to pghaul_reader with grant option;
+grant all on app.people to pghaul_owner_b;
+set session authorization pghaul_reader;
+grant select on app.people to "pghaul Odd Owner";
+reset session authorization;
+revoke all on function app.leaks(int) from public;
+alter default privileges for role pghaul_owner_a in schema app grant select on tables to pghaul_reader;
+comment on table app.people is 'people';

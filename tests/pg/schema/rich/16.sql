@@ -1,0 +1,2 @@
+-- What 16 added.
+create table app.stored (a text storage external);
