@@ -151,9 +151,10 @@ impl Link {
                     self.strike(Strike::Cut);
                 }
             } else {
-                to.write_all(&rest[..allowed]).await?;
+                // Counted first: whoever has read a byte finds it in the counts.
                 *lock(&self.written[direction.index()]) += as_bytes(allowed);
                 self.control.wrote(direction, as_bytes(allowed));
+                to.write_all(&rest[..allowed]).await?;
             }
             if let Some(strike) = strike {
                 self.strike(strike);
