@@ -16,6 +16,7 @@ mod moment;
 mod pairs;
 mod preflight;
 mod promises;
+mod rebuild;
 mod restart;
 mod resume;
 mod schema;
