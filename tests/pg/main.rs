@@ -9,6 +9,7 @@
 
 mod clone;
 mod connect;
+mod duplicates;
 mod faults;
 mod harness;
 mod hazards;
