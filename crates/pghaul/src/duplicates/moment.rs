@@ -392,8 +392,9 @@ async fn pick(
     given: Option<&IndexDefinition>,
 ) -> Result<Picked, Error> {
     let all: Option<&[String]> = None;
-    let rows =
-        session.query("list the tables", include_str!("moment/relations.sql"), &[&all, &all]).await?;
+    let rows = session
+        .query("list the tables", include_str!("moment/relations.sql"), &[&all, &all])
+        .await?;
     let name = |row: &tokio_postgres::Row| {
         RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1))
     };
