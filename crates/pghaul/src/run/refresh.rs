@@ -105,10 +105,9 @@ async fn steps(run: &Run, control: &Session) -> Result<(), Error> {
             continue;
         }
         let Some(result) = done.get(&run.key(&task.work)) else { continue };
-        if let Work::ReadBack(at) = task.work {
-            run.learn_read_back(at, result);
+        if run.learn(&task.work, result) {
+            run.board.already_done(id);
         }
-        run.board.already_done(id);
     }
     Ok(())
 }

@@ -32,7 +32,9 @@ pub(super) enum Work {
     Part(PartId),
     /// A batch of large objects.
     LargeObjects(usize),
-    /// A table to read back.
+    /// A slice of a large table to read back: the blocks of this part, on the target.
+    ReadSlice(PartId),
+    /// A table to read back, or to add up its slices.
     ReadBack(usize),
     /// A statement of the schema, refreshes of materialized views included.
     Schema(usize),
@@ -90,6 +92,8 @@ pub(super) struct Run {
 pub(super) struct Facts {
     pub(super) receipts: Receipts,
     pub(super) read_backs: BTreeMap<usize, ReadBackResult>,
+    /// What was read back of large tables, slice by slice.
+    pub(super) slices: BTreeMap<PartId, TableDigest>,
     pub(super) findings: Vec<Finding>,
     pub(super) failures: Vec<Error>,
     /// Why no lane can read from the source any more.
@@ -113,15 +117,32 @@ impl Run {
         self.facts().findings.push(finding);
     }
 
-    /// Takes the result of a read-back from its receipt; false if it cannot be read.
-    pub(super) fn learn_read_back(&self, at: usize, result: &str) -> bool {
-        let digest = result
-            .split_once(' ')
-            .and_then(|(rows, lanes)| TableDigest::from_hex(rows.parse().ok()?, lanes).ok());
-        let Some(target) = digest else { return false };
+    /// Takes the result of a task from its receipt; false if it cannot be read and the task has to
+    /// be done again.
+    pub(super) fn learn(&self, work: &Work, result: &str) -> bool {
+        match work {
+            Work::ReadBack(at) => self.learn_read_back(*at, result),
+            Work::ReadSlice(part) => {
+                let digest = digest_of(result);
+                if let Some(digest) = digest {
+                    self.facts().slices.insert(*part, digest);
+                }
+                digest.is_some()
+            }
+            _ => true,
+        }
+    }
+
+    fn learn_read_back(&self, at: usize, result: &str) -> bool {
+        let Some(target) = digest_of(result) else { return false };
         let result = ReadBackResult { target, equal: true, differences: Vec::new() };
         self.facts().read_backs.insert(at, result);
         true
+    }
+
+    /// Whether a table of the target was found to hold something else than was read.
+    pub(super) fn rows_differ(&self) -> bool {
+        self.facts().read_backs.values().any(|result| !result.equal)
     }
 
     /// A session inside the run's snapshot.
@@ -156,6 +177,7 @@ impl Run {
         match work {
             Work::Part(part) => format!("part {}", part.0),
             Work::LargeObjects(batch) => format!("large objects {batch}"),
+            Work::ReadSlice(part) => format!("read back part {}", part.0),
             Work::ReadBack(at) => format!("read back {}", self.plan.read_backs[*at].name.quoted()),
             Work::Schema(at) => self.steps[*at].step.key.clone(),
             Work::Analyze(name) => format!("analyze {}", name.quoted()),
@@ -163,6 +185,16 @@ impl Run {
             Work::Gate(name) => format!("gate {name}"),
         }
     }
+}
+
+/// The receipt of what was read back: rows, a space, the lanes.
+pub(super) fn receipt_of(digest: &TableDigest) -> String {
+    format!("{} {digest}", digest.rows)
+}
+
+fn digest_of(receipt: &str) -> Option<TableDigest> {
+    let (rows, lanes) = receipt.split_once(' ')?;
+    TableDigest::from_hex(rows.parse().ok()?, lanes).ok()
 }
 
 /// Sessions of one lane, opened when first needed, and anew after one died.
