@@ -14,6 +14,7 @@ mod harness;
 mod hazards;
 mod moment;
 mod pairs;
+mod parts;
 mod preflight;
 mod promises;
 mod restart;
