@@ -192,3 +192,16 @@ impl Default for CloneOptions {
         }
     }
 }
+
+/// How many sessions a clone opens at most at once on the source and on the target.
+///
+/// On the source: each copying lane, the keeper, its heir, pg_dump and one to look. On the target:
+/// each copying lane to write and to read back, the lanes of steps, one that controls, and
+/// [`GUARDS`].
+pub fn sessions(jobs: u32, index_jobs: u32) -> (u32, u32) {
+    let target = jobs.saturating_mul(2).saturating_add(index_jobs).saturating_add(1 + GUARDS);
+    (jobs.saturating_add(4), target)
+}
+
+/// Sessions of the target that keep autovacuum away from large tables while they are copied.
+pub const GUARDS: u32 = 2;
