@@ -17,7 +17,9 @@ use crate::plan::PartId;
 use crate::state::{self, Receipts, StepReceipt};
 use crate::transfer::Ended;
 use crate::transfer::large_objects::{self, Attributes};
-use crate::verify::difference::{Compared, differences};
+use crate::transfer::pace::Pace;
+use crate::verify::difference::{Naming, Values, differences};
+use crate::verify::reading::Reading;
 use crate::verify::{self};
 
 /// Rows named in the result for each table that differs.
@@ -330,11 +332,16 @@ impl Sessions<'_> {
             let (Some(source), Some(reader)) = (&self.source, &self.reader) else {
                 return Err(lost());
             };
-            let tables = || what.tables.iter().map(|table| &run.plan.tables[*table]).collect();
-            named = differences(
-                Compared { session: source, tables: tables(), read_back: None },
-                Compared { session: reader, tables: tables(), read_back: Some(what) },
-                DIFFERENCES_NAMED,
+            let others: Vec<_> =
+                what.tables.iter().skip(1).map(|table| &run.plan.tables[*table]).collect();
+            let tables = (verify::on_source(first, &others), verify::on_target(first, what));
+            let (counters, pace) = (&*run.transfer.counters, &Pace::new(None));
+            let naming = Naming { limit: DIFFERENCES_NAMED, values: Values::Hidden };
+            differences(
+                Reading { session: source, table: &tables.0, counters, pace },
+                Reading { session: reader, table: &tables.1, counters, pace },
+                naming,
+                &mut named,
             )
             .await?;
         }
