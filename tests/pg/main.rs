@@ -9,6 +9,7 @@
 
 mod clone;
 mod connect;
+mod data_only;
 mod faults;
 mod harness;
 mod hazards;

@@ -100,6 +100,7 @@ async fn look(flags: &Flags) -> Result<Checked, Error> {
             source_sessions: jobs + 3,
             target_sessions: jobs * 2 + u32::from(flags.index_jobs) + 1,
             schema: along(flags.data_only),
+            others: along(!flags.include.is_empty()),
             owners: along(flags.no_owner),
             privileges: along(flags.no_privileges),
             writers: if flags.live_source { Writers::Expected } else { Writers::Unwanted },

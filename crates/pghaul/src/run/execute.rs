@@ -275,13 +275,16 @@ async fn go_on(
     }
     for table in restarted {
         let name = &run.plan.tables[table].written_to;
+        let guard = &run.plan.tables[table].guard;
         let sql = format!(
-            "begin; delete from only {}; \
+            "begin; {} delete from only {}; \
              delete from pghaul.receipt where part in (select id from pghaul.part where relation = {table}); \
-             delete from pghaul.step where id in ({}, {}); commit",
+             delete from pghaul.step where id in ({}, {}); {} commit",
+            guard.before,
             name.quoted(),
             literal(&format!("read back {}", name.quoted())),
             literal(ALL_READ_BACK),
+            guard.after,
         );
         control.batch(&format!("begin again for `{name}`"), &sql).await?;
         for part in run.plan.parts_of(table) {
