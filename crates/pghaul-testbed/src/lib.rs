@@ -17,6 +17,7 @@ pub mod error;
 pub mod every_type;
 pub mod locales;
 pub mod mastodon;
+pub mod measure;
 pub mod oracle;
 pub mod proxy;
 pub mod servers;

@@ -124,23 +124,19 @@ impl Plan {
 impl TablePlan {
     /// `COPY (SELECT …) TO STDOUT` of one part, from `resume` on where the part was begun before.
     pub fn read_statement(&self, part: &Part, resume: Option<Tid>) -> String {
-        let lower = resume.or(part.from.map(|block| Tid { block, offset: 0 }));
-        let upper = part.until.map(|block| Tid { block, offset: 0 });
-        let bounds: Vec<String> = [lower.map(|tid| (">=", tid)), upper.map(|tid| ("<", tid))]
-            .into_iter()
-            .flatten()
-            .map(|(operator, tid)| format!("ctid {operator} '{tid}'::pg_catalog.tid"))
-            .collect();
-        let condition = self.condition_and(&bounds);
+        let condition = self.condition_and(&bounds(part, resume));
         let from = format!("only {}", self.name.quoted());
         self.select(&from, &condition, self.has_ctid, &self.format.source_expressions)
     }
 
-    /// `COPY (SELECT …) TO STDOUT` of the same columns on the target.
-    pub fn read_back_statement(&self, read_back: &ReadBack) -> String {
+    /// `COPY (SELECT …) TO STDOUT` of the same columns on the target; of a slice, only those blocks
+    /// of the target that have the numbers of the part's blocks on the source. The slices of all
+    /// parts make the whole table.
+    pub fn read_back_statement(&self, read_back: &ReadBack, slice: Option<&Part>) -> String {
         let only = if read_back.with_partitions { "" } else { "only " };
         let from = format!("{only}{}", read_back.name.quoted());
-        self.select(&from, &self.condition_and(&[]), false, &self.target_expressions())
+        let bounds = slice.map(|part| bounds(part, None)).unwrap_or_default();
+        self.select(&from, &self.condition_and(&bounds), false, &self.target_expressions())
     }
 
     /// `COPY (SELECT …) TO STDOUT` of the same columns of one table of the target, with ctids
@@ -197,6 +193,17 @@ impl TablePlan {
             format_name(self.format.format)
         )
     }
+}
+
+/// The conditions for the rows of a part, from `resume` on.
+fn bounds(part: &Part, resume: Option<Tid>) -> Vec<String> {
+    let lower = resume.or(part.from.map(|block| Tid { block, offset: 0 }));
+    let upper = part.until.map(|block| Tid { block, offset: 0 });
+    [lower.map(|tid| (">=", tid)), upper.map(|tid| ("<", tid))]
+        .into_iter()
+        .flatten()
+        .map(|(operator, tid)| format!("ctid {operator} '{tid}'::pg_catalog.tid"))
+        .collect()
 }
 
 /// The word of COPY for a format.

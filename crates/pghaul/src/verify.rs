@@ -15,21 +15,21 @@ use pghaul_rows::reader::{Digesting, RowReader};
 use crate::connect::Session;
 use crate::error::Error;
 use crate::event::Counters;
-use crate::plan::{ReadBack, TablePlan};
+use crate::plan::{Part, ReadBack, TablePlan};
 use crate::transfer::broken;
 
-/// Reads a table of the target back and digests it.
+/// Reads a table of the target back, or a slice of it, and digests it.
 ///
 /// # Errors
 /// What the target said.
 pub async fn read_back(
     target: &Session,
     table: &TablePlan,
-    read_back: &ReadBack,
+    (read_back, slice): (&ReadBack, Option<&Part>),
     counters: &Counters,
 ) -> Result<TableDigest, Error> {
     let doing = format!("read `{}` back", read_back.name);
-    let statement = table.read_back_statement(read_back);
+    let statement = table.read_back_statement(read_back, slice);
     let mut stream = Box::pin(target.copy_out(&doing, &statement).await?);
     let mut reader =
         RowReader::new(Arc::clone(&table.format.layout_without_ctid), Digesting::Sha256);

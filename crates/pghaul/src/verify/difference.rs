@@ -64,7 +64,7 @@ impl Compared<'_> {
         for table in &self.tables {
             let (name, statement, with_ctid) = match self.read_back {
                 Some(read_back) if read_back.with_partitions => {
-                    (&read_back.name, table.read_back_statement(read_back), false)
+                    (&read_back.name, table.read_back_statement(read_back, None), false)
                 }
                 Some(read_back) => {
                     let statement = table.statement_on(&read_back.name);
