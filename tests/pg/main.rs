@@ -17,6 +17,7 @@ mod pairs;
 mod parts;
 mod preflight;
 mod promises;
+mod rebuild;
 mod restart;
 mod resume;
 mod schema;

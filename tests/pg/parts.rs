@@ -1,11 +1,15 @@
 //! How tables are cut: parts of about the same size, pieces that are not too large to lose.
 
-use pghaul::run::CloneOptions;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pghaul::event::{Counters, Event};
+use pghaul::run::{CloneOptions, Stop};
 use pghaul::transfer::PIECE_BYTES;
 use pghaul_testbed::mastodon::{self, Shape, Version};
 use pghaul_testbed::{Database, Major};
 
-use crate::harness::{clone, database, options};
+use crate::harness::{OnEvent, clone, database, options, prepare};
 
 /// Bytes of each receipt of a table, in the order of the heap, with their part.
 async fn receipts(target: &Database<'_>, table: &str) -> Vec<(u64, u64)> {
@@ -60,4 +64,45 @@ async fn a_piece_holds_at_most_128_mib_or_one_row() {
     assert_eq!(above.len(), 1, "{pieces:?}");
     let rows = target.value("select count(*) || ' ' || sum(length(v)) from t").await.unwrap();
     assert_eq!(rows.as_deref(), Some(format!("282 {}", (420 << 20) + 1).as_str()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn autovacuum_stays_away_while_a_large_table_is_copied() {
+    let source = database(Major::V14, "vacuum_src");
+    let target = database(Major::V18, "vacuum_dst");
+    source
+        .execute(
+            "create table t (id int primary key, v text); \
+             insert into t select g, repeat(md5(g::text), 10) from generate_series(1, 5000) g; \
+             create index on t (v)",
+        )
+        .await
+        .unwrap();
+    // What autovacuum asks for, and gives up on.
+    let held = "select count(*) from pg_locks where mode = 'ShareUpdateExclusiveLock' \
+                and relation = 't'::regclass and granted";
+    let server = target.server();
+    let (name, seen) = (target.name().to_owned(), Arc::new([AtomicU64::new(0), AtomicU64::new(0)]));
+    let counts = Arc::clone(&seen);
+    let observer = OnEvent(move |event: &Event<'_>| {
+        let at = match event {
+            Event::PieceCommitted { .. } => 0,
+            Event::TableCopied { .. } => 1,
+            _ => return,
+        };
+        let session = server.connect(&name).wait().unwrap();
+        let count = session.value(held).wait().unwrap().unwrap().parse().unwrap();
+        counts[at].fetch_max(count, Ordering::SeqCst);
+    });
+    let options = CloneOptions { part_size: Some(500_000), ..options() };
+    let prepared = prepare(&source.url(), &target.url(), options).await.unwrap();
+    assert!(prepared.plan().parts.len() > 2);
+    let outcome = prepared
+        .run(Arc::new(observer), Arc::new(Counters::default()), Stop::default())
+        .await
+        .unwrap();
+    assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+    let [while_copying, afterwards] = &*seen;
+    assert_eq!(while_copying.load(Ordering::SeqCst), 1);
+    assert_eq!(afterwards.load(Ordering::SeqCst), 0);
 }

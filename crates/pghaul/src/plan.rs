@@ -124,35 +124,26 @@ impl Plan {
 impl TablePlan {
     /// `COPY (SELECT …) TO STDOUT` of one part, from `resume` on where the part was begun before.
     pub fn read_statement(&self, part: &Part, resume: Option<Tid>) -> String {
-        let condition = self.condition_and(&bounds(part, resume));
-        let from = format!("only {}", self.name.quoted());
-        self.select(&from, &condition, self.has_ctid, &self.format.source_expressions)
-    }
-
-    /// `COPY (SELECT …) TO STDOUT` of the same columns on the target; of a slice, only those blocks
-    /// of the target that have the numbers of the part's blocks on the source. The slices of all
-    /// parts make the whole table.
-    pub fn read_back_statement(&self, read_back: &ReadBack, slice: Option<&Part>) -> String {
-        let only = if read_back.with_partitions { "" } else { "only " };
-        let from = format!("{only}{}", read_back.name.quoted());
-        let bounds = slice.map(|part| bounds(part, None)).unwrap_or_default();
-        self.select(&from, &self.condition_and(&bounds), false, &self.target_expressions())
-    }
-
-    /// `COPY (SELECT …) TO STDOUT` of the same columns of one table of the target, with ctids
-    /// where there are some.
-    pub fn statement_on(&self, name: &RelationName) -> String {
-        let from = format!("only {}", name.quoted());
-        self.select(&from, &self.condition_and(&[]), self.has_ctid, &self.target_expressions())
-    }
-
-    /// Counts the rows that [`TablePlan::read_back_statement`] reads.
-    pub fn count_statement(&self, read_back: &ReadBack) -> String {
-        let only = if read_back.with_partitions { "" } else { "only " };
+        let lower = resume.or(part.from.map(|block| Tid { block, offset: 0 }));
+        let upper = part.until.map(|block| Tid { block, offset: 0 });
+        let bounds: Vec<String> = [lower.map(|tid| (">=", tid)), upper.map(|tid| ("<", tid))]
+            .into_iter()
+            .flatten()
+            .map(|(operator, tid)| format!("ctid {operator} '{tid}'::pg_catalog.tid"))
+            .collect();
+        let condition = self.condition_and(&bounds);
+        let expressions: Vec<&str> = self
+            .has_ctid
+            .then_some("ctid")
+            .into_iter()
+            .chain(self.format.source_expressions.iter().map(String::as_str))
+            .chain(self.format.hidden.iter().map(String::as_str))
+            .collect();
         format!(
-            "select pg_catalog.count(*) from {only}{} {}",
-            read_back.name.quoted(),
-            self.condition_and(&[])
+            "copy (select {} from only {} {condition}) to stdout with (format {})",
+            expressions.join(", "),
+            self.name.quoted(),
+            format_name(self.format.format)
         )
     }
 
@@ -175,35 +166,6 @@ impl TablePlan {
         let all: Vec<String> = own.into_iter().chain(bounds.iter().cloned()).collect();
         if all.is_empty() { String::new() } else { format!("where {}", all.join(" and ")) }
     }
-
-    fn target_expressions(&self) -> Vec<String> {
-        self.format.columns.iter().map(Ident::quoted).collect()
-    }
-
-    fn select(&self, from: &str, condition: &str, with_ctid: bool, columns: &[String]) -> String {
-        let expressions: Vec<String> = with_ctid
-            .then(|| "ctid".to_owned())
-            .into_iter()
-            .chain(columns.iter().cloned())
-            .chain(self.format.hidden.iter().cloned())
-            .collect();
-        format!(
-            "copy (select {} from {from} {condition}) to stdout with (format {})",
-            expressions.join(", "),
-            format_name(self.format.format)
-        )
-    }
-}
-
-/// The conditions for the rows of a part, from `resume` on.
-fn bounds(part: &Part, resume: Option<Tid>) -> Vec<String> {
-    let lower = resume.or(part.from.map(|block| Tid { block, offset: 0 }));
-    let upper = part.until.map(|block| Tid { block, offset: 0 });
-    [lower.map(|tid| (">=", tid)), upper.map(|tid| ("<", tid))]
-        .into_iter()
-        .flatten()
-        .map(|(operator, tid)| format!("ctid {operator} '{tid}'::pg_catalog.tid"))
-        .collect()
 }
 
 /// The word of COPY for a format.

@@ -20,6 +20,7 @@ use super::retry::{self, Budget};
 use super::reverify;
 use super::steps;
 use super::stored::{ALL_READ_BACK, StoredRun};
+use super::undisturbed::Undisturbed;
 use super::work::{Facts, Run, Stop, Work};
 use crate::connect::{Purpose, Session};
 use crate::error::{Error, ErrorKind};
@@ -124,6 +125,7 @@ impl PreparedClone {
             facts: Mutex::new(Facts { findings: self.findings, receipts, ..Facts::default() }),
             tries: AtomicU64::new(0),
             budget,
+            undisturbed: Undisturbed::default(),
             given_up,
         });
         if goes_on {

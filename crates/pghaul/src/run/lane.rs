@@ -198,6 +198,7 @@ impl Sessions<'_> {
         let ended = if done {
             Ended::Done
         } else {
+            run.undisturbed.begin(run, part.table).await;
             let committed = |receipt: state::Receipt| {
                 let (rows, bytes) = (receipt.digest.rows, receipt.bytes);
                 run.facts().receipts.add(receipt);
@@ -212,12 +213,8 @@ impl Sessions<'_> {
         if ended == Ended::Stopped {
             return Ok(None);
         }
-        let facts = run.facts();
-        let whole = run.plan.parts_of(part.table).all(|part| facts.receipts.is_done(part.id));
-        let rows = run.plan.parts_of(part.table).map(|part| facts.receipts.digest(part.id).rows);
-        let rows = rows.sum();
-        drop(facts);
-        if whole {
+        if let Some(rows) = run.rows_if_whole(part.table) {
+            run.undisturbed.end(part.table).await;
             run.observer.on_event(&Event::TableCopied { table: &table.name, rows });
         }
         Ok(Some(Verdict::Done))

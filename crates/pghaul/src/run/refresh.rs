@@ -62,6 +62,10 @@ async fn parts(run: &Run, control: &Session) -> Result<(), Error> {
             && !run.board.is_done(id)
             && run.facts().receipts.is_done(part)
         {
+            let table = run.plan.parts[part.0].table;
+            if run.rows_if_whole(table).is_some() {
+                run.undisturbed.end(table).await;
+            }
             run.board.already_done(id);
         }
     }

@@ -11,6 +11,7 @@ use super::board::Board;
 use super::options::CloneOptions;
 use super::retry::Budget;
 use super::steps::SchemaStep;
+use super::undisturbed::Undisturbed;
 use crate::connect::{Endpoint, Session};
 use crate::error::Error;
 use crate::event::{Event, Observer};
@@ -83,6 +84,7 @@ pub(super) struct Run {
     pub(super) facts: Mutex<Facts>,
     pub(super) tries: AtomicU64,
     pub(super) budget: Arc<Budget>,
+    pub(super) undisturbed: Undisturbed,
     /// Parts that are not read again, since the source server crashed over them.
     pub(super) given_up: BTreeSet<PartId>,
 }
@@ -138,6 +140,15 @@ impl Run {
         let result = ReadBackResult { target, equal: true, differences: Vec::new() };
         self.facts().read_backs.insert(at, result);
         true
+    }
+
+    /// The rows of a table of which every part is committed.
+    pub(super) fn rows_if_whole(&self, table: usize) -> Option<u64> {
+        let facts = self.facts();
+        let parts = || self.plan.parts_of(table).map(|part| part.id);
+        parts()
+            .all(|part| facts.receipts.is_done(part))
+            .then(|| parts().map(|part| facts.receipts.digest(part).rows).sum())
     }
 
     /// Whether a table of the target was found to hold something else than was read.

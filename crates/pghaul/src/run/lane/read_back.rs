@@ -18,8 +18,10 @@ use crate::run::claim::ClaimKey;
 use crate::run::options::Verify;
 use crate::run::work::{ReadBackResult, Sessions, Work, receipt_of};
 use crate::state::StepReceipt;
+use crate::transfer::pace::Pace;
 use crate::verify;
-use crate::verify::difference::{Compared, Difference, differences};
+use crate::verify::difference::{Difference, Naming, Values, differences};
+use crate::verify::reading::Reading;
 
 /// Rows named in the result for each table that differs.
 const DIFFERENCES_NAMED: usize = 100;
@@ -165,13 +167,20 @@ impl Sessions<'_> {
         let (Some(source), Some(reader)) = (&self.source, &self.reader) else {
             return Err(lost());
         };
-        let tables = || what.tables.iter().map(|table| &self.run.plan.tables[*table]).collect();
+        let mut tables = what.tables.iter().map(|table| &self.run.plan.tables[*table]);
+        let Some(first) = tables.next() else { return Ok(Vec::new()) };
+        let others: Vec<_> = tables.collect();
+        let (there, here) = (verify::on_source(first, &others), verify::on_target(first, what));
+        let (counters, pace) = (&*self.run.transfer.counters, &Pace::new(None));
+        let mut named = Vec::new();
         differences(
-            Compared { session: source, tables: tables(), read_back: None },
-            Compared { session: reader, tables: tables(), read_back: Some(what) },
-            DIFFERENCES_NAMED,
+            Reading { session: source, table: &there, counters, pace },
+            Reading { session: reader, table: &here, counters, pace },
+            Naming { limit: DIFFERENCES_NAMED, values: Values::Hidden },
+            &mut named,
         )
-        .await
+        .await?;
+        Ok(named)
     }
 
     async fn note_read_back(
