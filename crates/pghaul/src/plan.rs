@@ -225,7 +225,7 @@ fn table(
 }
 
 /// `pg_extension_config_dump` takes its condition with the word WHERE (manual, 36.17.3).
-fn without_where(condition: &str) -> &str {
+pub(crate) fn without_where(condition: &str) -> &str {
     let condition = condition.trim();
     match condition.get(..5) {
         Some(word) if word.eq_ignore_ascii_case("where") => condition[5..].trim(),
