@@ -9,11 +9,14 @@
 
 mod clone;
 mod connect;
+mod data_only;
+mod duplicates;
 mod faults;
 mod harness;
 mod hazards;
 mod moment;
 mod pairs;
+mod parts;
 mod preflight;
 mod promises;
 mod rebuild;

@@ -6,6 +6,7 @@
 
 pub mod catalog;
 pub mod connect;
+pub mod duplicates;
 pub mod error;
 pub mod event;
 pub mod finding;
