@@ -6,6 +6,7 @@
 
 pub mod catalog;
 pub mod connect;
+pub mod duplicates;
 pub mod error;
 pub mod event;
 pub mod finding;
@@ -14,6 +15,7 @@ pub mod name;
 pub mod pg_dump;
 pub mod plan;
 pub mod preflight;
+pub mod rebuild;
 pub mod run;
 pub mod schema;
 pub mod snapshot;

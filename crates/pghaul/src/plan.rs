@@ -146,31 +146,18 @@ impl TablePlan {
             .map(|(operator, tid)| format!("ctid {operator} '{tid}'::pg_catalog.tid"))
             .collect();
         let condition = self.condition_and(&bounds);
-        let from = format!("only {}", self.name.quoted());
-        self.select(&from, &condition, self.has_ctid, &self.format.source_expressions)
-    }
-
-    /// `COPY (SELECT …) TO STDOUT` of the same columns on the target.
-    pub fn read_back_statement(&self, read_back: &ReadBack) -> String {
-        let only = if read_back.with_partitions { "" } else { "only " };
-        let from = format!("{only}{}", read_back.name.quoted());
-        self.select(&from, &self.condition_and(&[]), false, &self.target_expressions())
-    }
-
-    /// `COPY (SELECT …) TO STDOUT` of the same columns of one table of the target, with ctids
-    /// where there are some.
-    pub fn statement_on(&self, name: &RelationName) -> String {
-        let from = format!("only {}", name.quoted());
-        self.select(&from, &self.condition_and(&[]), self.has_ctid, &self.target_expressions())
-    }
-
-    /// Counts the rows that [`TablePlan::read_back_statement`] reads.
-    pub fn count_statement(&self, read_back: &ReadBack) -> String {
-        let only = if read_back.with_partitions { "" } else { "only " };
+        let expressions: Vec<&str> = self
+            .has_ctid
+            .then_some("ctid")
+            .into_iter()
+            .chain(self.format.source_expressions.iter().map(String::as_str))
+            .chain(self.format.hidden.iter().map(String::as_str))
+            .collect();
         format!(
-            "select pg_catalog.count(*) from {only}{} {}",
-            read_back.name.quoted(),
-            self.condition_and(&[])
+            "copy (select {} from only {} {condition}) to stdout with (format {})",
+            expressions.join(", "),
+            self.name.quoted(),
+            format_name(self.format.format)
         )
     }
 
@@ -192,24 +179,6 @@ impl TablePlan {
         let own = (!self.condition.is_empty()).then(|| format!("({})", self.condition));
         let all: Vec<String> = own.into_iter().chain(bounds.iter().cloned()).collect();
         if all.is_empty() { String::new() } else { format!("where {}", all.join(" and ")) }
-    }
-
-    fn target_expressions(&self) -> Vec<String> {
-        self.format.columns.iter().map(Ident::quoted).collect()
-    }
-
-    fn select(&self, from: &str, condition: &str, with_ctid: bool, columns: &[String]) -> String {
-        let expressions: Vec<String> = with_ctid
-            .then(|| "ctid".to_owned())
-            .into_iter()
-            .chain(columns.iter().cloned())
-            .chain(self.format.hidden.iter().cloned())
-            .collect();
-        format!(
-            "copy (select {} from {from} {condition}) to stdout with (format {})",
-            expressions.join(", "),
-            format_name(self.format.format)
-        )
     }
 }
 

@@ -128,7 +128,7 @@ pub(crate) async fn terms(target: &Session, tables: &[Destination<'_>]) -> Resul
         if lacking.is_empty() && holds_rows(target, table).await? {
             found(rules::TABLE_NOT_EMPTY, "the target's table holds rows".to_owned());
         }
-        let triggers = triggers(row.get(3));
+        let triggers = triggers(&row.get::<_, Vec<String>>(3));
         if !triggers.is_empty() && !row.get::<_, bool>(4) {
             let names: Vec<&str> = triggers.iter().map(|one| one.name.as_str()).collect();
             let names = names.join(", ");
@@ -173,7 +173,7 @@ struct Trigger {
     state: String,
 }
 
-fn triggers(flat: Vec<String>) -> Vec<Trigger> {
+fn triggers(flat: &[String]) -> Vec<Trigger> {
     flat.chunks_exact(4)
         .map(|one| Trigger {
             relation: RelationName::new(one[0].as_str(), one[1].as_str()),

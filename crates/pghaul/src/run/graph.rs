@@ -3,7 +3,7 @@
 //! ```text
 //! parts of t ─► indexes of t ───────────────┐
 //!      │                                    ├─► constraints, keys, triggers, … ─► all
-//!      └─────► reading t back ─► ANALYZE t ─┘
+//!      └─────► reading t back ─► ANALYZE t ─┘      (a large t in slices, by several lanes)
 //! all ─► privileges ─► refreshes ─► sequences ─► statistics ─► event triggers
 //! ```
 //!
@@ -18,14 +18,16 @@ use super::options::{CloneOptions, Scope, Verify};
 use super::steps::SchemaStep;
 use super::work::Work;
 use crate::name::RelationName;
-use crate::plan::Plan;
+use crate::plan::{PartId, Plan, ReadBack};
 use crate::schema::StepId;
 use crate::schema::step::{Rows, Stage};
+use crate::version::ServerVersion;
 
 struct Builder<'a> {
     plan: &'a Plan,
     steps: &'a [SchemaStep],
     options: &'a CloneOptions,
+    target: ServerVersion,
     tasks: Vec<Task<Work>>,
     /// What has to be over for all rows to be there and read back.
     settled_all: Vec<TaskId>,
@@ -42,13 +44,14 @@ pub(super) fn build(
     plan: &Plan,
     steps: &[SchemaStep],
     large_object_batches: usize,
-    options: &CloneOptions,
+    (options, target): (&CloneOptions, ServerVersion),
 ) -> Vec<Task<Work>> {
     let bytes = plan.tables.iter().map(|table| (table.name.clone(), table.bytes)).collect();
     let mut builder = Builder {
         plan,
         steps,
         options,
+        target,
         tasks: Vec::new(),
         settled_all: Vec::new(),
         loaded: HashMap::new(),
@@ -130,8 +133,16 @@ impl Builder<'_> {
             let settled = if self.options.verify == Verify::None {
                 loaded
             } else {
+                let slices: Vec<TaskId> = self
+                    .slices(read_back)
+                    .into_iter()
+                    .map(|part| {
+                        let task = Task::new(Work::ReadSlice(part), LaneKind::Copy);
+                        self.add(task.weighing(bytes).after(vec![loaded]))
+                    })
+                    .collect();
                 let task = Task::new(Work::ReadBack(at), LaneKind::Copy).weighing(bytes);
-                self.add(task.after(vec![loaded]))
+                self.add(task.after([vec![loaded], slices].concat()))
             };
             let analyze = Work::Analyze(read_back.name.clone());
             self.add(Task::new(analyze, LaneKind::Step).after(vec![settled]));
@@ -141,6 +152,19 @@ impl Builder<'_> {
             }
             self.settled_all.push(settled);
         }
+    }
+
+    /// The parts whose blocks are read back one by one, if a table is large enough to have several.
+    /// Their number and borders are those of the run, so all its processes agree on them. Before 14
+    /// each would scan the whole table.
+    fn slices(&self, read_back: &ReadBack) -> Vec<PartId> {
+        let [table] = read_back.tables[..] else { return Vec::new() };
+        let in_blocks = self.plan.tables[table].has_ctid && !read_back.with_partitions;
+        if !in_blocks || !self.target.at_least(14) || self.options.verify != Verify::Full {
+            return Vec::new();
+        }
+        let parts: Vec<PartId> = self.plan.parts_of(table).map(|part| part.id).collect();
+        if parts.len() > 1 { parts } else { Vec::new() }
     }
 
     fn of_stage(&self, stage: Stage) -> Vec<StepId> {

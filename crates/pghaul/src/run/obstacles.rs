@@ -3,8 +3,9 @@
 //! Invariant: only looks. Obstacles are [`Error::refused`], exit code 11.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
 
-use super::options::{CloneOptions, Keep, Scope, SourceUse};
+use super::options::{CloneOptions, Keep, Scope, SourceUse, sessions};
 use crate::connect::Session;
 use crate::error::Error;
 use crate::finding::{Finding, Severity};
@@ -29,13 +30,12 @@ pub(super) async fn preflight(
         Keep::AsIs => Carry::Along,
         Keep::LeaveOut => Carry::Not,
     };
-    let copying = u32::try_from(options.jobs.get()).unwrap_or(u32::MAX);
-    let stepping = u32::try_from(options.index_jobs.get()).unwrap_or(u32::MAX);
+    let count = |lanes: NonZeroUsize| u32::try_from(lanes.get()).unwrap_or(u32::MAX);
+    let (source_sessions, target_sessions) =
+        sessions(count(options.jobs), count(options.index_jobs));
     let intent = Intent {
-        // The keeper, its heir, pg_dump and one to look.
-        source_sessions: copying.saturating_add(4),
-        // Each copying lane writes and reads back; one controls.
-        target_sessions: copying.saturating_mul(2).saturating_add(stepping).saturating_add(1),
+        source_sessions,
+        target_sessions,
         schema: if options.scope == Scope::DataOnly { Carry::Not } else { Carry::Along },
         others: if options.include.is_empty() { Carry::Along } else { Carry::Not },
         owners: along(options.owners),

@@ -79,6 +79,7 @@ impl PreparedClone {
         target: Endpoint,
         options: CloneOptions,
     ) -> Result<Self, Error> {
+        let options = options.within_memory()?;
         let look = source.connect(Purpose::Catalog, "prepare").await?;
         let control = target.connect(Purpose::Schema, "control").await?;
         let identities =
