@@ -10,6 +10,7 @@
 mod clone;
 mod connect;
 mod data_only;
+mod duplicates;
 mod faults;
 mod harness;
 mod hazards;

@@ -109,7 +109,7 @@ impl Builder<'_> {
             let task = Task::new(Work::Part(part.id), LaneKind::Copy).weighing(weight);
             let behind = &self.plan.tables[part.table].behind;
             let behind = behind.iter().filter_map(|table| tables_in.get(table)).copied().collect();
-            let task = self.add({let _: Vec<TaskId> = behind; task});
+            let task = self.add(task.after(behind));
             parts_of.entry(part.table).or_default().push(task);
         }
         for (table, gate) in tables_in {
