@@ -9,6 +9,7 @@
 
 mod clone;
 mod connect;
+mod data_only;
 mod duplicates;
 mod faults;
 mod harness;
