@@ -124,11 +124,14 @@ fn scripts_read_the_same() {
 fn nothing_found_is_code_0() {
     let database = database("scan_clean");
     database.execute("create table t (id int primary key)").wait().unwrap();
-    scan(&database, &[]).expect(&[&database], &expect![[r#"
+    scan(&database, &[]).expect(
+        &[&database],
+        &expect![[r#"
         exit code 0
         --- stdout
         No duplicates. 1 unique index scanned, 0 rows read in TIME.
-    "#]]);
+    "#]],
+    );
     let json = scan(&database, &["--json"]).json();
     assert_eq!((&json["exit_code"], &json["outcome"]), (&0.into(), &"complete".into()));
 }

@@ -191,7 +191,8 @@ fn text(survey: &Survey, took: Duration, detail: Detail, out: Option<&Path>) -> 
         format!("{} {scanned}.\n", paint(GOOD, "No duplicates."))
     } else {
         let groups: u64 = with_groups.iter().map(|index| index.found.groups).sum();
-        let verdict = format!("Duplicates: {} groups.", grouped(groups));
+        let groups = usize::try_from(groups).unwrap_or(usize::MAX);
+        let verdict = format!("Duplicates: {}.", counted(groups, "group", "groups"));
         format!("{} {scanned}.\n", paint(WARNING, verdict))
     };
     if survey.repeated > 0 {
