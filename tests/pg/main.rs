@@ -9,6 +9,7 @@
 
 mod clone;
 mod connect;
+mod duplicates;
 mod faults;
 mod harness;
 mod hazards;
@@ -16,6 +17,7 @@ mod moment;
 mod pairs;
 mod preflight;
 mod promises;
+mod repair;
 mod restart;
 mod resume;
 mod schema;

@@ -21,7 +21,8 @@ use crate::error::{CopyError, CopyProblem};
 use crate::layout::{CopyFormat, Layout};
 use crate::tid::Tid;
 use crate::tuple::{Inline, Row, Tuple};
-use image::{NoImage, RowHasher};
+use image::NoImage;
+pub(crate) use image::RowHasher;
 use straddling::Straddling;
 
 /// No server can send a longer row: its message has to fit a buffer below 1 GiB.

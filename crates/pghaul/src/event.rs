@@ -111,6 +111,8 @@ pub struct Counters {
     pub rows_read: AtomicU64,
     /// Bytes read from the source, also of pieces not yet committed.
     pub bytes_read: AtomicU64,
+    /// Blocks of tables that a scan for duplicates has behind it.
+    pub blocks_read: AtomicU64,
     /// Bytes read back from the target.
     pub bytes_read_back: AtomicU64,
 }

@@ -53,7 +53,7 @@ impl Reference {
             type_: None,
             removed: if matches!(on_delete, "n" | "d") { Removed::Clear } else { Removed::Remove },
             foreign_key: built
-                .then(|| ForeignKey { follows_updates: matches!(on_update, "c" | "n" | "d") }),
+                .then_some(ForeignKey { follows_updates: matches!(on_update, "c" | "n" | "d") }),
         }
     }
 
