@@ -1,6 +1,8 @@
 //! Duplicates: every group that the heap holds, and no other.
 
 mod damage;
+mod kinds;
+mod property;
 
 use std::collections::{BTreeMap, BTreeSet};
 

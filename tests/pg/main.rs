@@ -9,14 +9,17 @@
 
 mod clone;
 mod connect;
+mod data_only;
 mod duplicates;
 mod faults;
 mod harness;
 mod hazards;
 mod moment;
 mod pairs;
+mod parts;
 mod preflight;
 mod promises;
+mod rebuild;
 mod repair;
 mod restart;
 mod resume;

@@ -17,14 +17,24 @@ pub enum ImageKind {
     /// SHA-256 of the image of the columns' COPY texts: what `record_send(ROW(format('%s', c), …))`
     /// gives, with hex of the binary value where a column contains a float.
     Text,
+    /// MD5 of what [`ImageKind::Binary`] is made of. Only servers make it: those before 11 have no
+    /// other digest.
+    Md5Binary,
+    /// MD5 of what [`ImageKind::Text`] is made of.
+    Md5Text,
 }
 
 impl ImageKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Binary, Self::Text, Self::Md5Binary, Self::Md5Text];
+
     /// The stable name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Binary => "sha256-binary",
             Self::Text => "sha256-text",
+            Self::Md5Binary => "md5-binary",
+            Self::Md5Text => "md5-text",
         }
     }
 }
@@ -39,10 +49,7 @@ impl FromStr for ImageKind {
     type Err = DigestError;
 
     fn from_str(name: &str) -> Result<Self, DigestError> {
-        [Self::Binary, Self::Text]
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .ok_or(DigestError::UnknownKind)
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or(DigestError::UnknownKind)
     }
 }
 
@@ -192,6 +199,8 @@ mod tests {
     fn kinds_keep_their_names() {
         assert_eq!("sha256-binary".parse(), Ok(ImageKind::Binary));
         assert_eq!("sha256-text".parse(), Ok(ImageKind::Text));
+        assert_eq!("md5-binary".parse(), Ok(ImageKind::Md5Binary));
+        assert_eq!("md5-text".parse(), Ok(ImageKind::Md5Text));
         assert_eq!("md5".parse::<ImageKind>(), Err(DigestError::UnknownKind));
     }
 }

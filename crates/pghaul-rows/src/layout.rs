@@ -108,6 +108,12 @@ pub enum LayoutError {
         /// The column, from 0.
         column: usize,
     },
+    /// A projection onto a column that does not exist.
+    #[error("a projection onto column {column}, which does not exist")]
+    ProjectionOfNothing {
+        /// The column, from 0.
+        column: usize,
+    },
     /// Two hidden fields for one column.
     #[error("two hidden fields for column {column}")]
     HiddenTwice {

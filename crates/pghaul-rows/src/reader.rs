@@ -17,12 +17,13 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
+use crate::digest::RowDigest;
 use crate::error::{CopyError, CopyProblem};
-use crate::layout::{CopyFormat, Layout};
+use crate::layout::{CopyFormat, Layout, LayoutError};
 use crate::tid::Tid;
 use crate::tuple::{Inline, Row, Tuple};
-use image::NoImage;
 pub(crate) use image::RowHasher;
+use image::{NoImage, ProjectingHasher};
 use straddling::Straddling;
 
 /// No server can send a longer row: its message has to fit a buffer below 1 GiB.
@@ -45,7 +46,7 @@ pub enum Digesting {
 #[derive(Debug)]
 pub struct RowReader {
     layout: Arc<Layout>,
-    hasher: Option<RowHasher>,
+    hasher: Hasher,
     fields: text::FieldBuffer,
     stage: Stage,
     /// The bytes that come next, unless a row straddles: then those after its beginning.
@@ -60,6 +61,27 @@ pub struct RowReader {
     /// The row that comes next, from 1.
     row: u64,
     failed: Option<CopyError>,
+}
+
+/// What is made of each row's image.
+#[derive(Debug)]
+enum Hasher {
+    Nothing,
+    Row(RowHasher),
+    Columns(Box<ProjectingHasher>),
+}
+
+impl Hasher {
+    fn finish(&mut self) -> (Option<RowDigest>, Vec<RowDigest>) {
+        match self {
+            Self::Nothing => (None, Vec::new()),
+            Self::Row(hasher) => (Some(hasher.finish()), Vec::new()),
+            Self::Columns(hasher) => {
+                let (row, projected) = hasher.finish();
+                (Some(row), projected)
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,16 +132,36 @@ struct Span {
 impl RowReader {
     /// A reader of one stream. A layout that contradicts itself is an error of the first call.
     pub fn new(layout: Arc<Layout>, digesting: Digesting) -> Self {
-        let failed = layout.check().err().map(|layout| CopyError {
+        let hasher = match digesting {
+            Digesting::Sha256 => Hasher::Row(RowHasher::default()),
+            Digesting::Off => Hasher::Nothing,
+        };
+        let problem = layout.check().err();
+        Self::with(layout, hasher, problem)
+    }
+
+    /// A reader that gives, besides the digest of each row, that of some of its columns: for each
+    /// projection the digest of the image that these columns have alone, in the order of the
+    /// layout. So a row is found by its key, and what differs in it by its columns.
+    pub fn projecting(layout: Arc<Layout>, projections: &[Vec<usize>]) -> Self {
+        let columns = layout.columns.len();
+        let nothing = projections.iter().flatten().find(|column| **column >= columns);
+        let problem = layout
+            .check()
+            .err()
+            .or(nothing.map(|column| LayoutError::ProjectionOfNothing { column: *column }));
+        let hasher = ProjectingHasher::new(columns, projections);
+        Self::with(layout, Hasher::Columns(Box::new(hasher)), problem)
+    }
+
+    fn with(layout: Arc<Layout>, hasher: Hasher, problem: Option<LayoutError>) -> Self {
+        let failed = problem.map(|layout| CopyError {
             row: 1,
             offset: 0,
             problem: CopyProblem::Layout(layout),
         });
         Self {
-            hasher: match digesting {
-                Digesting::Sha256 => Some(RowHasher::default()),
-                Digesting::Off => None,
-            },
+            hasher,
             fields: text::FieldBuffer::default(),
             stage: match layout.format {
                 CopyFormat::Binary => Stage::Header,
@@ -301,10 +343,16 @@ impl RowReader {
     fn parse(&mut self, bytes: &[u8]) -> Result<Found, Fault> {
         let Self { layout, hasher, fields, .. } = self;
         match (layout.format, hasher) {
-            (CopyFormat::Binary, Some(hasher)) => binary::row(layout, bytes, hasher),
-            (CopyFormat::Binary, None) => binary::row(layout, bytes, &mut NoImage),
-            (CopyFormat::Text, Some(hasher)) => text::row(layout, bytes, fields, hasher),
-            (CopyFormat::Text, None) => text::row(layout, bytes, fields, &mut NoImage),
+            (CopyFormat::Binary, Hasher::Row(hasher)) => binary::row(layout, bytes, hasher),
+            (CopyFormat::Binary, Hasher::Columns(hasher)) => {
+                binary::row(layout, bytes, hasher.as_mut())
+            }
+            (CopyFormat::Binary, Hasher::Nothing) => binary::row(layout, bytes, &mut NoImage),
+            (CopyFormat::Text, Hasher::Row(hasher)) => text::row(layout, bytes, fields, hasher),
+            (CopyFormat::Text, Hasher::Columns(hasher)) => {
+                text::row(layout, bytes, fields, hasher.as_mut())
+            }
+            (CopyFormat::Text, Hasher::Nothing) => text::row(layout, bytes, fields, &mut NoImage),
         }
     }
 
@@ -317,8 +365,8 @@ impl RowReader {
         row.advance(body.start);
         self.offset += len as u64;
         self.row += 1;
-        let digest = self.hasher.as_mut().map(RowHasher::finish);
-        Row { ctid, digest, tuple: Tuple { head, body: row, tail } }
+        let (digest, projected) = self.hasher.finish();
+        Row { ctid, digest, projected, tuple: Tuple { head, body: row, tail } }
     }
 
     fn end(&mut self, trailer: usize) {

@@ -12,6 +12,8 @@ pub struct Row {
     pub ctid: Option<Tid>,
     /// The digest of its image, if digests are on.
     pub digest: Option<RowDigest>,
+    /// The digests of some of its columns, one for each of the reader's projections.
+    pub projected: Vec<RowDigest>,
     /// What is passed on.
     pub tuple: Tuple,
 }

@@ -101,6 +101,8 @@ pub struct Type {
     pub extension: Option<String>,
     /// The types of a composite's fields.
     pub fields: Vec<Oid>,
+    /// Their names.
+    pub field_names: Vec<Ident>,
 }
 
 /// `pg_type.typtype`.
@@ -276,6 +278,7 @@ async fn read_types(session: &Session) -> Result<HashMap<Oid, Type>, Error> {
                 receives: row.get(9),
                 extension: row.get(10),
                 fields: fields.into_iter().map(oid).collect(),
+                field_names: row.get::<_, Vec<String>>(12).into_iter().map(Ident::new).collect(),
             };
             (found.oid, found)
         })

@@ -1,12 +1,12 @@
 //! Rows that share the key of a unique index: all of them, in bounded memory, without trusting any
-//! index. And what is planned, done and undone about them.
+//! index; and what is planned, done and undone about them.
 //!
 //! [`Scan::start`] takes a snapshot of one database, [`Scan::read`] reads what one index covers and
 //! makes its groups, [`Groups::next_group`] gives them one by one.
 //!
-//! Invariants: only the heap is read; nothing is written to the database, and no lock is held but
-//! ACCESS SHARE; all that a scan says is as of one snapshot; groups are exact, none missing and
-//! none too many, whatever the types, operator classes and collations of the keys.
+//! Invariants of a scan: only the heap is read; nothing is written to the database, and no lock is
+//! held but ACCESS SHARE; all that it says is as of one snapshot; groups are exact, none missing
+//! and none too many, whatever the types, operator classes and collations of the keys.
 
 mod candidates;
 pub mod groups;

@@ -15,6 +15,7 @@ pub mod name;
 pub mod pg_dump;
 pub mod plan;
 pub mod preflight;
+pub mod rebuild;
 pub mod run;
 pub mod schema;
 pub mod snapshot;

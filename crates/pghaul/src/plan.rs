@@ -19,6 +19,16 @@ use crate::name::{Ident, RelationName};
 use format::{Formats, TableFormat};
 pub use parts::{Part, PartId, PartSizing};
 
+/// Statements around each COPY into a table, in its transaction, each with its semicolon. Empty
+/// for tables that the run makes itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// Keeps triggers from firing.
+    pub before: String,
+    /// Puts everything back as it was.
+    pub after: String,
+}
+
 /// A table to copy.
 #[derive(Debug, Clone)]
 pub struct TablePlan {
@@ -40,6 +50,10 @@ pub struct TablePlan {
     pub has_ctid: bool,
     /// The columns of the primary key, for naming rows.
     pub key: Vec<Ident>,
+    /// What surrounds each COPY into it.
+    pub guard: Guard,
+    /// Tables of [`Plan::tables`] whose rows must be in before, since foreign keys check each row.
+    pub behind: Vec<usize>,
 }
 
 /// A table to read back on the target and to compare with what was read on the source.
@@ -132,31 +146,18 @@ impl TablePlan {
             .map(|(operator, tid)| format!("ctid {operator} '{tid}'::pg_catalog.tid"))
             .collect();
         let condition = self.condition_and(&bounds);
-        let from = format!("only {}", self.name.quoted());
-        self.select(&from, &condition, self.has_ctid, &self.format.source_expressions)
-    }
-
-    /// `COPY (SELECT …) TO STDOUT` of the same columns on the target.
-    pub fn read_back_statement(&self, read_back: &ReadBack) -> String {
-        let only = if read_back.with_partitions { "" } else { "only " };
-        let from = format!("{only}{}", read_back.name.quoted());
-        self.select(&from, &self.condition_and(&[]), false, &self.target_expressions())
-    }
-
-    /// `COPY (SELECT …) TO STDOUT` of the same columns of one table of the target, with ctids
-    /// where there are some.
-    pub fn statement_on(&self, name: &RelationName) -> String {
-        let from = format!("only {}", name.quoted());
-        self.select(&from, &self.condition_and(&[]), self.has_ctid, &self.target_expressions())
-    }
-
-    /// Counts the rows that [`TablePlan::read_back_statement`] reads.
-    pub fn count_statement(&self, read_back: &ReadBack) -> String {
-        let only = if read_back.with_partitions { "" } else { "only " };
+        let expressions: Vec<&str> = self
+            .has_ctid
+            .then_some("ctid")
+            .into_iter()
+            .chain(self.format.source_expressions.iter().map(String::as_str))
+            .chain(self.format.hidden.iter().map(String::as_str))
+            .collect();
         format!(
-            "select pg_catalog.count(*) from {only}{} {}",
-            read_back.name.quoted(),
-            self.condition_and(&[])
+            "copy (select {} from only {} {condition}) to stdout with (format {})",
+            expressions.join(", "),
+            self.name.quoted(),
+            format_name(self.format.format)
         )
     }
 
@@ -178,24 +179,6 @@ impl TablePlan {
         let own = (!self.condition.is_empty()).then(|| format!("({})", self.condition));
         let all: Vec<String> = own.into_iter().chain(bounds.iter().cloned()).collect();
         if all.is_empty() { String::new() } else { format!("where {}", all.join(" and ")) }
-    }
-
-    fn target_expressions(&self) -> Vec<String> {
-        self.format.columns.iter().map(Ident::quoted).collect()
-    }
-
-    fn select(&self, from: &str, condition: &str, with_ctid: bool, columns: &[String]) -> String {
-        let expressions: Vec<String> = with_ctid
-            .then(|| "ctid".to_owned())
-            .into_iter()
-            .chain(columns.iter().cloned())
-            .chain(self.format.hidden.iter().cloned())
-            .collect();
-        format!(
-            "copy (select {} from {from} {condition}) to stdout with (format {})",
-            expressions.join(", "),
-            format_name(self.format.format)
-        )
     }
 }
 
@@ -252,11 +235,13 @@ fn table(
             .unwrap_or_default(),
         has_ctid: relation.is_heap,
         key: relation.key.clone(),
+        guard: Guard::default(),
+        behind: Vec::new(),
     })
 }
 
 /// `pg_extension_config_dump` takes its condition with the word WHERE (manual, 36.17.3).
-fn without_where(condition: &str) -> &str {
+pub(crate) fn without_where(condition: &str) -> &str {
     let condition = condition.trim();
     match condition.get(..5) {
         Some(word) if word.eq_ignore_ascii_case("where") => condition[5..].trim(),

@@ -24,6 +24,7 @@ mod reverify;
 mod source_schema;
 mod steps;
 mod stored;
+mod undisturbed;
 mod work;
 pub mod worker;
 

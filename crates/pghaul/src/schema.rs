@@ -13,6 +13,7 @@
 //! or a subscription holds a password.
 
 mod adapt;
+pub mod compare;
 pub mod digest;
 mod edit;
 pub mod emit;
@@ -27,6 +28,7 @@ pub mod select;
 mod shape;
 pub mod step;
 pub mod subject;
+pub mod tag;
 pub mod toc;
 
 pub use digest::digest;

@@ -1,51 +1,83 @@
-//! Proof: the target is read back, since what was sent proves nothing.
+//! Proof: the target is read back, since what was sent proves nothing; and any two databases are
+//! compared, whatever made one of the other.
 //!
 //! Invariants: reads the heap only, never an index; compares count and digest of the same columns
 //! by the same image; a table that could not be compared is a finding, never silence.
 
 pub mod difference;
+mod name_rows;
+pub mod options;
+mod others;
+pub mod outcome;
+pub mod pairs;
+mod prepare;
+mod read_all;
+pub mod reading;
+mod recheck;
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+pub use options::VerifyOptions;
+pub use outcome::{TableDifferences, VerifiedTable, VerifyOutcome};
+pub use prepare::PreparedVerify;
 
-use futures::StreamExt;
 use pghaul_rows::TableDigest;
-use pghaul_rows::reader::{Digesting, RowReader};
 
 use crate::connect::Session;
 use crate::error::Error;
 use crate::event::Counters;
-use crate::plan::{ReadBack, TablePlan};
-use crate::transfer::broken;
+use crate::name::{Ident, RelationName};
+use crate::plan::{Part, ReadBack, TablePlan};
+use crate::transfer::pace::Pace;
+use reading::{Blocks, DigestedBy, Heap, Reading, RowsOf, SideTable};
 
-/// Reads a table of the target back and digests it.
+/// How a table of a run is read on the source. Of several, the leaves of one tree.
+pub(crate) fn on_source(first: &TablePlan, others: &[&TablePlan]) -> SideTable {
+    side_table(first, others, |table| (table.name.clone(), RowsOf::Itself, table.has_ctid))
+}
+
+/// How a table of a run is read back on the target.
+pub(crate) fn on_target(table: &TablePlan, read_back: &ReadBack) -> SideTable {
+    let rows = if read_back.with_partitions { RowsOf::Partitions } else { RowsOf::Itself };
+    let mut side = side_table(table, &[], |table| {
+        (read_back.name.clone(), rows, table.has_ctid && rows == RowsOf::Itself)
+    });
+    // What is read on the source as another type's text is of that type here.
+    side.format.source_expressions = side.format.columns.iter().map(Ident::quoted).collect();
+    side
+}
+
+fn side_table(
+    first: &TablePlan,
+    others: &[&TablePlan],
+    heap: impl Fn(&TablePlan) -> (RelationName, RowsOf, bool),
+) -> SideTable {
+    let heaps = std::iter::once(first).chain(others.iter().copied()).map(|table| {
+        let (name, rows, has_ctid) = heap(table);
+        let condition = table.condition.clone();
+        Heap { name, rows, condition, has_ctid, bytes: table.bytes, heap_bytes: 0 }
+    });
+    let format = first.format.clone();
+    let places =
+        first.key.iter().map(|name| format.columns.iter().position(|column| column == name));
+    let key = places.collect::<Option<Vec<usize>>>().unwrap_or_default();
+    let (heaps, digested_by, sample) = (heaps.collect(), DigestedBy::Client, String::new());
+    SideTable { heaps, format, key, digested_by, sample }
+}
+
+/// Reads a table of the target back, or those of its blocks that have the numbers of a part's blocks
+/// on the source, and digests it. The slices of all parts make the whole table.
 ///
 /// # Errors
 /// What the target said.
 pub async fn read_back(
     target: &Session,
     table: &TablePlan,
-    read_back: &ReadBack,
+    (read_back, slice): (&ReadBack, Option<&Part>),
     counters: &Counters,
 ) -> Result<TableDigest, Error> {
-    let doing = format!("read `{}` back", read_back.name);
-    let statement = table.read_back_statement(read_back);
-    let mut stream = Box::pin(target.copy_out(&doing, &statement).await?);
-    let mut reader =
-        RowReader::new(Arc::clone(&table.format.layout_without_ctid), Digesting::Sha256);
-    let mut digest = TableDigest::default();
-    while let Some(message) = stream.next().await {
-        let message = message.map_err(|error| target.error(&doing, &error))?;
-        counters.bytes_read_back.fetch_add(message.len() as u64, Ordering::Relaxed);
-        reader.feed(message).map_err(|error| broken(table, error))?;
-        while let Some(row) = reader.next_row().map_err(|error| broken(table, error))? {
-            if let Some(row) = row.digest {
-                digest.add_row(row);
-            }
-        }
-    }
-    reader.finish().map_err(|error| broken(table, error))?;
-    Ok(digest)
+    let (table, pace) = (on_target(table, read_back), Pace::new(None));
+    let reading = Reading { session: target, table: &table, counters, pace: &pace };
+    let blocks = slice.map(|part| Blocks { from: part.from, until: part.until });
+    reading.digest(0, blocks.unwrap_or_default()).await
 }
 
 /// Counts the rows of a table of the target.
@@ -57,12 +89,9 @@ pub async fn count(
     table: &TablePlan,
     read_back: &ReadBack,
 ) -> Result<TableDigest, Error> {
-    let row = target
-        .query_one(
-            &format!("count the rows of `{}`", read_back.name),
-            &table.count_statement(read_back),
-            &[],
-        )
-        .await?;
-    Ok(TableDigest { rows: crate::catalog::size(row.get(0)), lanes: [0; 2] })
+    let (table, pace) = (on_target(table, read_back), Pace::new(None));
+    let counters = Counters::default();
+    Reading { session: target, table: &table, counters: &counters, pace: &pace }
+        .count(0, Blocks::default())
+        .await
 }

@@ -129,6 +129,84 @@ impl RowHasher {
     }
 }
 
+/// Makes the digest of each row and of some of its columns: of a key, or of each column alone.
+pub(super) struct ProjectingHasher {
+    whole: RowHasher,
+    /// One for each projection, with its number of columns.
+    projections: Vec<(usize, RowHasher)>,
+    /// The projections that a column is part of.
+    by_column: Vec<Vec<usize>>,
+    /// The column that comes next.
+    next: usize,
+}
+
+impl ProjectingHasher {
+    /// `projections` name columns that exist.
+    pub(super) fn new(columns: usize, projections: &[Vec<usize>]) -> Self {
+        let parts = |column| {
+            (0..projections.len()).filter(|at| projections[*at].contains(&column)).collect()
+        };
+        Self {
+            whole: RowHasher::default(),
+            projections: projections
+                .iter()
+                .map(|columns| (columns.len(), RowHasher::default()))
+                .collect(),
+            by_column: (0..columns).map(parts).collect(),
+            next: 0,
+        }
+    }
+
+    /// The digest of the row, and of the projections.
+    pub(super) fn finish(&mut self) -> (RowDigest, Vec<RowDigest>) {
+        let projected = self.projections.iter_mut().map(|(_, hasher)| hasher.finish()).collect();
+        (self.whole.finish(), projected)
+    }
+
+    /// Does it to the row's hasher and to those of the column that is being read.
+    fn each(&mut self, act: impl Fn(&mut RowHasher)) {
+        act(&mut self.whole);
+        let column = self.next.saturating_sub(1);
+        for at in self.by_column.get(column).into_iter().flatten() {
+            act(&mut self.projections[*at].1);
+        }
+    }
+}
+
+impl ImageSink for ProjectingHasher {
+    fn is_wanted(&self) -> bool {
+        true
+    }
+
+    fn begin(&mut self, columns: usize) {
+        self.next = 0;
+        self.whole.begin(columns);
+        for (columns, hasher) in &mut self.projections {
+            hasher.begin(*columns);
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.each(|hasher| hasher.put(bytes));
+    }
+
+    fn null(&mut self, image_type: u32) {
+        self.next += 1;
+        self.each(|hasher| hasher.null(image_type));
+    }
+
+    fn length(&mut self, image_type: u32, length: usize) {
+        self.next += 1;
+        self.each(|hasher| hasher.length(image_type, length));
+    }
+}
+
+impl fmt::Debug for ProjectingHasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProjectingHasher").finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for RowHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RowHasher").finish_non_exhaustive()

@@ -183,3 +183,51 @@ fn what_was_hashed_in_vain_is_forgotten() {
     assert_eq!(at_once.len(), 1);
     assert_eq!(at_once, header_apart);
 }
+
+/// The projected digests of each row.
+fn project(layout: &Layout, stream: &[u8], projections: &[Vec<usize>]) -> Vec<Row> {
+    let mut reader = RowReader::projecting(Arc::new(layout.clone()), projections);
+    let (begin, end) = stream.split_at(stream.len() / 2);
+    let mut rows = Vec::new();
+    for message in [begin, end] {
+        reader.feed(Bytes::copy_from_slice(message)).unwrap();
+        while let Some(row) = reader.next_row().unwrap() {
+            rows.push(row);
+        }
+    }
+    reader.finish().unwrap();
+    rows
+}
+
+#[test]
+fn a_projection_is_the_digest_of_its_columns_alone() {
+    let hex = "3ff0000000000000";
+    let hidden = Hidden { column: 2, shape: Shape::Float8 };
+    let all = Layout { with_ctid: true, ..text_layout(3, vec![hidden]) };
+    let both = format!("(0,1)\ta\\tb\t\\N\t1\t{hex}\n(0,2)\tc\td\t1\t{hex}\n");
+    let rows = project(&all, both.as_bytes(), &[vec![2, 0], vec![1], vec![]]);
+    let only = |layout: &Layout, text: &str| {
+        let (rows, end) = read(layout, Digesting::Sha256, [text.as_bytes()]);
+        end.unwrap();
+        rows.iter().map(|row| row.digest.unwrap()).collect::<Vec<_>>()
+    };
+    let pair = text_layout(2, vec![Hidden { column: 1, shape: Shape::Float8 }]);
+    let pair = only(&pair, &format!("a\\tb\t1\t{hex}\nc\t1\t{hex}\n"));
+    let middle = only(&text_layout(1, Vec::new()), "\\N\nd\n");
+    let none = only(&text_layout(0, Vec::new()), "\n\n");
+    for (at, row) in rows.iter().enumerate() {
+        assert_eq!(row.projected, [pair[at], middle[at], none[at]]);
+    }
+    // The row itself is what it is without projections.
+    let (plain, _) = read(&all, Digesting::Sha256, [both.as_bytes()]);
+    let digests = |rows: &[Row]| rows.iter().map(|row| row.digest).collect::<Vec<_>>();
+    assert_eq!(digests(&rows), digests(&plain));
+}
+
+#[test]
+fn a_projection_onto_nothing_is_an_error() {
+    let layout = Arc::new(text_layout(2, Vec::new()));
+    let mut reader = RowReader::projecting(layout, &[vec![0], vec![2]]);
+    let problem = CopyProblem::Layout(LayoutError::ProjectionOfNothing { column: 2 });
+    assert_eq!(reader.next_row().unwrap_err().problem, problem);
+}

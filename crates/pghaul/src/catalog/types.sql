@@ -42,6 +42,10 @@ select t.oid::int8
                    from pg_catalog.pg_attribute a
                   where a.attrelid = t.typrelid and t.typrelid <> 0
                     and a.attnum > 0 and not a.attisdropped), '{}') as fields
+     , coalesce((select pg_catalog.array_agg(a.attname::text order by a.attnum)
+                   from pg_catalog.pg_attribute a
+                  where a.attrelid = t.typrelid and t.typrelid <> 0
+                    and a.attnum > 0 and not a.attisdropped), '{}') as field_names
   from reached
   join pg_catalog.pg_type t on t.oid = reached.oid
   join pg_catalog.pg_namespace n on n.oid = t.typnamespace

@@ -4,6 +4,9 @@
 //! ends can read and write the type; the decision is made once per table and holds for reading,
 //! writing and reading back; whatever is decided, equal rows give equal digests on 9.6 to 18.
 
+mod pair;
+mod server_image;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -18,12 +21,18 @@ use crate::error::Error;
 use crate::name::Ident;
 use crate::version::ServerVersion;
 
+pub use pair::{PairFormat, pair};
+pub use server_image::ServerImage;
+
 /// OIDs below this are given by the Postgres sources and mean the same on every server
 /// (`src/include/access/transam.h`, `FirstGenbkiObjectId`).
 const FIRST_DATABASE_OID: Oid = 10_000;
 const TEXT: Oid = 25;
 const BYTEA: Oid = 17;
 const CHAR: Oid = 18;
+
+/// `text` and `varchar`: a cast gives the text that COPY does.
+const STABLE_TEXT_TYPES: &[Oid] = &[TEXT, 1043];
 
 /// Types whose binary form is an OID of the database, or that no server reads back: text only.
 const NEVER_BINARY: &[&str] = &[
@@ -105,7 +114,8 @@ pub struct TableFormat {
 pub struct Formats<'a> {
     catalog: &'a Catalog,
     target: ServerVersion,
-    target_types: HashSet<String>,
+    /// Built-in types that the target sends and receives; none: whatever this server sends.
+    target_types: Option<HashSet<String>>,
     choice: FormatChoice,
 }
 
@@ -131,7 +141,7 @@ impl<'a> Formats<'a> {
         Ok(Self {
             catalog,
             target: target.version(),
-            target_types: rows.iter().map(|row| row.get(0)).collect(),
+            target_types: Some(rows.iter().map(|row| row.get(0)).collect()),
             choice,
         })
     }
@@ -227,7 +237,7 @@ impl<'a> Formats<'a> {
         } else if found.send.is_none() {
             value.text_because =
                 Some(format!("the source has no binary output for {}", found.name));
-        } else if !self.target_types.contains(&found.name) {
+        } else if self.target_types.as_ref().is_some_and(|types| !types.contains(&found.name)) {
             value.text_because =
                 Some(format!("the target has no binary input and output for {}", found.name));
         }
@@ -244,7 +254,7 @@ impl<'a> Formats<'a> {
             _ => Shape::Plain,
         };
         let mut value = Value { float: shape != Shape::Plain, shape, ..Value::plain(TEXT) };
-        if value.float && found.send.is_none() {
+        if value.float {
             value.cube = Some(Cube { schema: Ident::new(&found.schema), array: false });
         }
         match oldest {
@@ -335,7 +345,7 @@ fn shape_of_builtin(oid: Oid) -> Shape {
     }
 }
 
-/// The type of the extension `cube` before it had a send function (14).
+/// The type of the extension `cube`, which has no send function before 14.
 struct Cube {
     schema: Ident,
     array: bool,
@@ -374,7 +384,7 @@ struct Value {
     send: Option<String>,
     /// Its text names objects, which newer servers put into quotes that older ones leave out.
     names_objects: bool,
-    /// A `cube` without a send function, or an array of such.
+    /// A `cube`, or an array of such.
     cube: Option<Cube>,
     text_because: Option<String>,
 }
@@ -436,7 +446,7 @@ fn exact(name: &Ident, value: Value) -> Option<(String, Shape)> {
         let present = format!("case when {column} is not null then {bytes} end");
         return Some((format!("pg_catalog.encode({present}, 'hex')"), Shape::Plain));
     }
-    if let Some(cube) = value.cube {
+    if let (Some(cube), None) = (&value.cube, &value.send) {
         let coordinates = cube.coordinates(&column);
         let present = format!("case when {column} is not null then {coordinates} end");
         let shape = Shape::Array(Box::new(Shape::Float8));

@@ -4,10 +4,12 @@
 //! claim, so no piece is written twice; after a lost connection the claim of the dead session has
 //! to go first; what fails for good is kept as a failure and everything independent goes on.
 
+mod read_back;
+
 use super::board::{LaneKind, TaskId, Verdict};
 use super::claim::ClaimKey;
 use super::options::Verify;
-use super::work::{ReadBackResult, Run, Sessions, Work};
+use super::work::{Run, Sessions, Work};
 use super::{refresh, retry};
 use crate::connect::{Purpose, Session};
 use crate::error::{Error, ErrorKind};
@@ -17,11 +19,6 @@ use crate::plan::PartId;
 use crate::state::{self, Receipts, StepReceipt};
 use crate::transfer::Ended;
 use crate::transfer::large_objects::{self, Attributes};
-use crate::verify::difference::{Compared, differences};
-use crate::verify::{self};
-
-/// Rows named in the result for each table that differs.
-const DIFFERENCES_NAMED: usize = 100;
 
 /// Runs tasks until the board has none left for this kind of lane.
 pub(super) async fn work(run: &Run, kind: LaneKind, number: usize) {
@@ -162,6 +159,7 @@ impl Sessions<'_> {
             Work::Gate(_) => Ok(Some(Verdict::Done)),
             Work::Part(part) => self.copy_part(*part).await,
             Work::LargeObjects(batch) => self.copy_large_objects(*batch).await,
+            Work::ReadSlice(part) => self.read_slice(*part).await,
             Work::ReadBack(at) => self.read_back(*at).await,
             Work::Schema(at) => self.schema_step(id, *at).await.map(Some),
             Work::Analyze(name) => self.analyze(name).await.map(Some),
@@ -200,6 +198,7 @@ impl Sessions<'_> {
         let ended = if done {
             Ended::Done
         } else {
+            run.undisturbed.begin(run, part.table).await;
             let committed = |receipt: state::Receipt| {
                 let (rows, bytes) = (receipt.digest.rows, receipt.bytes);
                 run.facts().receipts.add(receipt);
@@ -214,12 +213,8 @@ impl Sessions<'_> {
         if ended == Ended::Stopped {
             return Ok(None);
         }
-        let facts = run.facts();
-        let whole = run.plan.parts_of(part.table).all(|part| facts.receipts.is_done(part.id));
-        let rows = run.plan.parts_of(part.table).map(|part| facts.receipts.digest(part.id).rows);
-        let rows = rows.sum();
-        drop(facts);
-        if whole {
+        if let Some(rows) = run.rows_if_whole(part.table) {
+            run.undisturbed.end(part.table).await;
             run.observer.on_event(&Event::TableCopied { table: &table.name, rows });
         }
         Ok(Some(Verdict::Done))
@@ -280,106 +275,6 @@ impl Sessions<'_> {
         }
         claim.give_back(target).await?;
         Ok(Some(Verdict::Done))
-    }
-
-    async fn read_back(&mut self, at: usize) -> Result<Option<Verdict>, Error> {
-        let run = self.run;
-        let what = &run.plan.read_backs[at];
-        let Some(first) = what.tables.first().map(|table| &run.plan.tables[*table]) else {
-            return Ok(Some(Verdict::Done));
-        };
-        let key = run.key(&Work::ReadBack(at));
-        let claim = ClaimKey::of_task(&run.id, &key);
-        self.open_target(Purpose::Write).await?;
-        let target = self.target.as_ref().ok_or_else(lost)?;
-        match claim.try_take_step(target, &key).await? {
-            None => return Ok(Some(Verdict::Elsewhere)),
-            Some(Some(result)) if run.learn_read_back(at, &result) => {
-                claim.give_back(target).await?;
-                return Ok(Some(Verdict::Done));
-            }
-            Some(_) => {}
-        }
-        if self.reader.as_ref().is_none_or(Session::is_closed) {
-            let name = format!("{} {} read back", run.id, self.lane);
-            self.reader = Some(run.target.connect(Purpose::Read, &name).await?);
-        }
-        let reader = self.reader.as_ref().ok_or_else(lost)?;
-        let digest = match run.options.verify {
-            Verify::Full => verify::read_back(reader, first, what, &run.transfer.counters).await?,
-            Verify::Rows => verify::count(reader, first, what).await?,
-            Verify::None => return Ok(Some(Verdict::Done)),
-        };
-        let source = {
-            let facts = run.facts();
-            let mut sum = pghaul_rows::TableDigest::default();
-            for table in &what.tables {
-                for part in run.plan.parts_of(*table) {
-                    sum.add(facts.receipts.digest(part.id));
-                }
-            }
-            sum
-        };
-        let equal = match run.options.verify {
-            Verify::Full => digest == source,
-            Verify::Rows | Verify::None => digest.rows == source.rows,
-        };
-        let mut named = Vec::new();
-        if !equal && run.options.verify == Verify::Full {
-            self.open_source().await?;
-            let (Some(source), Some(reader)) = (&self.source, &self.reader) else {
-                return Err(lost());
-            };
-            let tables = || what.tables.iter().map(|table| &run.plan.tables[*table]).collect();
-            named = differences(
-                Compared { session: source, tables: tables(), read_back: None },
-                Compared { session: reader, tables: tables(), read_back: Some(what) },
-                DIFFERENCES_NAMED,
-            )
-            .await?;
-        }
-        if !equal {
-            run.find(
-                Finding::new(
-                    Severity::Warning,
-                    "rows_differ",
-                    format!(
-                        "the target does not hold what was read from the source: {} rows there, {} here",
-                        source.rows, digest.rows
-                    ),
-                    "something else writes to the target, or its storage is damaged; find out before using this copy",
-                )
-                .about(&what.name),
-            );
-        }
-        if equal {
-            self.note_read_back(at, digest).await?;
-        }
-        let target = self.target.as_ref().ok_or_else(lost)?;
-        claim.give_back(target).await?;
-        run.facts()
-            .read_backs
-            .insert(at, ReadBackResult { target: digest, equal, differences: named });
-        run.observer.on_event(&Event::TableVerified { table: &what.name, equal });
-        Ok(Some(Verdict::Done))
-    }
-
-    async fn note_read_back(
-        &self,
-        at: usize,
-        digest: pghaul_rows::TableDigest,
-    ) -> Result<(), Error> {
-        let target = self.target.as_ref().ok_or_else(lost)?;
-        let receipt = StepReceipt {
-            id: &self.run.key(&Work::ReadBack(at)),
-            kind: "READ BACK",
-            object: &self.run.plan.read_backs[at].name.to_string(),
-            result: &format!("{} {digest}", digest.rows),
-            undo: "",
-            worker: &self.run.transfer.worker,
-        };
-        let sql = format!("{} on conflict do nothing", receipt.insert_statement());
-        target.batch("note that a table was read back", &sql).await
     }
 
     /// The source's session, inside the run's snapshot.

@@ -10,6 +10,7 @@ use super::board::{TaskId, Verdict};
 use super::claim::ClaimKey;
 use super::evidence;
 use super::lane::lost;
+use super::options::Scope;
 use super::work::{Sessions, Work};
 use crate::connect::{Purpose, Session};
 use crate::error::Error;
@@ -109,7 +110,9 @@ impl Sessions<'_> {
                 )
             }
             Some("23503") => {
-                let found = evidence::orphans(&source, target, step.source_oid).await?;
+                // Without the schema, the key is one that the target has already.
+                let knows_key = if run.options.scope == Scope::DataOnly { target } else { &source };
+                let found = evidence::orphans(knows_key, target, step.source_oid).await?;
                 let rows = found.map_or_else(
                     || "rows refer to rows that are not there".to_owned(),
                     |found| found.to_string(),

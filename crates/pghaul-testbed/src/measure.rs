@@ -1,0 +1,115 @@
+//! Time and memory of whole processes, for benches that stand beside a peer.
+//!
+//! Invariant: peak memory is what Linux keeps as `VmHWM` in `/proc/PID/status` (proc_pid_status(5)),
+//! looked at until the process has ended; a process that fails is an error and no measurement.
+
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+
+/// What processes needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// From the start of the first to the end of the last.
+    pub took: Duration,
+    /// Peak of resident memory in bytes; of several processes, that of the largest.
+    pub peak_rss: u64,
+}
+
+impl Usage {
+    /// Seconds.
+    pub fn seconds(&self) -> f64 {
+        self.took.as_secs_f64()
+    }
+
+    /// MiB of resident memory at the peak.
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    pub fn mib(&self) -> f64 {
+        self.peak_rss as f64 / f64::from(1 << 20)
+    }
+}
+
+/// How often the memory is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Runs one command to its end.
+pub fn run(command: &mut Command) -> Result<Usage> {
+    pipeline(vec![command])
+}
+
+/// Runs commands as a shell does with `|` between them, to the end of all.
+pub fn pipeline(commands: Vec<&mut Command>) -> Result<Usage> {
+    let begun = Instant::now();
+    let mut children: Vec<(String, Child)> = Vec::new();
+    let last = commands.len().saturating_sub(1);
+    for (at, command) in commands.into_iter().enumerate() {
+        let name = command.get_program().to_string_lossy().into_owned();
+        if let Some((_, before)) = children.last_mut() {
+            let pipe = before.stdout.take();
+            command.stdin(pipe.map_or_else(Stdio::null, Stdio::from));
+        }
+        if at < last {
+            command.stdout(Stdio::piped());
+        }
+        let child =
+            command.spawn().map_err(|error| Error::new(format!("cannot start {name}: {error}")))?;
+        children.push((name, child));
+    }
+    let peak = AtomicU64::new(0);
+    let over = AtomicBool::new(false);
+    let ids: Vec<u32> = children.iter().map(|(_, child)| child.id()).collect();
+    let ended = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                for id in &ids {
+                    peak.fetch_max(high_water_mark(*id).unwrap_or(0), Ordering::Relaxed);
+                }
+                std::thread::sleep(LOOK);
+            }
+        });
+        let ended = children
+            .iter_mut()
+            .map(|(name, child)| match child.wait() {
+                Ok(status) if status.success() => Ok(()),
+                Ok(status) => Err(Error::new(format!("{name} ended with {status}"))),
+                Err(error) => Err(Error::new(format!("cannot wait for {name}: {error}"))),
+            })
+            .fold(Ok(()), Result::and);
+        over.store(true, Ordering::Relaxed);
+        ended
+    });
+    ended?;
+    Ok(Usage { took: begun.elapsed(), peak_rss: peak.into_inner() })
+}
+
+/// The greatest resident memory of a process so far, in bytes; none once it has ended.
+pub fn high_water_mark(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_takes_memory_is_seen_to_take_it() {
+        let mut greedy = Command::new("sh");
+        greedy.args(["-c", "x=$(head -c 30000000 /dev/zero | tr '\\0' x); sleep 0.3; echo ${#x}"]);
+        greedy.stdout(Stdio::null());
+        let usage = run(&mut greedy).unwrap();
+        assert!(usage.peak_rss > 30_000_000, "{usage:?}");
+    }
+
+    #[test]
+    fn a_pipeline_carries_bytes_and_a_failure_is_an_error() {
+        let mut count = Command::new("sh");
+        count.args(["-c", "test $(wc -c) = 6"]);
+        let mut echo = Command::new("echo");
+        pipeline(vec![echo.arg("hello"), &mut count]).unwrap();
+        assert!(pipeline(vec![Command::new("echo").arg("more"), &mut count]).is_err());
+    }
+}
