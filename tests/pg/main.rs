@@ -21,6 +21,7 @@ mod parts;
 mod preflight;
 mod promises;
 mod rebuild;
+mod repair;
 mod restart;
 mod resume;
 mod schema;
