@@ -8,6 +8,7 @@ mod bars;
 mod estimate;
 mod json;
 mod lines;
+pub mod rebuild;
 pub mod scan;
 mod tracker;
 
