@@ -7,12 +7,16 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod cancel;
 mod clone;
+mod conflicts;
 mod connect;
+mod deferred;
 mod faults;
 mod harness;
 mod hazards;
 mod moment;
+mod observer;
 mod pairs;
 mod parts;
 mod preflight;

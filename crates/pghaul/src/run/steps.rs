@@ -10,7 +10,7 @@ use super::board::{TaskId, Verdict};
 use super::claim::ClaimKey;
 use super::evidence;
 use super::lane::lost;
-use super::work::{Sessions, Work};
+use super::work::{Run, Sessions, Work};
 use crate::connect::{Purpose, Session};
 use crate::error::Error;
 use crate::event::Event;
@@ -65,11 +65,13 @@ impl Sessions<'_> {
         let resources = &run.board.task(id).resources;
         match run_step(target, &run.id, &step.statement(), resources, &run.transfer.worker).await {
             Ok(Ran::Elsewhere) => Ok(Verdict::Elsewhere),
-            Ok(Ran::Before) => Ok(Verdict::Done),
+            Ok(Ran::Before) => {
+                run.ledger.step(run, at, std::time::Duration::ZERO);
+                Ok(Verdict::Done)
+            }
             Ok(Ran::Now) => {
                 run.count(step);
-                let took = begun.elapsed();
-                run.observer.on_event(&Event::StepCommitted { kind, object, took });
+                run.ledger.step(run, at, begun.elapsed());
                 Ok(Verdict::Done)
             }
             Err(error) if is_of_the_data(&error) => {
@@ -291,15 +293,18 @@ fn not_refreshed(step: &SchemaStep, error: &Error) -> Finding {
 /// much.
 pub(super) async fn pre_data(
     control: &Session,
-    steps: &[SchemaStep],
+    run: &Run,
     done: &HashMap<String, String>,
-    worker: &str,
 ) -> Result<(), Error> {
+    let (steps, worker) = (&run.steps, &run.transfer.worker);
     let wanted: Vec<&SchemaStep> = steps
         .iter()
         .filter(|step| step.step.stage == Stage::PreData && !done.contains_key(&step.step.key))
         .collect();
     for batch in wanted.chunks(STEPS_A_BATCH) {
+        if run.stop.soon.is_cancelled() {
+            return Ok(());
+        }
         let mut sql = String::from("begin;\n");
         for step in batch {
             sql.push_str(step.step.sql());
