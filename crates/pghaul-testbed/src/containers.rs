@@ -6,8 +6,8 @@
 //! The test's own process reaches containers by their addresses, so this needs Docker on Linux, on
 //! this machine.
 //!
-//! Invariants: each test has a network of its own; an address stays with its container, whatever
-//! is stopped, cut off or started again; all of it goes with the test.
+//! Invariants: each test has a network of its own; a server keeps its address, whatever is stopped,
+//! cut off or started again; all of it goes with the test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -78,7 +78,8 @@ impl Drop for Network {
 pub struct Host {
     container: ContainerAsync<GenericImage>,
     network: Arc<Network>,
-    address: String,
+    /// A fixed one, if it has that.
+    address: Option<String>,
 }
 
 impl Host {
@@ -91,16 +92,7 @@ impl Host {
             .start()
             .await
             .doing(|| "cannot start a container".to_owned())?;
-        let host = Self { container, network: Arc::clone(network), address: network.address() };
-        // The engine gave it an address of its own choice, which would be another after a restart.
-        host.cut_off()?;
-        host.connect()?;
-        Ok(host)
-    }
-
-    /// Its address.
-    pub fn address(&self) -> &str {
-        &self.address
+        Ok(Self { container, network: Arc::clone(network), address: None })
     }
 
     /// Freezes all of its processes; its kernel goes on to answer for them.
@@ -128,10 +120,12 @@ impl Host {
         docker(&["network", "disconnect", &self.network.name, self.container.id()]).map(drop)
     }
 
-    /// Puts the cable back, at the same address.
+    /// Puts the cable back; a server gets the same address.
     pub fn connect(&self) -> Result<()> {
-        let id = self.container.id();
-        docker(&["network", "connect", "--ip", &self.address, &self.network.name, id]).map(drop)
+        let mut arguments = vec!["network", "connect"];
+        arguments.extend(self.address.iter().flat_map(|address| ["--ip", address]));
+        arguments.extend([self.network.name.as_str(), self.container.id()]);
+        docker(&arguments).map(drop)
     }
 
     /// All that it has printed, on stdout and stderr.
@@ -152,6 +146,7 @@ impl Host {
 /// A Postgres server in a container.
 pub struct Server {
     host: Host,
+    address: String,
     major: Major,
 }
 
@@ -202,7 +197,13 @@ impl Server {
             let mount = Mount::tmpfs_mount(DISK).with_size_bytes(bytes).with_mode(0o1777);
             request = request.with_mount(mount);
         }
-        let server = Self { host: Host::start(network, request).await?, major };
+        // The engine gives an address of its own choice, which would be another after a restart.
+        let mut host = Host::start(network, request).await?;
+        let address = network.address();
+        host.address = Some(address.clone());
+        host.cut_off()?;
+        host.connect()?;
+        let server = Self { host, address, major };
         server.wait_until_ready()?;
         Ok(server)
     }
@@ -219,7 +220,7 @@ impl Server {
 
     /// The URL of a database for the superuser.
     pub fn url(&self, database: &str) -> String {
-        format!("postgresql://postgres:{PASSWORD}@{}:5432/{database}", self.host.address)
+        format!("postgresql://postgres:{PASSWORD}@{}:5432/{database}", self.address)
     }
 
     /// Waits until the server takes connections.
@@ -252,7 +253,7 @@ impl Server {
     fn config(&self, database: &str) -> Config {
         let mut config = Config::new();
         config
-            .host(&self.host.address)
+            .host(&self.address)
             .user("postgres")
             .password(PASSWORD)
             .dbname(database)

@@ -28,7 +28,7 @@ use self::digests::Digests;
 use self::file::{Counts, PlanWriter};
 use self::work::Work;
 use super::index::IndexDefinition;
-use super::moment::{Scan, ScanOptions};
+use super::moment::{ForeignKeys, Scan, ScanOptions};
 use super::rules::Rules;
 use super::statement::Keys;
 use super::tables::Tables;
@@ -124,6 +124,7 @@ pub async fn plan(
         spill_dir: options.spill_dir.clone(),
         max_rate: None,
         keys: Keys::Hidden,
+        foreign_keys: ForeignKeys::LeftOut,
     };
     let mut scan = Scan::start(database, scan_options.clone()).await?;
     let tables = Tables::read(scan.session(), source.as_ref(), &options.rules).await?;

@@ -122,6 +122,7 @@ async fn entries(
             snapshot: Some(snapshot.as_str().to_owned()),
             contents: Contents::Schema,
             lock_wait: Some(LOCK_WAIT),
+            server: Some(side.catalog.version),
         })
         .await?;
     let mut entries = dumped.toc.entries;
