@@ -101,75 +101,30 @@ fn ended<R: Read>(
     Ok(Seen { header, next: seen.end.next })
 }
 
-/// Checks pieces of large objects: all of one archive, in the order of their batches.
+/// Digests the large objects of one batch, chunk by chunk.
 #[derive(Debug)]
-pub struct Objects<'a> {
-    contents: &'a Contents,
-    manifest: &'a Manifest,
-    batch: usize,
-    /// The next object of the contents.
-    object: usize,
-    /// What is left of the batch.
-    left: u32,
+pub struct BatchDigest<'a> {
+    objects: &'a [u32],
     all: Sha256,
     content: Sha256,
     offset: i64,
     begun: bool,
 }
 
-impl<'a> Objects<'a> {
-    /// Before the first batch.
-    pub fn new(contents: &'a Contents, manifest: &'a Manifest) -> Self {
-        Self {
-            contents,
-            manifest,
-            batch: 0,
-            object: 0,
-            left: manifest.large_objects.first().map_or(0, |batch| batch.objects),
-            all: Sha256::new(),
-            content: Sha256::new(),
-            offset: 0,
-            begun: false,
-        }
+impl<'a> BatchDigest<'a> {
+    /// Of the objects with these OIDs, in this order.
+    pub fn new(objects: &'a [u32]) -> Self {
+        let (all, content) = (Sha256::new(), Sha256::new());
+        Self { objects, all, content, offset: 0, begun: false }
     }
 
-    /// The pieces in the order in which they have to come.
-    pub fn pieces(manifest: &Manifest) -> Vec<&Piece> {
-        let objects = manifest.pieces.iter().filter(|piece| piece.table.is_none());
-        let mut pieces: Vec<&Piece> = objects.collect();
-        pieces.sort_by_key(|piece| piece.part);
-        pieces
-    }
-
-    /// Checks one piece.
-    ///
-    /// # Errors
-    /// As [`rows`].
-    pub fn piece(&mut self, input: impl Read, expected: &Piece) -> Result<Seen, ArchiveError> {
-        let (found, mut reader) = PieceReader::open(input, &expected.file, Depth::Decompress)?;
-        header(&found, expected, self.contents)?;
-        let mut check = RowCheck::of_large_objects(&expected.file);
-        let mut fits = true;
-        while let Some(frame) = reader.next_frame()? {
-            check.frame(frame, |row| {
-                let tuple = row.tuple.to_bytes();
-                fits &= Chunk::of_tuple(&tuple).is_some_and(|chunk| self.chunk(chunk));
-            })?;
-        }
-        check.finish()?;
-        if !fits || usize::try_from(expected.part) != Ok(self.batch) {
-            return Err(objects_differ(&expected.file));
-        }
-        ended(found, &reader, expected)
-    }
-
-    /// Whether the chunk goes on where the one before ended.
-    fn chunk(&mut self, chunk: Chunk<'_>) -> bool {
+    /// Takes the next chunk: false if it does not go on where the one before ended.
+    #[must_use]
+    pub fn chunk(&mut self, chunk: Chunk<'_>) -> bool {
         if chunk.offset == 0 && self.begun {
             self.end_object();
         }
-        let expected = self.contents.large_objects.get(self.object).map(|object| object.oid);
-        let fits = expected == Some(chunk.oid) && chunk.offset == self.offset && self.left > 0;
+        let fits = self.objects.first() == Some(&chunk.oid) && chunk.offset == self.offset;
         self.begun = true;
         self.content.update(chunk.data);
         self.offset = self.offset.saturating_add(i64::try_from(chunk.data.len()).unwrap_or(0));
@@ -177,33 +132,69 @@ impl<'a> Objects<'a> {
     }
 
     fn end_object(&mut self) {
-        let oid = self.contents.large_objects.get(self.object).map_or(0, |object| object.oid);
-        self.all.update(oid.to_be_bytes());
-        self.all.update(self.offset.to_be_bytes());
-        self.all.update(std::mem::take(&mut self.content).finalize());
-        self.object += 1;
-        self.left = self.left.saturating_sub(1);
+        if let Some((object, rest)) = self.objects.split_first() {
+            self.all.update(object.to_be_bytes());
+            self.all.update(self.offset.to_be_bytes());
+            self.all.update(std::mem::take(&mut self.content).finalize());
+            self.objects = rest;
+        }
         self.offset = 0;
         self.begun = false;
     }
 
-    /// After the last piece of a batch.
-    ///
-    /// # Errors
-    /// [`Problem::Contradiction`] when its objects are not those of the manifest.
-    pub fn end_batch(&mut self) -> Result<(), ArchiveError> {
+    /// The digest; none while objects are missing.
+    pub fn finish(mut self) -> Option<Sha> {
         if self.begun {
             self.end_object();
         }
-        let digest = Sha(std::mem::take(&mut self.all).finalize().into());
-        let expected = self.manifest.large_objects.get(self.batch);
-        if self.left > 0 || expected.is_none_or(|batch| batch.sha256 != digest) {
-            return Err(objects_differ("large-objects"));
-        }
-        self.batch += 1;
-        self.left = self.manifest.large_objects.get(self.batch).map_or(0, |next| next.objects);
-        Ok(())
+        self.objects.is_empty().then(|| Sha(self.all.finalize().into()))
     }
+}
+
+/// The OIDs of a batch of large objects.
+pub fn objects_of_batch(contents: &Contents, manifest: &Manifest, batch: usize) -> Vec<u32> {
+    let size = |batch: &crate::manifest::Batch| usize::try_from(batch.objects).unwrap_or(0);
+    let before: usize = manifest.large_objects.iter().take(batch).map(size).sum();
+    let length = manifest.large_objects.get(batch).map_or(0, size);
+    let objects = contents.large_objects.iter().skip(before).take(length);
+    objects.map(|object| object.oid).collect()
+}
+
+/// Checks all pieces of one batch of large objects, in the order of their numbers; `open` opens
+/// one.
+///
+/// # Errors
+/// As [`rows`].
+pub fn objects<R: Read>(
+    (contents, manifest): (&Contents, &Manifest),
+    batch: usize,
+    open: impl Fn(&Piece) -> Result<R, ArchiveError>,
+) -> Result<(), ArchiveError> {
+    let oids = objects_of_batch(contents, manifest, batch);
+    let mut digest = BatchDigest::new(&oids);
+    let of_batch =
+        |piece: &&Piece| piece.table.is_none() && usize::try_from(piece.part) == Ok(batch);
+    let mut last = FileName::Manifest.to_string();
+    for piece in manifest.pieces.iter().filter(of_batch) {
+        let (found, mut reader) = PieceReader::open(open(piece)?, &piece.file, Depth::Decompress)?;
+        header(&found, piece, contents)?;
+        let mut check = RowCheck::of_large_objects(&piece.file);
+        let mut fits = true;
+        while let Some(frame) = reader.next_frame()? {
+            check.frame(frame, |row| {
+                let tuple = row.tuple.to_bytes();
+                fits &= Chunk::of_tuple(&tuple).is_some_and(|chunk| digest.chunk(chunk));
+            })?;
+        }
+        check.finish()?;
+        if !fits {
+            return Err(objects_differ(&piece.file));
+        }
+        ended(found, &reader, piece)?;
+        last.clone_from(&piece.file);
+    }
+    let expected = manifest.large_objects.get(batch).map(|batch| batch.sha256);
+    if digest.finish() == expected { Ok(()) } else { Err(objects_differ(&last)) }
 }
 
 fn objects_differ(file: &str) -> ArchiveError {
@@ -293,14 +284,9 @@ pub fn folder(folder: &Folder) -> Result<Vec<String>, ArchiveError> {
         seen.push(rows(open(folder, &piece.file)?, piece, &contents)?);
     }
     parts(&seen)?;
-    let mut objects = Objects::new(&contents, &manifest);
-    let pieces = Objects::pieces(&manifest);
     for batch in 0..manifest.large_objects.len() {
-        let of_batch = |piece: &&&Piece| usize::try_from(piece.part) == Ok(batch);
-        for piece in pieces.iter().filter(of_batch) {
-            objects.piece(open(folder, &piece.file)?, piece)?;
-        }
-        objects.end_batch()?;
+        let opened = |piece: &Piece| open(folder, &piece.file);
+        objects((&contents, &manifest), batch, opened)?;
     }
     unnamed(folder, &manifest)
 }

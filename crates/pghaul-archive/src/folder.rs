@@ -1,7 +1,7 @@
 //! An archive as a folder.
 //!
-//! Invariants: files are written under a name of their own with mode 0600, flushed, renamed, and
-//! their folder flushed; nothing is followed out of the folder: a link is damage.
+//! Invariants: files are written under a name of their own with mode 0600, flushed and renamed;
+//! [`Folder::flush`] before and after the manifest makes the names durable; nothing is followed out of the folder: a link is damage.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -50,6 +50,17 @@ impl Folder {
         make_folder(&self.path)?;
         for folder in FileName::FOLDERS {
             make_folder(&self.path.join(folder))?;
+        }
+        sync_folder(&self.path)
+    }
+
+    /// Makes the names of all files durable.
+    ///
+    /// # Errors
+    /// What the storage said.
+    pub fn flush(&self) -> Result<(), ArchiveError> {
+        for folder in FileName::FOLDERS {
+            sync_folder(&self.path.join(folder))?;
         }
         sync_folder(&self.path)
     }
@@ -235,8 +246,7 @@ impl NewFile for FolderFile {
     fn publish(self: Box<Self>) -> Result<(), ArchiveError> {
         let failed = |error| ArchiveError::io("finish", self.path.display().to_string(), error);
         self.file.sync_all().map_err(failed)?;
-        fs::rename(&self.partial, &self.path).map_err(failed)?;
-        sync_folder(self.path.parent().unwrap_or(Path::new(".")))
+        fs::rename(&self.partial, &self.path).map_err(failed)
     }
 }
 

@@ -60,7 +60,8 @@ impl FrameBuilder {
             full
         });
         if full.is_some() {
-            self.frame.bytes.reserve(FRAME_BYTES / 4);
+            // A table that fills one frame will fill more.
+            self.frame.bytes.reserve_exact(self.frame_bytes);
         }
         for slice in row.tuple.parts() {
             self.frame.bytes.extend_from_slice(slice);

@@ -1,7 +1,7 @@
 //! `manifest.jsonl`: written last, names every other file with its digest.
 //!
-//! Invariant: a manifest that was read fits itself: pieces count from 1 in order, their names are
-//! those that the format gives, sums of rows do not overflow.
+//! Invariant: a manifest that was read fits itself: its files have the names that the format gives,
+//! the numbers of pieces ascend.
 
 use pghaul_rows::{RowDigest, TableDigest};
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,15 @@ impl Piece {
         if self.table.is_some() { PieceKind::Rows } else { PieceKind::LargeObjects }
     }
 
+    /// Its number, from its name; none if that is no name of a piece of its kind.
+    pub fn number(&self) -> Option<u32> {
+        match (self.file.parse(), self.kind()) {
+            (Ok(FileName::Rows(number)), PieceKind::Rows)
+            | (Ok(FileName::LargeObjects(number)), PieceKind::LargeObjects) => Some(number),
+            _ => None,
+        }
+    }
+
     /// Rows and lanes.
     pub fn digest(&self) -> TableDigest {
         TableDigest::from_hex(self.rows, &self.lanes).unwrap_or_default()
@@ -129,10 +138,16 @@ impl Manifest {
             .chain(ByHand::ALL.into_iter().map(FileName::ByHand));
         let files: Vec<&str> = self.files.iter().map(|file| file.file.as_str()).collect();
         same_names(&files, expected)?;
-        let names: Vec<&str> = self.pieces.iter().map(|piece| piece.file.as_str()).collect();
-        let expected = (1_u32..).zip(&self.pieces).map(|(number, piece)| piece.kind().file(number));
-        same_names(&names, expected)?;
+        let mut before = 0;
         for piece in &self.pieces {
+            let number = piece.number().ok_or_else(|| Problem::Name {
+                expected: piece.kind().file(before + 1).to_string(),
+                found: cut(&piece.file),
+            })?;
+            if number <= before {
+                return Err(Problem::Document("pieces out of order".to_owned()));
+            }
+            before = number;
             piece
                 .lanes
                 .parse::<RowDigest>()

@@ -57,17 +57,8 @@ impl<R: Read> StreamReader<R> {
         let size = expect(&mut tar, FileName::Contents)?;
         let document = tar.document(FileName::Contents, size)?;
         let contents = Contents::from_document(&document)?;
-        let mut files = BTreeMap::new();
-        files.insert(FileName::Contents, (size, Sha::of(&document)));
-        drop(document);
-        let mut stream = Self { tar, contents, files, pieces: Vec::new() };
-        for part in ByHand::ALL {
-            let name = FileName::ByHand(part);
-            let size = expect(&mut stream.tar, name)?;
-            let digest = stream.hash(name, size)?;
-            stream.files.insert(name, (size, digest));
-        }
-        Ok(stream)
+        let files = BTreeMap::from([(FileName::Contents, (size, Sha::of(&document)))]);
+        Ok(Self { tar, contents, files, pieces: Vec::new() })
     }
 
     /// What the archive holds.
@@ -110,11 +101,17 @@ impl<R: Read> StreamReader<R> {
                 return Err(ArchiveError::damaged("manifest.jsonl", Problem::Missing));
             };
             match name {
-                FileName::Rows(_) | FileName::LargeObjects(_) => self.piece(name, size, taker)?,
-                FileName::Manifest => return self.end(size),
-                FileName::Contents | FileName::ByHand(_) => {
-                    return Err(out_of_order("a piece", name));
+                FileName::Rows(_) | FileName::LargeObjects(_) if self.files.len() == 1 => {
+                    self.piece(name, size, taker)?;
                 }
+                FileName::ByHand(part) if ByHand::ALL.get(self.files.len() - 1) == Some(&part) => {
+                    let digest = self.hash(name, size)?;
+                    self.files.insert(name, (size, digest));
+                }
+                FileName::Manifest if self.files.len() == 1 + ByHand::ALL.len() => {
+                    return self.end(size);
+                }
+                _ => return Err(out_of_order("the file that comes next", name)),
             }
         }
     }
@@ -128,8 +125,8 @@ impl<R: Read> StreamReader<R> {
         let file = name.to_string();
         let (header, mut reader) =
             PieceReader::open(self.tar.file(size), &file, Depth::Decompress)?;
-        let number = self.pieces.len() as u64 + 1;
-        if header.file() != name || u64::from(header.number) != number {
+        let before = self.pieces.last().map_or(0, |(header, _)| header.number);
+        if header.file() != name || header.number <= before {
             return Err(ArchiveError::damaged(file, Problem::Foreign("number")));
         }
         if header.archive != self.contents.archive {

@@ -11,6 +11,7 @@ mod sample;
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 
 use pghaul_archive::{ArchiveError, Folder, TarStream, check, stream};
@@ -61,18 +62,21 @@ fn every_flipped_bit_and_every_end_of_a_folder_is_noticed() {
     for file in folder.list().unwrap() {
         let path = folder.path().join(&file);
         let whole = fs::read(&path).unwrap();
+        // In place: some file systems flush a file that was truncated and written again.
+        let open = fs::OpenOptions::new().write(true).open(&path).unwrap();
         for at in 0..whole.len() {
             for bits in [1 << (at % 8), 0xff] {
-                let mut flipped = whole.clone();
-                flipped[at] ^= bits;
-                fs::write(&path, &flipped).unwrap();
+                open.write_all_at(&[whole[at] ^ bits], at as u64).unwrap();
                 let found = check::folder(&folder);
                 assert!(
                     matches!(found, Err(ArchiveError::Damaged { .. })),
                     "{file} byte {at} bits {bits:#x}: {found:?}"
                 );
             }
-            fs::write(&path, &whole[..at]).unwrap();
+            open.write_all_at(&whole[at..=at], at as u64).unwrap();
+        }
+        for at in (0..whole.len()).rev() {
+            open.set_len(at as u64).unwrap();
             let found = check::folder(&folder);
             assert!(
                 matches!(found, Err(ArchiveError::Damaged { .. })),

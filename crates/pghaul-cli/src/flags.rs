@@ -41,6 +41,8 @@ pub enum Verb {
     Snapshot(verbs::snapshot::Flags),
     /// Remove the state of the run that is in the target, once you are satisfied with it
     Finish(verbs::finish::Flags),
+    /// Find rows that share the key of a unique index, which damaged indexes let in
+    Duplicates(verbs::duplicates::Flags),
     /// Print a completion script for a shell
     Completions(verbs::completions::Flags),
     /// Print the manual page
@@ -156,6 +158,15 @@ pub struct Patience {
     /// How often anything may be tried again in the whole run [0 to 1000000]
     #[arg(long, value_name = "N", default_value_t = CloneOptions::default().retries_per_run, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub retries: u32,
+}
+
+/// `--database`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connections")]
+pub struct Database {
+    /// The database: anything libpq accepts, URI or key=value words
+    #[arg(long, env = "PGHAUL_DATABASE", hide_env_values = true, value_name = "URL")]
+    pub database: String,
 }
 
 /// Says what is wrong with a command line, or prints the help that was asked for.

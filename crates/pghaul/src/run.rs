@@ -5,7 +5,7 @@
 
 pub mod before;
 pub mod board;
-mod claim;
+pub(crate) mod claim;
 mod evidence;
 mod execute;
 mod finish;

@@ -13,6 +13,7 @@
 //! or a subscription holds a password.
 
 mod adapt;
+pub mod compare;
 pub mod digest;
 mod edit;
 pub mod emit;

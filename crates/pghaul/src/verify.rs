@@ -5,7 +5,19 @@
 //! by the same image; a table that could not be compared is a finding, never silence.
 
 pub mod difference;
+mod name_rows;
+pub mod options;
+mod others;
+pub mod outcome;
+pub mod pairs;
+mod prepare;
+mod read_all;
 pub mod reading;
+mod recheck;
+
+pub use options::VerifyOptions;
+pub use outcome::{TableDifferences, VerifiedTable, VerifyOutcome};
+pub use prepare::PreparedVerify;
 
 use pghaul_rows::TableDigest;
 
@@ -79,5 +91,7 @@ pub async fn count(
 ) -> Result<TableDigest, Error> {
     let (table, pace) = (on_target(table, read_back), Pace::new(None));
     let counters = Counters::default();
-    Reading { session: target, table: &table, counters: &counters, pace: &pace }.count(0).await
+    Reading { session: target, table: &table, counters: &counters, pace: &pace }
+        .count(0, Blocks::default())
+        .await
 }

@@ -165,17 +165,11 @@ pub(crate) fn write(store: &dyn Store) -> Result<Manifest, ArchiveError> {
     let contents = contents();
     let mut files = Vec::new();
     let mut put = |name: FileName, bytes: &[u8]| {
-        files.push(File {
-            file: name.to_string(),
-            bytes: bytes.len() as u64,
-            sha256: Sha::of(bytes),
-        });
+        let (file, bytes_long) = (name.to_string(), bytes.len() as u64);
+        files.push(File { file, bytes: bytes_long, sha256: Sha::of(bytes) });
         store.put(name, bytes)
     };
     put(FileName::Contents, &contents.to_document()?)?;
-    for part in ByHand::ALL {
-        put(FileName::ByHand(part), b"-- by hand\n")?;
-    }
     let header = |number, kind, format, table, part, offset| Header {
         archive: ID,
         number,
@@ -212,6 +206,9 @@ pub(crate) fn write(store: &dyn Store) -> Result<Manifest, ArchiveError> {
             }
         })
         .collect();
+    for part in ByHand::ALL {
+        put(FileName::ByHand(part), b"-- by hand\n")?;
+    }
     let mut all = Sha256::new();
     for (oid, content) in [(7_u32, &b"abcdef"[..]), (9, b"")] {
         all.update(oid.to_be_bytes());

@@ -62,8 +62,9 @@ impl<T: Serialize> Envelope<T> {
 
     /// With what was found before it failed.
     #[must_use]
-    pub fn with_findings(self, findings: &[pghaul::Finding]) -> Self {
-        Self { findings: findings.iter().map(finding).collect(), ..self }
+    pub fn with_findings(mut self, findings: &[pghaul::Finding]) -> Self {
+        self.findings.extend(findings.iter().map(finding));
+        self
     }
 
     /// Prints it, and gives the exit code.
@@ -88,7 +89,11 @@ impl Envelope<Nothing> {
         error: &Error,
         kept: Option<&Kept>,
     ) -> Self {
-        Self { error: Some(failure(error, kept)), ..Self::new(verb, exit, took, &[], Nothing {}) }
+        let findings = error.findings();
+        Self {
+            error: Some(failure(error, kept)),
+            ..Self::new(verb, exit, took, findings, Nothing {})
+        }
     }
 }
 

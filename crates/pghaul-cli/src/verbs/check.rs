@@ -100,6 +100,7 @@ async fn look(flags: &Flags) -> Result<Checked, Error> {
             source_sessions,
             target_sessions,
             schema: along(flags.data_only),
+            others: along(!flags.include.is_empty()),
             owners: along(flags.no_owner),
             privileges: along(flags.no_privileges),
             writers: if flags.live_source { Writers::Expected } else { Writers::Unwanted },

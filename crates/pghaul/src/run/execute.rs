@@ -308,15 +308,18 @@ async fn go_on(
     }
     for table in restarted {
         let name = &run.plan.tables[table].written_to;
+        let guard = &run.plan.tables[table].guard;
         let slices = run.plan.parts_of(table).map(|part| run.key(&Work::ReadSlice(part.id)));
         let read_back = [format!("read back {}", name.quoted()), ALL_READ_BACK.to_owned()];
         let steps: Vec<String> = slices.chain(read_back).map(|step| literal(&step)).collect();
         let sql = format!(
-            "begin; delete from only {}; \
+            "begin; {} delete from only {}; \
              delete from pghaul.receipt where part in (select id from pghaul.part where relation = {table}); \
-             delete from pghaul.step where id in ({}); commit",
+             delete from pghaul.step where id in ({}); {} commit",
+            guard.before,
             name.quoted(),
             steps.join(", "),
+            guard.after,
         );
         control.batch(&format!("begin again for `{name}`"), &sql).await?;
         for part in run.plan.parts_of(table) {

@@ -11,7 +11,7 @@
 //! stronger lock than a reader's runs before its table is read back; what waits only for the end
 //! of something goes on when that was left out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::board::{LaneKind, Task, TaskId};
 use super::options::{CloneOptions, Scope, Verify};
@@ -94,12 +94,28 @@ impl Builder<'_> {
 
     fn data(&mut self, large_object_batches: usize) {
         let mut parts_of: BTreeMap<usize, Vec<TaskId>> = BTreeMap::new();
+        let tables_in: BTreeMap<usize, TaskId> = self
+            .plan
+            .tables
+            .iter()
+            .flat_map(|table| table.behind.iter().copied())
+            .collect::<BTreeSet<usize>>()
+            .into_iter()
+            .map(|table| (table, self.gate("rows referred to", Vec::new(), Vec::new())))
+            .collect();
         for part in &self.plan.parts {
             // Above all reading back, and the parts of one table together.
             let weight = (1 << 62) + self.plan.tables[part.table].bytes.min(1 << 60);
             let task = Task::new(Work::Part(part.id), LaneKind::Copy).weighing(weight);
-            let task = self.add(task);
+            let behind = &self.plan.tables[part.table].behind;
+            let behind = behind.iter().filter_map(|table| tables_in.get(table)).copied().collect();
+            let task = self.add(task.after(behind));
             parts_of.entry(part.table).or_default().push(task);
+        }
+        for (table, gate) in tables_in {
+            let parts = parts_of.get(&table).cloned().unwrap_or_default();
+            let task = self.tasks[gate.0].clone().after(parts);
+            self.tasks[gate.0] = task;
         }
         for batch in 0..large_object_batches {
             let task = Task::new(Work::LargeObjects(batch), LaneKind::Copy).weighing(1 << 62);

@@ -139,13 +139,22 @@ impl PreparedClone {
         };
         let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
         let newness = if stored.is_some() { Newness::GoingOn } else { Newness::New(&objects) };
-        if options.scope == Scope::DataOnly && stored.is_none() {
-            obstacles::refuse_unfit_tables(&control, &plan).await?;
+        let mut unchecked = Vec::new();
+        if options.scope == Scope::DataOnly {
+            let terms = obstacles::terms(&control, &plan).await?;
+            obstacles::refuse_terms(&terms, stored.is_some())?;
+            for ((table, guard), behind) in
+                plan.tables.iter_mut().zip(terms.guards).zip(terms.behind)
+            {
+                (table.guard, table.behind) = (guard, behind);
+            }
+            unchecked = terms.unchecked;
         }
         let refreshes = &plan.refreshes;
         let schema =
             source_schema::steps(selected, &target, &control, refreshes, (&options, newness))
                 .await?;
+        let schema = schema.checking(&unchecked);
         let prepared = Self {
             source: Arc::new(source),
             target: Arc::new(target),
@@ -288,7 +297,12 @@ async fn meet_run(
     options: &CloneOptions,
     identities: &(DatabaseIdentity, DatabaseIdentity),
 ) -> Result<Option<StoredRun>, Error> {
-    let present = state::presence(control).await? == Presence::Ours;
+    let present = match state::look(control).await? {
+        // Named beside everything else that stands in the way.
+        Presence::Foreign if options.start == Start::New => false,
+        Presence::Foreign => state::presence(control).await? == Presence::Ours,
+        found => found == Presence::Ours,
+    };
     if options.start == Start::Join {
         return StoredRun::join(control, present, identities).await.map(Some);
     }

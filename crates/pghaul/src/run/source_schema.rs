@@ -12,6 +12,7 @@ use crate::finding::{Finding, Severity};
 use crate::name::{Ident, RelationName};
 use crate::pg_dump::{Contents, DumpRequest, PgDump};
 use crate::plan::filter::Filter;
+use crate::preflight::rows_only::ForeignKey;
 use crate::schema::roles::RoleUse;
 use crate::schema::select::{LeftOut, Others, select};
 use crate::schema::step::{Keys, Makes, Privileges, Stage, Subscriptions, Validation};
@@ -79,6 +80,18 @@ pub(super) struct SourceSchema {
     pub(super) findings: Vec<Finding>,
 }
 
+impl SourceSchema {
+    /// With a step for each foreign key of the target that nothing checks while rows go in.
+    pub(super) fn checking(mut self, foreign_keys: &[ForeignKey]) -> Self {
+        self.steps.extend(foreign_keys.iter().map(|key| SchemaStep {
+            step: Step::checking(&key.child, &key.name, key.check_statement()),
+            undo: String::new(),
+            source_oid: key.oid,
+        }));
+        self
+    }
+}
+
 /// Makes the statements ready for the target. A new run is refused when something stands in the
 /// way.
 pub(super) async fn steps(
@@ -125,10 +138,11 @@ pub(super) async fn steps(
         owner_grants: &[],
     };
     if let Newness::New(objects) = newness {
-        obstacles::refuse_existing(control, &entries, objects).await?;
+        let mut blockers = obstacles::existing(control, &entries, objects).await?;
         let mut roles = schema::roles::roles(&entries, &step_options);
         add_roles_of_objects(&mut roles, objects, options);
-        obstacles::refuse_missing_roles(control, &roles).await?;
+        blockers.extend(obstacles::roles(control, &roles).await?);
+        obstacles::refuse(blockers)?;
     }
     let owner_grants = if superuser || options.owners == Keep::LeaveOut {
         Vec::new()

@@ -40,8 +40,9 @@ impl<'a> Piece<'a> {
         let doing = format!("write `{}`", table.written_to);
         let statement = table.write_statement();
         // Sent together: one round trip less a piece.
+        let begin = format!("begin; {}", table.guard.before);
         let (begun, sink) =
-            tokio::join!(target.batch(&doing, "begin"), target.copy_in(&doing, &statement));
+            tokio::join!(target.batch(&doing, &begin), target.copy_in(&doing, &statement));
         begun?;
         Ok(Self {
             target,
@@ -112,7 +113,11 @@ impl<'a> Piece<'a> {
         self.target
             .batch(
                 &format!("commit a piece of `{}`", self.table.written_to),
-                &format!("{}; commit", receipt.insert_statement(image, worker)),
+                &format!(
+                    "{}; {} commit",
+                    receipt.insert_statement(image, worker),
+                    self.table.guard.after
+                ),
             )
             .await?;
         Ok(receipt)

@@ -317,13 +317,14 @@ impl Reading<'_> {
         }
     }
 
-    /// The number of rows.
+    /// The number of all rows, also where only a sample is digested.
     ///
     /// # Errors
     /// As [`Reading::digest`].
-    pub async fn count(&self, heap: usize) -> Result<TableDigest, Error> {
+    pub async fn count(&self, heap: usize, blocks: Blocks) -> Result<TableDigest, Error> {
         let Some(heap) = self.table.heaps.get(heap) else { return Ok(TableDigest::default()) };
-        let from = self.table.from(heap, Blocks::default(), None);
+        let all = SideTable { sample: String::new(), ..self.table.clone() };
+        let from = all.from(heap, blocks, None);
         let sql = format!("select pg_catalog.count(*)::text {from}");
         let doing = format!("count the rows of `{}`", heap.name);
         let rows = self.session.simple_rows(&doing, &sql).await?;
