@@ -2,15 +2,16 @@
 //! the network forgets, a disk that is full.
 //!
 //! Servers are `postgres:<version>`, or what `PGHAUL_TEST_IMAGE` says: `{major}` in it stands for
-//! 9.6 or 10 to 18. [`images`](crate::images) builds such images where no registry can be reached.
+//! 9.6 or 10 to 18. Where that is [`images::PATTERN`], they are built first, from the testbed's own
+//! binaries: no registry is asked.
 //! The test's own process reaches containers by their addresses, so this needs Docker on Linux, on
 //! this machine.
 //!
 //! Invariants: each test has a network of its own; a server keeps its address, whatever is stopped,
 //! cut off or started again; all of it goes with the test.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use testcontainers::core::Mount;
@@ -19,7 +20,7 @@ use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
 use tokio_postgres::Config;
 
 use crate::error::{Doing, Error, Result};
-use crate::images::docker;
+use crate::images::{self, docker};
 use crate::servers::{Major, Rows, session};
 use crate::work::Answer;
 
@@ -176,7 +177,7 @@ impl Setup {
 impl Server {
     /// Starts a server and waits until it answers.
     pub async fn start(network: &Arc<Network>, major: Major, setup: &Setup) -> Result<Self> {
-        let (name, tag) = image(major);
+        let (name, tag) = image(major)?;
         let mut arguments = vec!["postgres".to_owned()];
         let quick = [("fsync", "off"), ("max_connections", "60")];
         let given = setup.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -278,16 +279,24 @@ pub async fn program(
     Host::start(network, request).await
 }
 
-/// Name and tag of a major's image.
-fn image(major: Major) -> (String, String) {
+/// Name and tag of a major's image, which is built first if it is one of ours.
+fn image(major: Major) -> Result<(String, String)> {
+    static BUILT: [OnceLock<Result<String>>; Major::ALL.len()] =
+        [const { OnceLock::new() }; Major::ALL.len()];
     let pattern = std::env::var("PGHAUL_TEST_IMAGE")
         .ok()
         .filter(|pattern| !pattern.is_empty())
         .unwrap_or_else(|| "postgres:{major}".to_owned());
+    if pattern == images::PATTERN {
+        BUILT[major.index()]
+            .get_or_init(|| images::build_server(major))
+            .as_ref()
+            .map_err(Clone::clone)?;
+    }
     let image = pattern.replace("{major}", &major.to_string());
-    match image.rsplit_once(':') {
+    Ok(match image.rsplit_once(':') {
         // A colon before a slash belongs to a registry's port.
         Some((name, tag)) if !tag.contains('/') => (name.to_owned(), tag.to_owned()),
         _ => (image, "latest".to_owned()),
-    }
+    })
 }
