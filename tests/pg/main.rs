@@ -19,4 +19,5 @@ mod promises;
 mod restart;
 mod resume;
 mod schema;
+mod verify;
 mod worker;

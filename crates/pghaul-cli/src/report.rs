@@ -9,6 +9,7 @@ pub mod findings;
 pub mod log;
 pub mod plan;
 pub mod status;
+pub mod verify;
 pub mod wire;
 
 use pghaul::Severity;

@@ -7,4 +7,5 @@ pub mod finish;
 pub mod man;
 pub mod snapshot;
 pub mod status;
+pub mod verify;
 pub mod worker;

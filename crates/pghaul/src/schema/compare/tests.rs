@@ -28,14 +28,15 @@ fn differs(old: u32, new: u32, kind: &Kind, one: &str, other: &str) -> bool {
 fn what_one_side_lacks_is_named() {
     let index = named(Kind::Index, "i", "CREATE INDEX i ON s.t USING btree (a);");
     let version = ServerVersion::from_num(180_000);
-    let found = compare((&[index.clone()], version), (&[], version), STRICT);
+    let found = compare((std::slice::from_ref(&index), version), (&[], version), STRICT);
     assert_eq!(found.differences.len(), 1);
     assert_eq!(found.differences[0].how, SchemaDifferenceKind::Missing);
     assert_eq!(
         (found.differences[0].kind.as_str(), found.differences[0].object.as_str()),
         ("INDEX", "s.i")
     );
-    let found = compare((&[index.clone()], version), (&[index.clone(), index], version), STRICT);
+    let twice = [index.clone(), index.clone()];
+    let found = compare((std::slice::from_ref(&index), version), (&twice, version), STRICT);
     assert_eq!(found.differences[0].how, SchemaDifferenceKind::Extra);
 }
 
@@ -75,6 +76,14 @@ fn majors_write_differently() {
             "CREATE VIEW v AS SELECT 1;",
             "CREATE VIEW v AS SELECT 1 AS \"?column?\";",
             "nameless columns",
+        ),
+        (
+            90_600,
+            100_000,
+            Kind::Index,
+            "CREATE INDEX i ON t (lower(a), (COALESCE(lower(b), '')), (c || d));",
+            "CREATE INDEX i ON t (lower(a), COALESCE(lower(b), ''), (c || d));",
+            "index expression brackets",
         ),
         (
             110_000,
