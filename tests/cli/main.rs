@@ -12,4 +12,5 @@ mod output;
 mod results;
 mod secrets;
 mod signals;
+mod verify;
 mod workers;

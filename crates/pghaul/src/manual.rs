@@ -2,3 +2,4 @@
 
 pub mod resume;
 pub mod rows;
+pub mod verify;
