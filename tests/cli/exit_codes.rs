@@ -175,9 +175,39 @@ fn code_11_all_that_stands_in_the_way_at_once() {
     output.expect(&[&source, &target], &expect![[r#"
         exit code 11
         --- stderr
-        error: 3 things stand in the way: public.letters: the role lacks SELECT (unreadable); public.people: the role lacks SELECT (unreadable); public.senders: the role lacks SELECT (unreadable)
-          hint:  grant it to the role, connect as the owner or a superuser, or exclude it with --exclude
+        error: 4 things stand in the way
+
+        Found: 4 blockers
+          blocker target_not_empty: the target is not empty: it has this TABLE already
+            public.letters
+            remedy: use an empty database, or leave it out with --exclude
+          blocker unreadable: the role lacks SELECT
+            public.letters
+            public.people
+            public.senders
+            remedy: grant it to the role, connect as the owner or a superuser, or exclude it with --exclude
     "#]]);
+}
+
+#[test]
+fn code_11_in_json_names_each_with_its_remedy() {
+    let (source, target) = (filled("source"), database("target"));
+    target.execute("create table letters (); create schema pghaul").wait().unwrap();
+    let output = clone(&source, &target, &["--json"]).run();
+    assert_eq!(output.code, 11, "{}", output.stderr);
+    let result: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(result["outcome"], "failed");
+    let findings = result["findings"].as_array().unwrap();
+    let blockers: Vec<(&str, &str)> = findings
+        .iter()
+        .filter(|one| one["severity"] == "blocker")
+        .map(|one| (one["code"].as_str().unwrap(), one["object"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        blockers,
+        [("schema_pghaul_taken", "pghaul"), ("target_not_empty", "public.letters")]
+    );
+    assert!(findings.iter().all(|one| !one["remedy"].as_str().unwrap().is_empty()));
 }
 
 /// A table whose rows another database refuses.
@@ -256,7 +286,7 @@ fn code_20_there_is_no_run_to_resume() {
         .expect(&[&source, &target], &expect![[r#"
             exit code 20
             --- stderr
-            {"error":{"causes":[],"hint":"leave out --resume to begin one","kept":null,"kind":"run_state","message":"target: there is no run to resume","sqlstate":null},"event":"error","v":1}
+            {"error":{"causes":[],"hint":"leave out --resume to begin one","kept":null,"kind":"run_state","message":"target: there is no run to resume","sqlstate":null},"event":"error","findings":[],"v":1}
         "#]]);
 }
 

@@ -98,7 +98,9 @@ fn progress_tells_of_a_comparison() {
         .target(&target.url())
         .run();
     assert_eq!(output.code, 0);
-    for line in ["comparing rows", "read public.people: 1,000 rows", "compared public.people: equal"] {
+    for line in
+        ["comparing rows", "read public.people: 1,000 rows", "compared public.people: equal"]
+    {
         assert!(output.stderr.contains(line), "{line} in {}", output.stderr);
     }
 }

@@ -7,15 +7,21 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod archive;
 mod clone;
 mod connect;
+mod data_only;
+mod duplicates;
 mod faults;
 mod harness;
 mod hazards;
 mod moment;
 mod pairs;
+mod parts;
 mod preflight;
 mod promises;
+mod rebuild;
+mod repair;
 mod restart;
 mod resume;
 mod schema;

@@ -4,6 +4,7 @@ mod damage;
 mod rights;
 mod servers;
 mod statements;
+mod target;
 
 use pghaul::connect::{Endpoint, Environment, Purpose, Session, Side};
 use pghaul::finding::{Finding, Severity};

@@ -113,30 +113,69 @@ async fn ddl_on_the_source_waits_and_no_table_arrives_empty() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_changes_on_the_target_is_found_and_named() {
-    let source = shared(Major::V10, "changed_src");
-    let target = shared(Major::V18, "changed_dst");
+    // In one part, and in slices.
+    for (major, part_size) in [(Major::V10, None), (Major::V14, Some(200_000))] {
+        let source = shared(major, "changed_src");
+        let target = shared(Major::V18, "changed_dst");
+        source.execute(TWO_TABLES).await.unwrap();
+        let options = CloneOptions { part_size, ..options() };
+        let outcome = clone_and(source, target, options.clone(), move |event| {
+            let copied =
+                matches!(event, Event::TableCopied { table, .. } if table.name.as_str() == "a");
+            if copied {
+                let sql = "update a set t = 'changed' where id = 77; delete from a where id = 78; \
+                           insert into a values (-5, 'extra')";
+                target.execute(sql).wait().unwrap();
+            }
+            copied
+        })
+        .await
+        .unwrap();
+        let named = [["Extra", "-5"], ["Changed", "77"], ["Missing", "78"]];
+        assert_eq!(differing(&outcome), named);
+        // As long as nobody mends it, a resume finds it again.
+        let resume = CloneOptions { start: Start::Resume, ..options };
+        let outcome = clone(&source.url(), &target.url(), resume.clone()).await.unwrap();
+        assert_eq!(differing(&outcome), named);
+        let sql = format!(
+            "delete from a where id in (77, -5); insert into a values (77, '{}'), (78, '{}')",
+            source.value("select t from a where id = 77").await.unwrap().unwrap(),
+            source.value("select t from a where id = 78").await.unwrap().unwrap(),
+        );
+        target.execute(sql).await.unwrap();
+        let outcome = clone(&source.url(), &target.url(), resume).await.unwrap();
+        assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_table_is_read_back_in_slices_where_that_is_no_scan_each() {
+    let source = shared(Major::V14, "slices_src");
     source.execute(TWO_TABLES).await.unwrap();
-    let outcome = clone_and(source, target, options(), move |event| {
-        let copied =
-            matches!(event, Event::TableCopied { table, .. } if table.name.as_str() == "a");
-        if copied {
-            let sql = "update a set t = 'changed' where id = 77; delete from a where id = 78; \
-                       insert into a values (-5, 'extra')";
-            target.execute(sql).wait().unwrap();
-        }
-        copied
-    })
-    .await
-    .unwrap();
-    assert!(codes(&outcome, Severity::Warning).contains(&"rows_differ"));
+    for (major, in_slices) in [(Major::V13, false), (Major::V14, true)] {
+        let target = shared(major, "slices_dst");
+        let options = CloneOptions { part_size: Some(200_000), ..options() };
+        let prepared = prepare(&source.url(), &target.url(), options).await.unwrap();
+        let parts = prepared.plan().parts_of(0).count();
+        let outcome = prepared
+            .run(Arc::new(()), Arc::new(Counters::default()), Stop::default())
+            .await
+            .unwrap();
+        assert!(outcome.tables.iter().all(|table| table.verified));
+        let slices = "select count(*) from pghaul.step where id like 'read back part %'";
+        let slices: usize = target.value(slices).await.unwrap().unwrap().parse().unwrap();
+        assert!(parts > 3);
+        assert_eq!(slices, if in_slices { parts } else { 0 });
+    }
+}
+
+/// Kind and key of the rows that differ in table `a`.
+fn differing(outcome: &Outcome) -> Vec<[String; 2]> {
+    assert!(codes(outcome, Severity::Warning).contains(&"rows_differ"), "{:?}", outcome.findings);
     let table = outcome.tables.iter().find(|table| table.name.name.as_str() == "a").unwrap();
     assert!(!table.verified);
-    let named: Vec<String> = table
-        .differences
-        .iter()
-        .map(|found| format!("{:?} {}", found.kind, found.key[0].as_deref().unwrap()))
-        .collect();
-    assert_eq!(named, ["Extra -5", "Changed 77", "Missing 78"]);
+    let named = table.differences.iter();
+    named.map(|one| [format!("{:?}", one.kind), one.key[0].clone().unwrap()]).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,12 +248,23 @@ async fn duplicates_leave_their_index_out_until_they_are_mended() {
                        where indrelid = 't'::regclass and indisvalid";
         let built = target.value(indexes).await.unwrap();
         assert_eq!(built.as_deref(), Some("t_pkey,t_w"));
+        // Each group is in the state, by place and primary key.
+        let rows = "select string_agg(n || t.u || primary_key, ' ' order by t.id) from \
+                    (select *, number as n from pghaul.duplicate_row) d join t on t.ctid = d.place::tid";
+        let noted = target.value(rows).await.unwrap().unwrap();
+        let sorted =
+            noted.replace("1U", "nU").replace("1u", "nu").replace("2u", "nu").replace("2U", "nU");
+        assert_eq!(sorted, "nu1[\"1\"] nu2[\"2\"] nU1[\"2001\"] nu1[\"2002\"] nu2[\"2003\"]");
+        let plain = found[0].message.contains("id=2001") && found[0].message.contains("ctid (");
+        assert!(plain, "{}", found[0].message);
         target.execute("delete from t where id > 2000").await.unwrap();
         let options = CloneOptions { start: Start::Resume, ..options() };
         let outcome = clone(&source.url(), &target.url(), options).await.unwrap();
         assert!(!outcome.has_warnings(), "{:?}", outcome.findings);
         let built = target.value(indexes).await.unwrap();
         assert_eq!(built.as_deref(), Some("t_pkey,t_u,t_w"));
+        let left = target.value("select count(*) from pghaul.duplicate_row").await.unwrap();
+        assert_eq!(left.as_deref(), Some("0"));
     }
 }
 

@@ -9,6 +9,7 @@
 pub mod digest;
 pub mod duplicates;
 pub mod error;
+pub mod key;
 pub mod layout;
 pub mod reader;
 pub mod shape;

@@ -22,7 +22,8 @@ use crate::error::{CopyError, CopyProblem};
 use crate::layout::{CopyFormat, Layout, LayoutError};
 use crate::tid::Tid;
 use crate::tuple::{Inline, Row, Tuple};
-use image::{NoImage, ProjectingHasher, RowHasher};
+pub(crate) use image::RowHasher;
+use image::{NoImage, ProjectingHasher};
 use straddling::Straddling;
 
 /// No server can send a longer row: its message has to fit a buffer below 1 GiB.

@@ -39,6 +39,25 @@ impl Tuple {
         self.head.as_slice().len() + self.body.len() + self.tail.as_slice().len()
     }
 
+    /// The fields of a tuple of a binary stream, NULL as `None`, without its ctid if the layout has
+    /// one.
+    pub fn binary_fields(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        // The count of fields stands in `head` where a ctid was taken out.
+        let counted = if self.head.as_slice().is_empty() { 2 } else { 0 };
+        let mut rest = self.body.get(counted..).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk()?;
+            let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+                rest = after;
+                return Some(None);
+            };
+            // The reader framed it: the bytes are there.
+            let (value, after) = after.split_at_checked(length)?;
+            rest = after;
+            Some(Some(value))
+        })
+    }
+
     /// The tuple's bytes in one piece; a copy only if they are not already.
     pub fn to_bytes(&self) -> Bytes {
         if self.body.len() == self.len() {

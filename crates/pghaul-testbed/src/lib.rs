@@ -12,9 +12,12 @@
 mod account;
 mod cache;
 pub mod clients;
+#[cfg(feature = "containers")]
+pub mod containers;
 pub mod damage;
 pub mod error;
 pub mod every_type;
+pub mod images;
 pub mod locales;
 pub mod mastodon;
 pub mod measure;

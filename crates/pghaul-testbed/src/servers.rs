@@ -9,7 +9,7 @@ mod database;
 mod major;
 mod options;
 mod postmaster;
-mod session;
+pub(crate) mod session;
 mod standby;
 mod template;
 mod tls;

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use crate::connect::Side;
+use crate::finding::Finding;
 
 /// What kind of failure this is. Exhaustive on purpose: an embedder that maps kinds to codes
 /// must decide about each new one.
@@ -43,6 +44,7 @@ struct Inner {
     hint: Option<String>,
     sqlstate: Option<String>,
     connection_lost: bool,
+    findings: Vec<Finding>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -55,8 +57,21 @@ impl Error {
             hint: None,
             sqlstate: None,
             connection_lost: false,
+            findings: Vec::new(),
             cause: None,
         }))
+    }
+
+    /// What was asked is refused, and nothing was written: everything that stands in the way, all
+    /// at once, each with its remedy.
+    pub fn refused(findings: Vec<Finding>) -> Self {
+        let doing = match findings.len() {
+            1 => "one thing stands in the way".to_owned(),
+            count => format!("{count} things stand in the way"),
+        };
+        let mut error = Self::new(ErrorKind::Preflight, doing);
+        error.0.findings = findings;
+        error
     }
 
     /// A failed request to a server: `doing` says what was being done, in the form "read the
@@ -100,6 +115,7 @@ impl Error {
             hint: self.0.hint.clone(),
             sqlstate: self.0.sqlstate.clone(),
             connection_lost: self.0.connection_lost,
+            findings: self.0.findings.clone(),
             cause: None,
         };
         Self(Box::new(Inner { cause: Some(Box::new(self)), ..outer }))
@@ -121,6 +137,11 @@ impl Error {
         self.0.sqlstate.as_deref()
     }
 
+    /// What stands in the way, if that is what it is about: see [`Error::refused`].
+    pub fn findings(&self) -> &[Finding] {
+        &self.0.findings
+    }
+
     /// Whether the connection died under the request, so that its fate is unknown.
     pub fn connection_lost(&self) -> bool {
         self.0.connection_lost
@@ -140,6 +161,10 @@ impl fmt::Debug for Error {
         while let Some(layer) = cause {
             write!(f, ": {layer}")?;
             cause = layer.source();
+        }
+        for finding in &self.0.findings {
+            let object = finding.object.as_deref().unwrap_or("-");
+            write!(f, "; {} {object}: {}", finding.code, finding.message)?;
         }
         Ok(())
     }

@@ -19,6 +19,24 @@ use crate::name::{Ident, RelationName};
 use format::{Formats, TableFormat};
 pub use parts::{Part, PartId, PartSizing};
 
+/// Statements around each COPY into a table, in its transaction, each with its semicolon. Empty
+/// for tables that the run makes itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// Keeps triggers from firing.
+    pub before: String,
+    /// Puts everything back as it was.
+    pub after: String,
+}
+
+impl Guard {
+    /// Whether it changes the table for the time of the transaction, which takes a lock that
+    /// allows one piece at a time (Postgres manual, `ALTER TABLE`: SHARE ROW EXCLUSIVE).
+    pub fn locks(&self) -> bool {
+        !self.after.is_empty()
+    }
+}
+
 /// A table to copy.
 #[derive(Debug, Clone)]
 pub struct TablePlan {
@@ -40,6 +58,10 @@ pub struct TablePlan {
     pub has_ctid: bool,
     /// The columns of the primary key, for naming rows.
     pub key: Vec<Ident>,
+    /// What surrounds each COPY into it.
+    pub guard: Guard,
+    /// Tables of [`Plan::tables`] whose rows must be in before, since foreign keys check each row.
+    pub behind: Vec<usize>,
 }
 
 /// A table to read back on the target and to compare with what was read on the source.
@@ -221,6 +243,8 @@ fn table(
             .unwrap_or_default(),
         has_ctid: relation.is_heap,
         key: relation.key.clone(),
+        guard: Guard::default(),
+        behind: Vec::new(),
     })
 }
 

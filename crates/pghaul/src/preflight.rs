@@ -7,7 +7,8 @@
 
 mod compare;
 mod queries;
-mod rules;
+pub(crate) mod rows_only;
+pub(crate) mod rules;
 mod same_database;
 
 use crate::connect::Session;
@@ -18,6 +19,7 @@ use crate::version::ServerVersion;
 
 use self::queries::{About, On, QUERIES, Query};
 
+pub(crate) use self::compare::{large_objects_in_the_way, object_in_the_way};
 pub use self::rules::{RULES, Rule};
 pub use self::same_database::is_same_database;
 
@@ -48,6 +50,9 @@ pub struct Intent<'a> {
     pub target_sessions: u32,
     /// Definitions of objects; not with `--data-only`.
     pub schema: Carry,
+    /// Objects that are no relation; not if tables are asked for by name, since only those come
+    /// along then that they need.
+    pub others: Carry,
     /// Owners; not with `--no-owner`.
     pub owners: Carry,
     /// Privileges; not with `--no-privileges`.
@@ -65,6 +70,7 @@ impl Default for Intent<'_> {
             source_sessions: 6,
             target_sessions: 6,
             schema: Carry::Along,
+            others: Carry::Along,
             owners: Carry::Along,
             privileges: Carry::Along,
             writers: Writers::Unwanted,

@@ -28,6 +28,7 @@ pub mod select;
 mod shape;
 pub mod step;
 pub mod subject;
+pub mod tag;
 pub mod toc;
 
 pub use digest::digest;

@@ -89,6 +89,8 @@ pub enum Presence {
     Absent,
     /// A run's state, readable by us.
     Ours,
+    /// A schema of this name that is not a run's state of this role.
+    Foreign,
 }
 
 /// Looks for a run's state.
@@ -96,19 +98,30 @@ pub enum Presence {
 /// # Errors
 /// [`ErrorKind::Preflight`] for a schema `pghaul` that is not ours.
 pub async fn presence(target: &Session) -> Result<Presence, Error> {
-    let row = target
-        .query_one("look for a run's state", include_str!("state/schema_is_ours.sql"), &[])
-        .await?;
-    let (exists, has_run, may_use): (bool, bool, bool) = (row.get(0), row.get(1), row.get(2));
-    match (exists, has_run, may_use) {
-        (false, ..) => Ok(Presence::Absent),
-        (true, true, true) => Ok(Presence::Ours),
-        _ => Err(Error::new(
+    match look(target).await? {
+        Presence::Foreign => Err(Error::new(
             ErrorKind::Preflight,
             "target: the schema `pghaul` is there already and is not a run's state of this role",
         )
         .with_hint("rename or drop that schema; pghaul keeps the state of a run under this name")),
+        other => Ok(other),
     }
+}
+
+/// Looks for a run's state, or what stands in its place.
+///
+/// # Errors
+/// What the server said.
+pub async fn look(target: &Session) -> Result<Presence, Error> {
+    let row = target
+        .query_one("look for a run's state", include_str!("state/schema_is_ours.sql"), &[])
+        .await?;
+    let (exists, has_run, may_use): (bool, bool, bool) = (row.get(0), row.get(1), row.get(2));
+    Ok(match (exists, has_run, may_use) {
+        (false, ..) => Presence::Absent,
+        (true, true, true) => Presence::Ours,
+        _ => Presence::Foreign,
+    })
 }
 
 /// Creates the state of a new run, plan included, in one transaction.
@@ -354,7 +367,10 @@ pub async fn store_findings(target: &Session, findings: &[Finding]) -> Result<()
             )
             .await?;
     }
-    Ok(())
+    // Of indexes that are built by now.
+    let sql = "delete from pghaul.duplicate_row d where not exists (select 1 from pghaul.finding f \
+               where f.code = 'duplicates' and f.object = d.object)";
+    target.batch(doing, sql).await
 }
 
 fn json(identity: &DatabaseIdentity) -> Result<String, Error> {

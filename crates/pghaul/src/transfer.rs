@@ -4,9 +4,10 @@
 //! and its receipt are one transaction; memory is bounded by one row and a few messages, whatever
 //! the size of a part; nothing here retries, the run does.
 
+pub(crate) mod archived;
 pub mod large_objects;
 pub mod pace;
-mod piece;
+pub(crate) mod piece;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +25,7 @@ use crate::state::Receipt;
 use pace::Pace;
 use piece::Piece;
 
-/// A piece is closed when it holds this many bytes, or one row.
+/// A piece holds at most this many bytes, or one row.
 pub const PIECE_BYTES: u64 = 128 << 20;
 
 /// Rows between two looks at whether to stop: then the piece ends where it is.
@@ -85,8 +86,9 @@ impl Transfer {
                 // Rows that share a ctid do not exist, so a piece may end before any row; only
                 // a table without ctids has to stay in one piece.
                 let stopping = piece.rows() % ROWS_A_LOOK == 1 && self.stop.is_cancelled();
+                let full = piece.rows() > 0 && piece.bytes() + row.tuple.len() as u64 > PIECE_BYTES;
                 if let Some(ctid) = row.ctid
-                    && (piece.bytes() >= PIECE_BYTES || stopping)
+                    && (full || stopping)
                 {
                     committed(piece.commit(Some(ctid), &self.worker).await?);
                     if self.stop.is_cancelled() {

@@ -25,7 +25,7 @@ use crate::connect::Session;
 use crate::error::Error;
 use crate::event::Counters;
 use crate::name::{Ident, RelationName};
-use crate::plan::{ReadBack, TablePlan};
+use crate::plan::{Part, ReadBack, TablePlan};
 use crate::transfer::pace::Pace;
 use reading::{Blocks, DigestedBy, Heap, KeyKind, Reading, RowsOf, SideTable};
 
@@ -63,19 +63,21 @@ fn side_table(
     SideTable { heaps, format, key, key_kind: KeyKind::Primary, digested_by, sample }
 }
 
-/// Reads a table of the target back and digests it.
+/// Reads a table of the target back, or those of its blocks that have the numbers of a part's blocks
+/// on the source, and digests it. The slices of all parts make the whole table.
 ///
 /// # Errors
 /// What the target said.
 pub async fn read_back(
     target: &Session,
     table: &TablePlan,
-    read_back: &ReadBack,
+    (read_back, slice): (&ReadBack, Option<&Part>),
     counters: &Counters,
 ) -> Result<TableDigest, Error> {
     let (table, pace) = (on_target(table, read_back), Pace::new(None));
     let reading = Reading { session: target, table: &table, counters, pace: &pace };
-    reading.digest(0, Blocks::default()).await
+    let blocks = slice.map(|part| Blocks { from: part.from, until: part.until });
+    reading.digest(0, blocks.unwrap_or_default()).await
 }
 
 /// Counts the rows of a table of the target.

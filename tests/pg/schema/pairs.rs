@@ -23,6 +23,7 @@ async fn restored(source: &Database<'_>, major: Major) -> Toc {
             "--schema-only",
             "--encoding=UTF8",
             "--no-subscriptions",
+            "--quote-all-identifiers",
             "--file",
         ])
         .arg(&archive)

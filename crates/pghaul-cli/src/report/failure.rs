@@ -15,14 +15,17 @@ use crate::exit::Exit;
 use crate::flags::LogFormat;
 use crate::progress::Kept;
 use crate::quantity::{bytes, counted, grouped};
+use crate::report::findings;
 use crate::report::wire::{self, Envelope};
 
 /// Prints a failure to stderr.
 pub fn print(console: &Console, error: &Error, kept: Option<&Kept>) {
     let text = match console.log {
-        LogFormat::Text => text(error, kept),
+        LogFormat::Text => text(error, kept) + &findings::text(error.findings(), console.detail),
         LogFormat::Json => {
-            let object = json!({"v": 1, "event": "error", "error": wire::failure(error, kept)});
+            let found: Vec<_> = error.findings().iter().map(wire::finding).collect();
+            let failure = wire::failure(error, kept);
+            let object = json!({"v": 1, "event": "error", "error": failure, "findings": found});
             format!("{object}\n")
         }
     };

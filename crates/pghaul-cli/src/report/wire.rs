@@ -63,8 +63,9 @@ impl<T: Serialize> Envelope<T> {
 
     /// With what was found before it failed.
     #[must_use]
-    pub fn with_findings(self, findings: &[pghaul::Finding]) -> Self {
-        Self { findings: findings.iter().map(finding).collect(), ..self }
+    pub fn with_findings(mut self, findings: &[pghaul::Finding]) -> Self {
+        self.findings.extend(findings.iter().map(finding));
+        self
     }
 
     /// Prints it, and gives the exit code.
@@ -89,7 +90,11 @@ impl Envelope<Nothing> {
         error: &Error,
         kept: Option<&Kept>,
     ) -> Self {
-        Self { error: Some(failure(error, kept)), ..Self::new(verb, exit, took, &[], Nothing {}) }
+        let findings = error.findings();
+        Self {
+            error: Some(failure(error, kept)),
+            ..Self::new(verb, exit, took, findings, Nothing {})
+        }
     }
 }
 

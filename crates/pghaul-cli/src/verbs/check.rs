@@ -9,6 +9,7 @@ use pghaul::connect::{Endpoint, Purpose, Side};
 use pghaul::name::RelationName;
 use pghaul::plan::filter::Filter;
 use pghaul::preflight::{Carry, Intent, Writers, check};
+use pghaul::run::options::sessions;
 use pghaul::{Error, Finding};
 
 use crate::console::Console;
@@ -90,16 +91,16 @@ async fn look(flags: &Flags) -> Result<Checked, Error> {
         .map(|relation| &relation.name)
         .collect();
     let along = |left_out: bool| if left_out { Carry::Not } else { Carry::Along };
-    let jobs = u32::from(flags.jobs);
+    let (source_sessions, target_sessions) =
+        sessions(u32::from(flags.jobs), u32::from(flags.index_jobs));
     let findings = check(
         &on_source,
         on_target.as_ref(),
         &Intent {
-            // As many as a clone opens: on the source keeper, pg_dump and one to look beside the
-            // jobs; on the target each job writes and reads back, and one controls.
-            source_sessions: jobs + 3,
-            target_sessions: jobs * 2 + u32::from(flags.index_jobs) + 1,
+            source_sessions,
+            target_sessions,
             schema: along(flags.data_only),
+            others: along(!flags.include.is_empty()),
             owners: along(flags.no_owner),
             privileges: along(flags.no_privileges),
             writers: if flags.live_source { Writers::Expected } else { Writers::Unwanted },

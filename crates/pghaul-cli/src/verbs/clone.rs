@@ -112,6 +112,9 @@ pub struct Flags {
     /// Size of a part, TOAST included, such as 512MiB [64KiB to 1TiB]
     #[arg(long, conflicts_with = "resume", value_name = "SIZE", value_parser = part_size, help_heading = "Resources")]
     part_size: Option<u64>,
+    /// Memory of the whole process, such as 64MiB; fewer jobs run if it is small [from 16MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
+    memory: Option<u64>,
     /// The pg_dump to use, instead of the one that is found
     #[arg(long, value_name = "PATH", help_heading = "Resources")]
     pg_dump: Option<PathBuf>,
@@ -197,6 +200,7 @@ impl Flags {
                 .collect(),
             max_rate: self.max_rate,
             part_size: self.part_size,
+            memory: self.memory,
             source_use: if self.live_source { SourceUse::Live } else { SourceUse::Quiet },
             pg_dump: self.pg_dump.clone(),
             snapshot: self.snapshot.clone(),

@@ -57,7 +57,7 @@ impl ImageSink for NoImage {
 const SCRATCH_BYTES: usize = 4096;
 
 /// Makes the digests of rows, one after another.
-pub(super) struct RowHasher {
+pub(crate) struct RowHasher {
     scratch: Vec<u8>,
     sha: Sha256,
     /// Something went to `sha` already.
@@ -106,8 +106,18 @@ impl RowHasher {
         }
     }
 
+    /// A new key, which is no image of a row.
+    pub(crate) fn begin_key(&mut self) {
+        self.begin(0);
+    }
+
+    /// Bytes of a key.
+    pub(crate) fn put_key(&mut self, bytes: &[u8]) {
+        self.put(bytes);
+    }
+
     /// The digest of the image since `begin`.
-    pub(super) fn finish(&mut self) -> RowDigest {
+    pub(crate) fn finish(&mut self) -> RowDigest {
         let hash = if self.large {
             self.large = false;
             self.sha.update(&self.scratch);

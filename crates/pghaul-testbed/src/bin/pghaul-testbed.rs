@@ -3,11 +3,12 @@
 
 use std::process::ExitCode;
 
-use pghaul_testbed::{Error, Major, Options, Result, Server, clients};
+use pghaul_testbed::{Error, Major, Options, Result, Server, clients, images};
 
 const USAGE: &str = "\
 usage: pghaul-testbed up [MAJOR...]     start servers, print their URLs, end them on Ctrl-C
        pghaul-testbed fetch [MAJOR...]  fetch the server and client programs into the cache
+       pghaul-testbed images [MAJOR...] build container images of the servers, print their pattern
 MAJOR is 9.6 or 10 to 18; all of them if none is given.";
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,9 +17,10 @@ async fn main() -> ExitCode {
     let verb = arguments.next().unwrap_or_default();
     let majors = arguments.map(|major| major.parse()).collect::<Result<Vec<Major>>>();
     let done = match (verb.as_str(), majors) {
-        ("up" | "fetch", Err(error)) => Err(error),
+        ("up" | "fetch" | "images", Err(error)) => Err(error),
         ("up", Ok(majors)) => up(&or_all(majors)).await,
         ("fetch", Ok(majors)) => fetch(&or_all(majors)),
+        ("images", Ok(majors)) => build_images(&or_all(majors)),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -57,5 +59,13 @@ fn fetch(majors: &[Major]) -> Result<()> {
     }
     let clients = clients()?;
     println!("the client programs {} are in {}", clients.version, clients.bin.display());
+    Ok(())
+}
+
+fn build_images(majors: &[Major]) -> Result<()> {
+    for major in majors {
+        images::build_server(*major)?;
+    }
+    println!("{}", images::PATTERN);
     Ok(())
 }

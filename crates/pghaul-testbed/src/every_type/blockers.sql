@@ -47,12 +47,6 @@ alter table blockers.orphans disable trigger all;
 insert into blockers.orphans values (1, 999);
 alter table blockers.orphans enable trigger all;
 
--- @object newer_keyword until 15
--- A column named as what is a keyword from 16 on: servers before write it without quotes into their expressions, where newer ones read SYSTEM_USER: the check changes its meaning without an error. A dump with --quote-all-identifiers carries it.
-create table blockers.newer_keyword (id integer primary key, "system_user" text, constraint not_empty check ("system_user" <> ''));
-create index newer_keyword_index on blockers.newer_keyword (lower("system_user"));
-insert into blockers.newer_keyword values (1, 'x');
-
 -- @object index_name
 -- A regclass column that names an index, which does not exist yet when rows are loaded.
 create table blockers.names_an_index (id integer constraint blockers_key primary key, i regclass);

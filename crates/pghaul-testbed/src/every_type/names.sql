@@ -64,6 +64,13 @@ create policy "Evil ""policy""
 \! touch /tmp/pghaul_was_here" on "user"."where" using (true);
 comment on trigger "Evil ""trigger""; --" on "user"."where" is 'evil';
 
+-- @object newer_keyword
+-- A column named as what is a keyword from 16 on: servers before write it without quotes into their expressions, where newer ones read SYSTEM_USER, and a check or a view changes its meaning without an error. Only a dump with all identifiers quoted carries it.
+create table "user".newer_keyword (id integer primary key, "system_user" text default 'x', constraint not_empty check ("system_user" <> ''));
+create index newer_keyword_index on "user".newer_keyword (lower("system_user")) where "system_user" <> 'y';
+create view "user".newer_keyword_view as select "system_user" || '!' as shouted from "user".newer_keyword where "system_user" is not null;
+insert into "user".newer_keyword values (1, 'x');
+
 -- @object partitions since 10
 -- A partition tree with evil names and bounds.
 create table "user"."partition ""of""" ("key ""k""" text, v integer) partition by list ("key ""k""");

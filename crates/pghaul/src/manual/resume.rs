@@ -30,7 +30,7 @@
 //! | `data` | types, functions and tables are there; workers may join | copies from behind the last receipt of each part |
 //! | `post-data` | every row is there and was read back; the source's snapshot is let go | does the steps without a receipt; the source is only asked for sequences |
 //! | `stopped` | Ctrl-C, SIGTERM | as its receipts say |
-//! | `waiting for a repair` | rows forbid an index or a key; all else is done | tries these steps again |
+//! | `waiting for a repair` | rows forbid an index or a key, or differ on the target; all else is done | tries these steps again, reads the tables that differ again |
 //! | `complete` | all is done | nothing is left; `pghaul finish` removes the state |
 //!
 //! # The one moment

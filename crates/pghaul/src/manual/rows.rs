@@ -36,6 +36,13 @@
 //! Before 15 a `"char"` with its high bit set is a raw byte as text; it is read as `\ooo`, which 15
 //! and newer write and read.
 //!
+//! # Memory
+//!
+//! Rows are passed on in the message they came in, so memory does not depend on the size of a table
+//! or part: some 15 MiB for four jobs. A row needs up to three times its size in each job that
+//! reads one: the bytes that arrived, the buffer in which they were gathered, and what is under way
+//! to the target.
+//!
 //! # Locks
 //!
 //! The keeper of the snapshot, its heir and every reader hold ACCESS SHARE on the tables of the run

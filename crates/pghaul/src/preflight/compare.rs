@@ -5,7 +5,10 @@ mod extensions;
 mod locale;
 mod roles;
 mod servers;
+mod target;
 mod types;
+
+pub(crate) use target::{large_objects_in_the_way, object_in_the_way};
 
 use super::Intent;
 use crate::connect::Session;
@@ -39,6 +42,12 @@ pub(super) async fn both(
     if intent.schema == super::Carry::Along {
         extensions::both(source, target, rights, findings).await?;
         roles::both(source, target, rights, intent, findings).await?;
+    }
+    let has_room = target::state(target, findings).await?;
+    if has_room && intent.schema == super::Carry::Along {
+        target::objects(source, target, intent, findings).await?;
+    } else if has_room {
+        target::tables(source, target, intent, findings).await?;
     }
     Ok(())
 }

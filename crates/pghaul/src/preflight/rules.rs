@@ -18,14 +18,14 @@ pub struct Rule {
 
 impl Rule {
     /// A finding of this kind.
-    pub(super) fn found(&self, message: impl Into<String>) -> Finding {
+    pub(crate) fn found(&self, message: impl Into<String>) -> Finding {
         Finding::new(self.severity, self.code, message, self.remedy)
     }
 }
 
 macro_rules! rules {
     ($($name:ident = $code:literal, $severity:ident, $remedy:literal;)*) => {
-        $(pub(super) const $name: Rule =
+        $(pub(crate) const $name: Rule =
             Rule { code: $code, severity: Severity::$severity, remedy: $remedy };)*
 
         /// All kinds of findings, by subject.
@@ -123,6 +123,24 @@ rules! {
         "its options cannot be read; set user and password on the target by hand";
     PUBLIC_CREATES = "public_may_create", Note,
         "REVOKE CREATE ON SCHEMA public FROM PUBLIC on the target if you want the default of 15 and newer";
+
+    // What is on the target.
+    STATE_TAKEN = "schema_pghaul_taken", Blocker,
+        "rename or drop that schema; pghaul keeps the state of a run under this name";
+    RUN_PRESENT = "run_present", Blocker,
+        "go on with `pghaul clone --resume`, begin again with --restart, or remove its state with `pghaul finish`";
+    TARGET_NOT_EMPTY = "target_not_empty", Blocker,
+        "use an empty database, or leave it out with --exclude";
+    TABLE_MISSING = "table_missing", Blocker,
+        "create it on the target first, such as with --schema-only, or leave it out with --exclude";
+    COLUMN_MISSING = "column_missing", Blocker,
+        "add the column on the target, or leave the table out with --exclude";
+    TABLE_NOT_EMPTY = "table_not_empty", Blocker,
+        "empty the table, or leave it out with --exclude";
+    TRIGGER_FIRES = "trigger_fires", Blocker,
+        "disable it for the time of the copy, or connect as the table's owner, a superuser, or (15 and newer) a role with GRANT SET ON PARAMETER session_replication_role";
+    FOREIGN_KEY_CIRCLE = "foreign_key_circle", Blocker,
+        "drop the foreign key for the time of the copy, or connect as a superuser or (15 and newer) a role with GRANT SET ON PARAMETER session_replication_role";
 
     // Extensions and modules.
     EXTENSION_MISSING = "extension_missing", Blocker,

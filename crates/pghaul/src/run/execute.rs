@@ -20,6 +20,7 @@ use super::retry::{self, Budget};
 use super::reverify;
 use super::steps;
 use super::stored::{ALL_READ_BACK, StoredRun};
+use super::undisturbed::Undisturbed;
 use super::work::{Facts, Run, Stop, Work};
 use crate::connect::{Purpose, Session};
 use crate::error::{Error, ErrorKind};
@@ -80,8 +81,13 @@ impl PreparedClone {
             Ok((done, worker))
         };
         let (done, worker) = begun.await.map_err(|error| broken(error, None))?;
-        let Self { source, target, options, control, keeper, plan, schema, .. } = self;
-        let tasks = graph::build(&plan, &schema.steps, self.large_objects.len(), &options);
+        let Self { origin, target, options, control, keeper, plan, schema, .. } = self;
+        let tasks = graph::build(
+            &plan,
+            &schema.steps,
+            self.large_objects.len(),
+            (&options, control.version()),
+        );
         observer.on_event(&Event::Planned {
             tables: plan.tables.len(),
             parts: plan.parts.len(),
@@ -96,8 +102,11 @@ impl PreparedClone {
             source_takes_no_ids: keeper
                 .as_ref()
                 .is_none_or(|keeper| keeper.session().version().at_least(10)),
-            hold: keeper.map(|keeper| Hold::new(Arc::clone(&source), keeper)),
-            source,
+            hold: origin
+                .server()
+                .zip(keeper)
+                .map(|(source, keeper)| Hold::new(Arc::clone(source), keeper)),
+            origin,
             target,
             transfer: Transfer {
                 pace: Pace::new(options.max_rate),
@@ -119,6 +128,7 @@ impl PreparedClone {
             facts: Mutex::new(Facts { findings: self.findings, receipts, ..Facts::default() }),
             tries: AtomicU64::new(0),
             budget,
+            undisturbed: Undisturbed::default(),
             given_up,
         });
         if goes_on {
@@ -155,11 +165,12 @@ impl PreparedClone {
     }
 
     /// What the target will know, or knows already, of this run.
-    fn record(&self, id: &str) -> Result<RunRecord, Error> {
+    pub(super) fn record(&self, id: &str) -> Result<RunRecord, Error> {
         let shape = serde_json::to_string(&self.options.shape()).map_err(|error| {
             Error::new(ErrorKind::Bug, "cannot write the options as JSON").caused_by(error)
         })?;
         let snapshot = self.keeper.as_ref().map(|keeper| keeper.id().as_str().to_owned());
+        let snapshot = snapshot.or_else(|| self.origin.archive_name());
         Ok(RunRecord {
             id: id.to_owned(),
             source: self.identities.0.clone(),
@@ -227,7 +238,7 @@ async fn carry_out(
 async fn end(run: &Run, control: &Session, stopped: bool) -> Result<Ending, Error> {
     let (phase, ending) = if stopped {
         ("stopped", Ending::Stopped)
-    } else if run.board.left_out() > 0 {
+    } else if run.board.left_out() > 0 || run.rows_differ() {
         ("waiting for a repair", Ending::Complete)
     } else {
         ("complete", Ending::Complete)
@@ -275,13 +286,18 @@ async fn go_on(
     }
     for table in restarted {
         let name = &run.plan.tables[table].written_to;
+        let guard = &run.plan.tables[table].guard;
+        let slices = run.plan.parts_of(table).map(|part| run.key(&Work::ReadSlice(part.id)));
+        let read_back = [format!("read back {}", name.quoted()), ALL_READ_BACK.to_owned()];
+        let steps: Vec<String> = slices.chain(read_back).map(|step| literal(&step)).collect();
         let sql = format!(
-            "begin; delete from only {}; \
+            "begin; {} delete from only {}; \
              delete from pghaul.receipt where part in (select id from pghaul.part where relation = {table}); \
-             delete from pghaul.step where id in ({}, {}); commit",
+             delete from pghaul.step where id in ({}); {} commit",
+            guard.before,
             name.quoted(),
-            literal(&format!("read back {}", name.quoted())),
-            literal(ALL_READ_BACK),
+            steps.join(", "),
+            guard.after,
         );
         control.batch(&format!("begin again for `{name}`"), &sql).await?;
         for part in run.plan.parts_of(table) {
@@ -303,11 +319,8 @@ fn skip_what_is_done(run: &Run, done: &HashMap<String, String>) {
     for (id, task) in run.board.tasks() {
         let is_done = match &task.work {
             Work::Part(part) => run.facts().receipts.is_done(*part),
-            Work::ReadBack(at) => {
-                done.get(&run.key(&task.work)).is_some_and(|text| run.learn_read_back(*at, text))
-            }
             Work::Gate(_) => false,
-            other => done.contains_key(&run.key(other)),
+            other => done.get(&run.key(other)).is_some_and(|text| run.learn(other, text)),
         };
         if is_done {
             run.board.already_done(id);
@@ -322,6 +335,7 @@ async fn note_all_read_back(
 ) -> Result<(), Error> {
     if run.board.unfinished_of(LaneKind::Copy) > 0
         || !run.facts().failures.is_empty()
+        || run.rows_differ()
         || done.contains_key(ALL_READ_BACK)
     {
         return Ok(());
@@ -391,7 +405,9 @@ async fn join(
 }
 
 async fn forgotten_writers(run: &Run, before: &WriteCounters) -> Result<(), Error> {
-    let look = run.source.connect(Purpose::Catalog, &format!("{} end", run.id)).await?;
+    // An archive does not change.
+    let Some(source) = run.origin.server() else { return Ok(()) };
+    let look = source.connect(Purpose::Catalog, &format!("{} end", run.id)).await?;
     let moved = before.moved(&WriteCounters::read(&look).await?);
     let planned: Vec<_> = moved
         .into_iter()

@@ -3,7 +3,7 @@
 //! ```text
 //! parts of t ─► indexes of t ───────────────┐
 //!      │                                    ├─► constraints, keys, triggers, … ─► all
-//!      └─────► reading t back ─► ANALYZE t ─┘
+//!      └─────► reading t back ─► ANALYZE t ─┘      (a large t in slices, by several lanes)
 //! all ─► privileges ─► refreshes ─► sequences ─► statistics ─► event triggers
 //! ```
 //!
@@ -11,21 +11,23 @@
 //! stronger lock than a reader's runs before its table is read back; what waits only for the end
 //! of something goes on when that was left out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::board::{LaneKind, Task, TaskId};
 use super::options::{CloneOptions, Scope, Verify};
 use super::steps::SchemaStep;
 use super::work::Work;
 use crate::name::RelationName;
-use crate::plan::Plan;
+use crate::plan::{PartId, Plan, ReadBack};
 use crate::schema::StepId;
 use crate::schema::step::{Rows, Stage};
+use crate::version::ServerVersion;
 
 struct Builder<'a> {
     plan: &'a Plan,
     steps: &'a [SchemaStep],
     options: &'a CloneOptions,
+    target: ServerVersion,
     tasks: Vec<Task<Work>>,
     /// What has to be over for all rows to be there and read back.
     settled_all: Vec<TaskId>,
@@ -42,13 +44,14 @@ pub(super) fn build(
     plan: &Plan,
     steps: &[SchemaStep],
     large_object_batches: usize,
-    options: &CloneOptions,
+    (options, target): (&CloneOptions, ServerVersion),
 ) -> Vec<Task<Work>> {
     let bytes = plan.tables.iter().map(|table| (table.name.clone(), table.bytes)).collect();
     let mut builder = Builder {
         plan,
         steps,
         options,
+        target,
         tasks: Vec::new(),
         settled_all: Vec::new(),
         loaded: HashMap::new(),
@@ -91,12 +94,28 @@ impl Builder<'_> {
 
     fn data(&mut self, large_object_batches: usize) {
         let mut parts_of: BTreeMap<usize, Vec<TaskId>> = BTreeMap::new();
+        let tables_in: BTreeMap<usize, TaskId> = self
+            .plan
+            .tables
+            .iter()
+            .flat_map(|table| table.behind.iter().copied())
+            .collect::<BTreeSet<usize>>()
+            .into_iter()
+            .map(|table| (table, self.gate("rows referred to", Vec::new(), Vec::new())))
+            .collect();
         for part in &self.plan.parts {
             // Above all reading back, and the parts of one table together.
             let weight = (1 << 62) + self.plan.tables[part.table].bytes.min(1 << 60);
             let task = Task::new(Work::Part(part.id), LaneKind::Copy).weighing(weight);
-            let task = self.add(task);
+            let behind = &self.plan.tables[part.table].behind;
+            let behind = behind.iter().filter_map(|table| tables_in.get(table)).copied().collect();
+            let task = self.add(task.after(behind));
             parts_of.entry(part.table).or_default().push(task);
+        }
+        for (table, gate) in tables_in {
+            let parts = parts_of.get(&table).cloned().unwrap_or_default();
+            let task = self.tasks[gate.0].clone().after(parts);
+            self.tasks[gate.0] = task;
         }
         for batch in 0..large_object_batches {
             let task = Task::new(Work::LargeObjects(batch), LaneKind::Copy).weighing(1 << 62);
@@ -114,8 +133,16 @@ impl Builder<'_> {
             let settled = if self.options.verify == Verify::None {
                 loaded
             } else {
+                let slices: Vec<TaskId> = self
+                    .slices(read_back)
+                    .into_iter()
+                    .map(|part| {
+                        let task = Task::new(Work::ReadSlice(part), LaneKind::Copy);
+                        self.add(task.weighing(bytes).after(vec![loaded]))
+                    })
+                    .collect();
                 let task = Task::new(Work::ReadBack(at), LaneKind::Copy).weighing(bytes);
-                self.add(task.after(vec![loaded]))
+                self.add(task.after([vec![loaded], slices].concat()))
             };
             let analyze = Work::Analyze(read_back.name.clone());
             self.add(Task::new(analyze, LaneKind::Step).after(vec![settled]));
@@ -125,6 +152,19 @@ impl Builder<'_> {
             }
             self.settled_all.push(settled);
         }
+    }
+
+    /// The parts whose blocks are read back one by one, if a table is large enough to have several.
+    /// Their number and borders are those of the run, so all its processes agree on them. Before 14
+    /// each would scan the whole table.
+    fn slices(&self, read_back: &ReadBack) -> Vec<PartId> {
+        let [table] = read_back.tables[..] else { return Vec::new() };
+        let in_blocks = self.plan.tables[table].has_ctid && !read_back.with_partitions;
+        if !in_blocks || !self.target.at_least(14) || self.options.verify != Verify::Full {
+            return Vec::new();
+        }
+        let parts: Vec<PartId> = self.plan.parts_of(table).map(|part| part.id).collect();
+        if parts.len() > 1 { parts } else { Vec::new() }
     }
 
     fn of_stage(&self, stage: Stage) -> Vec<StepId> {

@@ -4,10 +4,13 @@
 //! claim, so no piece is written twice; after a lost connection the claim of the dead session has
 //! to go first; what fails for good is kept as a failure and everything independent goes on.
 
+mod read_back;
+
 use super::board::{LaneKind, TaskId, Verdict};
 use super::claim::ClaimKey;
 use super::options::Verify;
-use super::work::{ReadBackResult, Run, Sessions, Work};
+use super::origin::Origin;
+use super::work::{Run, Sessions, Work};
 use super::{refresh, retry};
 use crate::connect::{Purpose, Session};
 use crate::error::{Error, ErrorKind};
@@ -15,15 +18,8 @@ use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::plan::PartId;
 use crate::state::{self, Receipts, StepReceipt};
-use crate::transfer::Ended;
 use crate::transfer::large_objects::{self, Attributes};
-use crate::transfer::pace::Pace;
-use crate::verify::difference::{Naming, Values, differences};
-use crate::verify::reading::Reading;
-use crate::verify::{self};
-
-/// Rows named in the result for each table that differs.
-const DIFFERENCES_NAMED: usize = 100;
+use crate::transfer::{Ended, archived};
 
 /// Runs tasks until the board has none left for this kind of lane.
 pub(super) async fn work(run: &Run, kind: LaneKind, number: usize) {
@@ -164,6 +160,7 @@ impl Sessions<'_> {
             Work::Gate(_) => Ok(Some(Verdict::Done)),
             Work::Part(part) => self.copy_part(*part).await,
             Work::LargeObjects(batch) => self.copy_large_objects(*batch).await,
+            Work::ReadSlice(part) => self.read_slice(*part).await,
             Work::ReadBack(at) => self.read_back(*at).await,
             Work::Schema(at) => self.schema_step(id, *at).await.map(Some),
             Work::Analyze(name) => self.analyze(name).await.map(Some),
@@ -178,11 +175,11 @@ impl Sessions<'_> {
         if run.given_up.contains(&id) {
             return Err(in_part(run, id, crashed_over_it()));
         }
-        self.open_source().await?;
+        if run.origin.server().is_some() {
+            self.open_source().await?;
+        }
         self.open_target(Purpose::Write).await?;
-        let (Some(source), Some(target)) = (&self.source, &self.target) else {
-            return Err(Error::new(ErrorKind::Bug, "a lane lost its sessions"));
-        };
+        let target = self.target.as_ref().ok_or_else(lost)?;
         let claim = ClaimKey::of_task(&run.id, &run.key(&Work::Part(id)));
         // The acknowledgement of a COMMIT may have been lost, or another process was here: the
         // receipts decide.
@@ -202,26 +199,30 @@ impl Sessions<'_> {
         let ended = if done {
             Ended::Done
         } else {
+            run.undisturbed.begin(run, part.table).await;
             let committed = |receipt: state::Receipt| {
                 let (rows, bytes) = (receipt.digest.rows, receipt.bytes);
                 run.facts().receipts.add(receipt);
                 run.observer.on_event(&Event::PieceCommitted { table: &table.name, rows, bytes });
             };
-            run.transfer
-                .copy_part((source, target), table, part, resume, committed)
-                .await
-                .map_err(|error| in_part(run, id, error))?
+            let ended = match (&run.origin, &self.source) {
+                (Origin::Archive(archive), _) => {
+                    run.transfer.load_part((archive, target), table, id, committed).await
+                }
+                (Origin::Server(_), Some(source)) => {
+                    let both = (source, target);
+                    run.transfer.copy_part(both, table, part, resume, committed).await
+                }
+                (Origin::Server(_), None) => Err(lost()),
+            };
+            ended.map_err(|error| in_part(run, id, error))?
         };
         claim.give_back(target).await?;
         if ended == Ended::Stopped {
             return Ok(None);
         }
-        let facts = run.facts();
-        let whole = run.plan.parts_of(part.table).all(|part| facts.receipts.is_done(part.id));
-        let rows = run.plan.parts_of(part.table).map(|part| facts.receipts.digest(part.id).rows);
-        let rows = rows.sum();
-        drop(facts);
-        if whole {
+        if let Some(rows) = run.rows_if_whole(part.table) {
+            run.undisturbed.end(part.table).await;
             run.observer.on_event(&Event::TableCopied { table: &table.name, rows });
         }
         Ok(Some(Verdict::Done))
@@ -230,11 +231,11 @@ impl Sessions<'_> {
     async fn copy_large_objects(&mut self, batch: usize) -> Result<Option<Verdict>, Error> {
         let run = self.run;
         let key = run.key(&Work::LargeObjects(batch));
-        self.open_source().await?;
+        if run.origin.server().is_some() {
+            self.open_source().await?;
+        }
         self.open_target(Purpose::Write).await?;
-        let (Some(source), Some(target)) = (&self.source, &self.target) else {
-            return Err(Error::new(ErrorKind::Bug, "a lane lost its sessions"));
-        };
+        let target = self.target.as_ref().ok_or_else(lost)?;
         let claim = ClaimKey::of_task(&run.id, &key);
         let Some(mut result) = claim.try_take_step(target, &key).await? else {
             return Ok(Some(Verdict::Elsewhere));
@@ -244,9 +245,17 @@ impl Sessions<'_> {
             let attributes =
                 Attributes { owner: run.options.owners, privileges: run.options.privileges };
             target.batch("begin a batch of large objects", "begin").await?;
-            let digest =
-                large_objects::copy(source, target, objects, attributes, &run.transfer.counters)
-                    .await?;
+            let counters = &run.transfer.counters;
+            let digest = match (&run.origin, &self.source) {
+                (Origin::Archive(archive), _) => {
+                    let these = (objects.as_slice(), attributes);
+                    archived::load_objects((archive, target), batch, these, counters).await?
+                }
+                (Origin::Server(_), Some(source)) => {
+                    large_objects::copy(source, target, objects, attributes, counters).await?
+                }
+                (Origin::Server(_), None) => return Err(lost()),
+            };
             let object = format!("{} large objects", objects.len());
             let unlinks: Vec<String> = objects
                 .iter()
@@ -284,111 +293,6 @@ impl Sessions<'_> {
         Ok(Some(Verdict::Done))
     }
 
-    async fn read_back(&mut self, at: usize) -> Result<Option<Verdict>, Error> {
-        let run = self.run;
-        let what = &run.plan.read_backs[at];
-        let Some(first) = what.tables.first().map(|table| &run.plan.tables[*table]) else {
-            return Ok(Some(Verdict::Done));
-        };
-        let key = run.key(&Work::ReadBack(at));
-        let claim = ClaimKey::of_task(&run.id, &key);
-        self.open_target(Purpose::Write).await?;
-        let target = self.target.as_ref().ok_or_else(lost)?;
-        match claim.try_take_step(target, &key).await? {
-            None => return Ok(Some(Verdict::Elsewhere)),
-            Some(Some(result)) if run.learn_read_back(at, &result) => {
-                claim.give_back(target).await?;
-                return Ok(Some(Verdict::Done));
-            }
-            Some(_) => {}
-        }
-        if self.reader.as_ref().is_none_or(Session::is_closed) {
-            let name = format!("{} {} read back", run.id, self.lane);
-            self.reader = Some(run.target.connect(Purpose::Read, &name).await?);
-        }
-        let reader = self.reader.as_ref().ok_or_else(lost)?;
-        let digest = match run.options.verify {
-            Verify::Full => verify::read_back(reader, first, what, &run.transfer.counters).await?,
-            Verify::Rows => verify::count(reader, first, what).await?,
-            Verify::None => return Ok(Some(Verdict::Done)),
-        };
-        let source = {
-            let facts = run.facts();
-            let mut sum = pghaul_rows::TableDigest::default();
-            for table in &what.tables {
-                for part in run.plan.parts_of(*table) {
-                    sum.add(facts.receipts.digest(part.id));
-                }
-            }
-            sum
-        };
-        let equal = match run.options.verify {
-            Verify::Full => digest == source,
-            Verify::Rows | Verify::None => digest.rows == source.rows,
-        };
-        let mut named = Vec::new();
-        if !equal && run.options.verify == Verify::Full {
-            self.open_source().await?;
-            let (Some(source), Some(reader)) = (&self.source, &self.reader) else {
-                return Err(lost());
-            };
-            let others: Vec<_> =
-                what.tables.iter().skip(1).map(|table| &run.plan.tables[*table]).collect();
-            let tables = (verify::on_source(first, &others), verify::on_target(first, what));
-            let (counters, pace) = (&*run.transfer.counters, &Pace::new(None));
-            let naming = Naming { limit: DIFFERENCES_NAMED, values: Values::Hidden };
-            differences(
-                Reading { session: source, table: &tables.0, counters, pace },
-                Reading { session: reader, table: &tables.1, counters, pace },
-                naming,
-                &mut named,
-            )
-            .await?;
-        }
-        if !equal {
-            run.find(
-                Finding::new(
-                    Severity::Warning,
-                    "rows_differ",
-                    format!(
-                        "the target does not hold what was read from the source: {} rows there, {} here",
-                        source.rows, digest.rows
-                    ),
-                    "something else writes to the target, or its storage is damaged; find out before using this copy",
-                )
-                .about(&what.name),
-            );
-        }
-        if equal {
-            self.note_read_back(at, digest).await?;
-        }
-        let target = self.target.as_ref().ok_or_else(lost)?;
-        claim.give_back(target).await?;
-        run.facts()
-            .read_backs
-            .insert(at, ReadBackResult { target: digest, equal, differences: named });
-        run.observer.on_event(&Event::TableVerified { table: &what.name, equal });
-        Ok(Some(Verdict::Done))
-    }
-
-    async fn note_read_back(
-        &self,
-        at: usize,
-        digest: pghaul_rows::TableDigest,
-    ) -> Result<(), Error> {
-        let target = self.target.as_ref().ok_or_else(lost)?;
-        let receipt = StepReceipt {
-            id: &self.run.key(&Work::ReadBack(at)),
-            kind: "READ BACK",
-            object: &self.run.plan.read_backs[at].name.to_string(),
-            result: &format!("{} {digest}", digest.rows),
-            undo: "",
-            worker: &self.run.transfer.worker,
-        };
-        let sql = format!("{} on conflict do nothing", receipt.insert_statement());
-        target.batch("note that a table was read back", &sql).await
-    }
-
     /// The source's session, inside the run's snapshot.
     pub(super) async fn open_source(&mut self) -> Result<(), Error> {
         if self.source.as_ref().is_none_or(Session::is_closed) {
@@ -416,6 +320,10 @@ pub(super) fn lost() -> Error {
 fn in_part(run: &Run, id: PartId, error: Error) -> Error {
     let part = &run.plan.parts[id.0];
     let table = &run.plan.tables[part.table];
+    if let Some(archive) = run.origin.archive() {
+        let file = archive.file_of(id);
+        return error.while_doing(format!("cannot restore `{}` from {file}", table.name));
+    }
     let all = run.plan.parts_of(part.table).count();
     let place = run.plan.parts_of(part.table).position(|other| other.id == id).unwrap_or(0) + 1;
     let until = part.until.map_or("the end".to_owned(), |block| format!("below {block}"));

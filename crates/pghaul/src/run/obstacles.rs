@@ -1,22 +1,23 @@
 //! What on the target stands in the way, found before anything is written and named all at once.
 //!
-//! Invariant: only looks. An obstacle is [`ErrorKind::Preflight`], exit code 11.
+//! Invariant: only looks. Obstacles are [`Error::refused`], exit code 11.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
 
-use super::options::{CloneOptions, Keep, Scope, SourceUse};
+use super::options::{CloneOptions, Keep, Scope, SourceUse, sessions};
 use crate::connect::Session;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::finding::{Finding, Severity};
 use crate::name::{Ident, RelationName};
 use crate::plan::Plan;
-use crate::preflight::{self, Carry, Intent, Writers};
+use crate::preflight::rows_only::{self, Destination, Terms};
+use crate::preflight::{
+    self, Carry, Intent, Writers, large_objects_in_the_way, object_in_the_way, rules,
+};
 use crate::schema::roles::{RoleTrouble, RoleUse, role_troubles};
 use crate::schema::{self, Entry};
 use crate::transfer::large_objects::LargeObject;
-
-/// Objects named in a message; the rest are counted.
-const NAMED: usize = 20;
 
 /// Everything that preflight can know. Blockers refuse the run, all at once; the rest stands in
 /// the result as notes, since it was there before and is not the run's doing.
@@ -29,14 +30,14 @@ pub(super) async fn preflight(
         Keep::AsIs => Carry::Along,
         Keep::LeaveOut => Carry::Not,
     };
-    let copying = u32::try_from(options.jobs.get()).unwrap_or(u32::MAX);
-    let stepping = u32::try_from(options.index_jobs.get()).unwrap_or(u32::MAX);
+    let count = |lanes: NonZeroUsize| u32::try_from(lanes.get()).unwrap_or(u32::MAX);
+    let (source_sessions, target_sessions) =
+        sessions(count(options.jobs), count(options.index_jobs));
     let intent = Intent {
-        // The keeper, its heir, pg_dump and one to look.
-        source_sessions: copying.saturating_add(4),
-        // Each copying lane writes and reads back; one controls.
-        target_sessions: copying.saturating_mul(2).saturating_add(stepping).saturating_add(1),
+        source_sessions,
+        target_sessions,
         schema: if options.scope == Scope::DataOnly { Carry::Not } else { Carry::Along },
+        others: if options.include.is_empty() { Carry::Along } else { Carry::Not },
         owners: along(options.owners),
         privileges: along(options.privileges),
         writers: match options.source_use {
@@ -48,133 +49,114 @@ pub(super) async fn preflight(
     let found = preflight::check(source, Some(target), &intent).await?;
     let (blockers, rest): (Vec<Finding>, Vec<Finding>) =
         found.into_iter().partition(|finding| finding.severity == Severity::Blocker);
-    if let Some(first) = blockers.first() {
-        let lines: Vec<String> = blockers
-            .iter()
-            .map(|blocker| match &blocker.object {
-                Some(object) => format!("{object}: {} ({})", blocker.message, blocker.code),
-                None => format!("{} ({})", blocker.message, blocker.code),
-            })
-            .collect();
-        return Err(Error::new(
-            ErrorKind::Preflight,
-            format!("{} things stand in the way: {}", blockers.len(), lines.join("; ")),
-        )
-        .with_hint(first.remedy.clone()));
+    if blockers.iter().any(|blocker| !seen_better_in_the_dump(blocker)) {
+        return Err(Error::refused(blockers));
     }
     Ok(rest.into_iter().map(|finding| Finding { severity: Severity::Note, ..finding }).collect())
 }
 
-/// Refuses a target that has objects which the run would create.
-pub(super) async fn refuse_existing(
+/// What the catalogs tell only roughly where filters are at work, and the schema dump exactly: it
+/// stops a run only beside other things, or once the dump says so too.
+fn seen_better_in_the_dump(blocker: &Finding) -> bool {
+    [
+        rules::TARGET_NOT_EMPTY,
+        rules::ROLE_MISSING,
+        rules::ROLE_NOT_GIVABLE,
+        rules::GRANTEE_MISSING,
+        rules::TABLE_MISSING,
+        rules::TABLE_NOT_EMPTY,
+        rules::COLUMN_MISSING,
+        rules::TRIGGER_FIRES,
+    ]
+    .iter()
+    .any(|rule| rule.code == blocker.code)
+}
+
+/// Objects of the target that the run would create.
+pub(super) async fn existing(
     control: &Session,
     entries: &[Entry],
     objects: &[LargeObject],
-) -> Result<(), Error> {
+) -> Result<Vec<Finding>, Error> {
     let made = schema::objects::objects(entries);
     let existing = schema::objects::existing(control, &made).await?;
-    let mut there: Vec<String> = existing
-        .iter()
-        .map(|object| match &object.namespace {
-            Some(namespace) => format!("{} `{namespace}.{}`", object.kind, object.tag),
-            None => format!("{} `{}`", object.kind, object.tag),
-        })
-        .collect();
     let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
-    let rows = control
-        .query(
-            "look for large objects that are there already",
-            "select oid from pg_catalog.pg_largeobject_metadata where oid = any ($1)",
-            &[&oids],
-        )
-        .await?;
-    there.extend(rows.iter().map(|row| format!("large object {}", row.get::<_, u32>(0))));
-    refuse(
-        &there,
-        "target: not empty: there already",
-        "use an empty database, or leave these out with --exclude",
-    )
+    let large_objects = large_objects_in_the_way(control, &oids).await?;
+    Ok(existing.iter().map(object_in_the_way).chain(large_objects).collect())
 }
 
-/// Refuses when roles that the schema names are missing on the target, or cannot be given objects.
-pub(super) async fn refuse_missing_roles(
+/// Roles that the schema names and that are missing on the target, or cannot be given objects.
+pub(super) async fn roles(
     control: &Session,
     roles: &BTreeMap<Ident, RoleUse>,
-) -> Result<(), Error> {
+) -> Result<Vec<Finding>, Error> {
     let troubles = role_troubles(control, roles).await?;
-    let described: Vec<String> = troubles
-        .iter()
+    let none = RoleUse::default();
+    Ok(troubles
+        .into_iter()
         .map(|(role, trouble)| {
-            let example = roles.get(role).map_or("", |used| used.example.as_str());
-            match trouble {
-                RoleTrouble::Missing => format!("role `{role}` is missing (for {example})"),
-                RoleTrouble::NotMember => {
-                    format!("we may not give objects to role `{role}` (such as {example})")
-                }
-            }
+            let used = roles.get(&role).unwrap_or(&none);
+            let (owns, named, example) = (used.owns, used.named, &used.example);
+            let (rule, message) = match trouble {
+                RoleTrouble::Missing if owns > 0 => (
+                    rules::ROLE_MISSING,
+                    format!("it owns {owns} objects, such as {example}, and is not on the target"),
+                ),
+                RoleTrouble::Missing => (
+                    rules::GRANTEE_MISSING,
+                    format!("{named} objects name it, such as {example}, and it is not on the target"),
+                ),
+                RoleTrouble::NotMember => (
+                    rules::ROLE_NOT_GIVABLE,
+                    format!("it owns {owns} objects, such as {example}, and the role on the target may not give them to it"),
+                ),
+            };
+            rule.found(message).about(role)
         })
-        .collect();
-    refuse(
-        &described,
-        "target: roles stand in the way",
-        "create these roles and grant them to the role that runs, or use --no-owner and --no-privileges",
-    )
+        .collect())
 }
 
-/// Refuses `--data-only` into tables that are missing, hold rows, lack columns or fire triggers.
-pub(super) async fn refuse_unfit_tables(control: &Session, plan: &Plan) -> Result<(), Error> {
-    let schemas: Vec<&str> =
-        plan.tables.iter().map(|table| table.written_to.schema.as_str()).collect();
-    let names: Vec<&str> = plan.tables.iter().map(|table| table.written_to.name.as_str()).collect();
-    let rows = control
-        .query(
-            "look at the tables of the target",
-            include_str!("obstacles/tables.sql"),
-            &[&schemas, &names],
-        )
-        .await?;
-    let mut unfit = Vec::new();
-    for row in &rows {
-        let at = usize::try_from(row.get::<_, i64>(0)).unwrap_or(usize::MAX);
-        let Some(table) = plan.tables.get(at) else { continue };
-        let name = &table.written_to;
-        if !row.get::<_, bool>(1) {
-            unfit.push(format!("table `{name}` is missing"));
-            continue;
+/// Refuses if anything stands in the way.
+pub(super) fn refuse(mut findings: Vec<Finding>) -> Result<(), Error> {
+    findings.sort_by(|a, b| a.code.cmp(b.code).then_with(|| a.object.cmp(&b.object)));
+    if findings.is_empty() { Ok(()) } else { Err(Error::refused(findings)) }
+}
+
+/// On what terms rows go into tables that are there, in the order of the plan's tables.
+pub(super) async fn terms(control: &Session, plan: &Plan) -> Result<Terms, Error> {
+    // Leaves that go in through one root are one destination.
+    let mut places: HashMap<&RelationName, usize> = HashMap::new();
+    let mut destinations: Vec<Destination<'_>> = Vec::new();
+    let mut place_of: Vec<usize> = Vec::new();
+    for table in &plan.tables {
+        let place = *places.entry(&table.written_to).or_insert(destinations.len());
+        if place == destinations.len() {
+            destinations.push(Destination {
+                name: &table.written_to,
+                columns: table.format.columns.clone(),
+                condition: &table.condition,
+            });
         }
-        let there: Vec<String> = row.get(2);
-        let lacking = table
-            .format
-            .columns
+        place_of.push(place);
+    }
+    let terms = rows_only::terms(control, &destinations).await?;
+    let of_place = |wanted: &usize| {
+        let is_of = |(at, place): (usize, &usize)| (place == wanted).then_some(at);
+        place_of.iter().enumerate().filter_map(is_of).collect::<Vec<usize>>()
+    };
+    Ok(Terms {
+        guards: place_of.iter().filter_map(|at| terms.guards.get(*at)).cloned().collect(),
+        behind: place_of
             .iter()
-            .find(|column| !there.iter().any(|there| there == column.as_str()));
-        if let Some(column) = lacking {
-            unfit.push(format!("table `{name}` has no column `{column}`"));
-        }
-        let triggers: Vec<String> = row.get(3);
-        if let Some(trigger) = triggers.first() {
-            unfit.push(format!("trigger `{trigger}` of table `{name}` would fire"));
-        }
-        let sql = format!("select exists (select from only {})", name.quoted());
-        let doing = format!("look whether `{name}` is empty");
-        if lacking.is_none() && control.query_one(&doing, &sql, &[]).await?.get(0) {
-            unfit.push(format!("table `{name}` holds rows"));
-        }
-    }
-    refuse(
-        &unfit,
-        "target: tables are not ready for --data-only",
-        "create and empty the tables, and disable their triggers for the time of the copy",
-    )
+            .filter_map(|at| terms.behind.get(*at))
+            .map(|behind| behind.iter().flat_map(of_place).collect())
+            .collect(),
+        ..terms
+    })
 }
 
-fn refuse(found: &[String], what: &str, remedy: &str) -> Result<(), Error> {
-    if found.is_empty() {
-        return Ok(());
-    }
-    let mut list = found.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    if found.len() > NAMED {
-        list.push_str(&format!(" and {} more", found.len() - NAMED));
-    }
-    Err(Error::new(ErrorKind::Preflight, format!("{what}: {list}")).with_hint(remedy))
+/// Refuses what a run that has begun cannot be blamed for: its own rows are there.
+pub(super) fn refuse_terms(terms: &Terms, goes_on: bool) -> Result<(), Error> {
+    let own = |finding: &&Finding| goes_on && finding.code == rules::TABLE_NOT_EMPTY.code;
+    refuse(terms.findings.iter().filter(|finding| !own(finding)).cloned().collect())
 }

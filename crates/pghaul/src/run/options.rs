@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, ErrorKind};
 use crate::plan::format::FormatChoice;
 
 /// What is carried.
@@ -153,6 +154,10 @@ pub struct CloneOptions {
     pub max_rate: Option<NonZeroU64>,
     /// Bytes of a part, TOAST included.
     pub part_size: Option<u64>,
+    /// Bytes of memory for the whole process. A clone needs [`MEMORY`] and [`MEMORY_A_JOB`] for each
+    /// job, and beyond that three times the largest row for each job that reads one; with a smaller
+    /// budget it runs fewer jobs.
+    pub memory: Option<u64>,
     /// Whether the source is expected to be quiet.
     pub source_use: SourceUse,
     /// The `pg_dump` to use, instead of the one found.
@@ -183,6 +188,7 @@ impl Default for CloneOptions {
             deferred: Vec::new(),
             max_rate: None,
             part_size: None,
+            memory: None,
             source_use: SourceUse::default(),
             pg_dump: None,
             snapshot: None,
@@ -190,5 +196,66 @@ impl Default for CloneOptions {
             attempts: 10,
             retries_per_run: 1000,
         }
+    }
+}
+
+/// What a clone needs at least, in bytes, whatever the sizes of both databases.
+pub const MEMORY: u64 = 12 << 20;
+
+/// What each job needs beyond that, in bytes, but for rows of more than some hundred KiB.
+pub const MEMORY_A_JOB: u64 = 4 << 20;
+
+impl CloneOptions {
+    /// As many jobs as fit the memory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if not even one fits.
+    pub(super) fn within_memory(self) -> Result<Self, Error> {
+        let Some(memory) = self.memory else { return Ok(self) };
+        let fitting = memory.saturating_sub(MEMORY) / MEMORY_A_JOB;
+        let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
+        let Some(fitting) = NonZeroUsize::new(fitting) else {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "a clone cannot work in {memory} bytes of memory; it needs at least {}",
+                    MEMORY + MEMORY_A_JOB
+                ),
+            ));
+        };
+        Ok(Self { jobs: self.jobs.min(fitting), ..self })
+    }
+}
+
+/// How many sessions a clone opens at most at once on the source and on the target.
+///
+/// On the source: each copying lane, the keeper, its heir, pg_dump and one to look. On the target:
+/// each copying lane to write and to read back, the lanes of steps, one that controls, and
+/// [`GUARDS`].
+pub fn sessions(jobs: u32, index_jobs: u32) -> (u32, u32) {
+    let target = jobs.saturating_mul(2).saturating_add(index_jobs).saturating_add(1 + GUARDS);
+    (jobs.saturating_add(4), target)
+}
+
+/// Sessions of the target that keep autovacuum away from large tables while they are copied.
+pub const GUARDS: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_budget_means_fewer_jobs_and_a_tiny_one_is_refused() {
+        let jobs = |memory: Option<u64>| {
+            CloneOptions { memory, ..CloneOptions::default() }
+                .within_memory()
+                .map(|options| options.jobs.get())
+        };
+        assert_eq!(jobs(None).unwrap(), 4);
+        assert_eq!(jobs(Some(1 << 30)).unwrap(), 4);
+        assert_eq!(jobs(Some(MEMORY + 2 * MEMORY_A_JOB)).unwrap(), 2);
+        let refused = jobs(Some(MEMORY + MEMORY_A_JOB - 1)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Usage);
+        assert!(refused.to_string().contains("16777216"), "{refused}");
     }
 }

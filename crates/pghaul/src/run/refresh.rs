@@ -62,6 +62,10 @@ async fn parts(run: &Run, control: &Session) -> Result<(), Error> {
             && !run.board.is_done(id)
             && run.facts().receipts.is_done(part)
         {
+            let table = run.plan.parts[part.0].table;
+            if run.rows_if_whole(table).is_some() {
+                run.undisturbed.end(table).await;
+            }
             run.board.already_done(id);
         }
     }
@@ -105,10 +109,9 @@ async fn steps(run: &Run, control: &Session) -> Result<(), Error> {
             continue;
         }
         let Some(result) = done.get(&run.key(&task.work)) else { continue };
-        if let Work::ReadBack(at) = task.work {
-            run.learn_read_back(at, result);
+        if run.learn(&task.work, result) {
+            run.board.already_done(id);
         }
-        run.board.already_done(id);
     }
     Ok(())
 }

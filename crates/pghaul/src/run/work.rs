@@ -9,8 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::options::CloneOptions;
+use super::origin::Origin;
 use super::retry::Budget;
 use super::steps::SchemaStep;
+use super::undisturbed::Undisturbed;
 use crate::connect::{Endpoint, Session};
 use crate::error::Error;
 use crate::event::{Event, Observer};
@@ -32,7 +34,9 @@ pub(super) enum Work {
     Part(PartId),
     /// A batch of large objects.
     LargeObjects(usize),
-    /// A table to read back.
+    /// A slice of a large table to read back: the blocks of this part, on the target.
+    ReadSlice(PartId),
+    /// A table to read back, or to add up its slices.
     ReadBack(usize),
     /// A statement of the schema, refreshes of materialized views included.
     Schema(usize),
@@ -64,7 +68,7 @@ pub(super) struct ReadBackResult {
 /// A run in progress.
 pub(super) struct Run {
     pub(super) id: String,
-    pub(super) source: Arc<Endpoint>,
+    pub(super) origin: Origin,
     pub(super) target: Arc<Endpoint>,
     pub(super) options: CloneOptions,
     pub(super) plan: Plan,
@@ -81,6 +85,7 @@ pub(super) struct Run {
     pub(super) facts: Mutex<Facts>,
     pub(super) tries: AtomicU64,
     pub(super) budget: Arc<Budget>,
+    pub(super) undisturbed: Undisturbed,
     /// Parts that are not read again, since the source server crashed over them.
     pub(super) given_up: BTreeSet<PartId>,
 }
@@ -90,6 +95,8 @@ pub(super) struct Run {
 pub(super) struct Facts {
     pub(super) receipts: Receipts,
     pub(super) read_backs: BTreeMap<usize, ReadBackResult>,
+    /// What was read back of large tables, slice by slice.
+    pub(super) slices: BTreeMap<PartId, TableDigest>,
     pub(super) findings: Vec<Finding>,
     pub(super) failures: Vec<Error>,
     /// Why no lane can read from the source any more.
@@ -113,15 +120,41 @@ impl Run {
         self.facts().findings.push(finding);
     }
 
-    /// Takes the result of a read-back from its receipt; false if it cannot be read.
-    pub(super) fn learn_read_back(&self, at: usize, result: &str) -> bool {
-        let digest = result
-            .split_once(' ')
-            .and_then(|(rows, lanes)| TableDigest::from_hex(rows.parse().ok()?, lanes).ok());
-        let Some(target) = digest else { return false };
+    /// Takes the result of a task from its receipt; false if it cannot be read and the task has to
+    /// be done again.
+    pub(super) fn learn(&self, work: &Work, result: &str) -> bool {
+        match work {
+            Work::ReadBack(at) => self.learn_read_back(*at, result),
+            Work::ReadSlice(part) => {
+                let digest = digest_of(result);
+                if let Some(digest) = digest {
+                    self.facts().slices.insert(*part, digest);
+                }
+                digest.is_some()
+            }
+            _ => true,
+        }
+    }
+
+    fn learn_read_back(&self, at: usize, result: &str) -> bool {
+        let Some(target) = digest_of(result) else { return false };
         let result = ReadBackResult { target, equal: true, differences: Vec::new() };
         self.facts().read_backs.insert(at, result);
         true
+    }
+
+    /// The rows of a table of which every part is committed.
+    pub(super) fn rows_if_whole(&self, table: usize) -> Option<u64> {
+        let facts = self.facts();
+        let parts = || self.plan.parts_of(table).map(|part| part.id);
+        parts()
+            .all(|part| facts.receipts.is_done(part))
+            .then(|| parts().map(|part| facts.receipts.digest(part).rows).sum())
+    }
+
+    /// Whether a table of the target was found to hold something else than was read.
+    pub(super) fn rows_differ(&self) -> bool {
+        self.facts().read_backs.values().any(|result| !result.equal)
     }
 
     /// A session inside the run's snapshot.
@@ -156,6 +189,7 @@ impl Run {
         match work {
             Work::Part(part) => format!("part {}", part.0),
             Work::LargeObjects(batch) => format!("large objects {batch}"),
+            Work::ReadSlice(part) => format!("read back part {}", part.0),
             Work::ReadBack(at) => format!("read back {}", self.plan.read_backs[*at].name.quoted()),
             Work::Schema(at) => self.steps[*at].step.key.clone(),
             Work::Analyze(name) => format!("analyze {}", name.quoted()),
@@ -163,6 +197,16 @@ impl Run {
             Work::Gate(name) => format!("gate {name}"),
         }
     }
+}
+
+/// The receipt of what was read back: rows, a space, the lanes.
+pub(super) fn receipt_of(digest: &TableDigest) -> String {
+    format!("{} {digest}", digest.rows)
+}
+
+fn digest_of(receipt: &str) -> Option<TableDigest> {
+    let (rows, lanes) = receipt.split_once(' ')?;
+    TableDigest::from_hex(rows.parse().ok()?, lanes).ok()
 }
 
 /// Sessions of one lane, opened when first needed, and anew after one died.

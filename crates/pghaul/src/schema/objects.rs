@@ -18,7 +18,7 @@ pub struct Object {
     pub kind: String,
     /// Its schema, if it is in one.
     pub namespace: Option<String>,
-    /// Its name; with argument types for functions.
+    /// Its name; with argument types for functions, as in [`Entry::tag`].
     pub tag: String,
 }
 
@@ -159,8 +159,9 @@ fn by_statement(kind: &Kind, tokens: &[Token<'_>]) -> Option<&'static str> {
             (base && !has(&["AS"])).then_some("base types")
         }
         Kind::Function | Kind::Procedure => {
-            let untrusted = has(&["LANGUAGE", "c"]) || has(&["LANGUAGE", "internal"]);
-            untrusted.then_some("functions in C")
+            let language = position_of(tokens, &["LANGUAGE"]).and_then(|at| tokens.get(at + 1));
+            let language = language.and_then(Token::name)?;
+            ["c", "internal"].contains(&language.as_str()).then_some("functions in C")
         }
         Kind::Cast => (has(&["WITHOUT", "FUNCTION"]) || has(&["WITH", "INOUT"]))
             .then_some("casts without a function"),
@@ -188,6 +189,10 @@ mod tests {
             (
                 Kind::Function,
                 "CREATE FUNCTION a.f(internal) RETURNS cstring\n    LANGUAGE c\n    AS 'x';",
+            ),
+            (
+                Kind::Function,
+                "CREATE FUNCTION \"a\".\"f\"(\"internal\") RETURNS \"cstring\"\n    LANGUAGE \"internal\"\n    AS 'x';",
             ),
             (Kind::Cast, "CREATE CAST (a.b AS text) WITH INOUT;"),
             (Kind::Publication, "CREATE PUBLICATION p FOR ALL TABLES WITH (publish = 'insert');"),

@@ -104,7 +104,8 @@ fn privileges(statement: &[Token<'_>], names: &mut Vec<String>) {
     names.extend(list.elements.iter().filter_map(|one| role(&rest[one.clone()])));
 }
 
-/// A role by name. `PUBLIC` and `CURRENT_USER` are none.
+/// A role by name. `PUBLIC` is none, in quotes either (Postgres manual, `CREATE ROLE`: the name is
+/// reserved); `CURRENT_USER` is none without quotes.
 fn role(tokens: &[Token<'_>]) -> Option<String> {
     let token = tokens.first()?;
     if token.kind == TokenKind::Literal {
@@ -113,7 +114,7 @@ fn role(tokens: &[Token<'_>]) -> Option<String> {
     }
     let special = ["PUBLIC", "CURRENT_USER", "SESSION_USER", "CURRENT_ROLE"];
     let is_special = special.iter().any(|word| token.is_word(word));
-    if is_special { None } else { token.name() }
+    if is_special { None } else { token.name().filter(|name| name != "public") }
 }
 
 /// What stands in the way of using a role.
@@ -185,6 +186,12 @@ mod tests {
                 vec!["U"],
             ),
             (Kind::UserMapping, "CREATE USER MAPPING FOR PUBLIC SERVER s;", vec![]),
+            (Kind::UserMapping, "CREATE USER MAPPING FOR \"public\" SERVER \"s\";", vec![]),
+            (
+                Kind::Acl,
+                "GRANT ALL ON TABLE \"a\".\"t\" TO \"current_user\";",
+                vec!["current_user"],
+            ),
             (Kind::Table, "CREATE TABLE a.t ();", vec![]),
         ] {
             assert_eq!(named(&entry(kind, defn)), expected, "{defn}");

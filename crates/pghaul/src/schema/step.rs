@@ -24,7 +24,7 @@ use super::entry::{DumpId, Entry, Kind};
 use super::owner_grant::OwnerGrant;
 use super::shape::is_sound;
 use crate::error::{Error, ErrorKind};
-use crate::name::RelationName;
+use crate::name::{Ident, RelationName};
 
 /// Place of a step in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,6 +131,28 @@ pub struct Step {
 }
 
 impl Step {
+    /// Looks whether the rows of a foreign key that is there refer to something: fails with
+    /// SQLSTATE 23503 if not.
+    pub(crate) fn checking(table: &RelationName, foreign_key: &Ident, sql: String) -> Self {
+        Self {
+            key: format!("{} {table} {foreign_key}, check", Kind::FkConstraint),
+            stage: Stage::PostData,
+            makes: Makes::Validation,
+            kind: Kind::FkConstraint,
+            entry: None,
+            object: format!("{table} {foreign_key}"),
+            relation: Some(table.clone()),
+            after: Vec::new(),
+            behind: Vec::new(),
+            rows: Rows::All,
+            locks: BTreeSet::new(),
+            alone: false,
+            losses: Vec::new(),
+            sql,
+            secret: false,
+        }
+    }
+
     /// What to run, inside a transaction and by the simple query protocol. It can hold a
     /// password: never log or store it.
     pub fn sql(&self) -> &str {

@@ -35,8 +35,11 @@ fn what_one_side_lacks_is_named() {
         (found.differences[0].kind.as_str(), found.differences[0].object.as_str()),
         ("INDEX", "s.i")
     );
-    let twice = [index.clone(), index.clone()];
-    let found = compare((std::slice::from_ref(&index), version), (&twice, version), STRICT);
+    let found = compare(
+        (std::slice::from_ref(&index), version),
+        (&[index.clone(), index.clone()], version),
+        STRICT,
+    );
     assert_eq!(found.differences[0].how, SchemaDifferenceKind::Extra);
 }
 

@@ -1,5 +1,6 @@
 -- Of wanted objects (kind, schema or '', name as pg_dump's tag), the places of those whose name
 -- is taken. Relations share one name space, and so do their row types with all other types.
+-- Names of types are quoted as they need it here, and as everything was there: quotes do not count.
 select wanted.place
 from unnest($1::text[], $2::text[], $3::text[]) with ordinality as wanted (kind, schema_name, tag, place)
 left join pg_catalog.pg_namespace as schema on schema.nspname = wanted.schema_name
@@ -15,8 +16,8 @@ where case
     when wanted.kind in ('FUNCTION', 'PROCEDURE', 'AGGREGATE') then
         exists (select from pg_catalog.pg_proc
                 where pronamespace = schema.oid
-                  and proname || '(' || pg_catalog.oidvectortypes(proargtypes) || ')'
-                      = pg_catalog.replace(wanted.tag, '(*)', '()'))
+                  and pg_catalog.replace(proname || '(' || pg_catalog.oidvectortypes(proargtypes) || ')', '"', '')
+                      = pg_catalog.replace(pg_catalog.replace(wanted.tag, '(*)', '()'), '"', ''))
     when wanted.kind = 'SCHEMA' then
         exists (select from pg_catalog.pg_namespace where nspname = wanted.tag)
     when wanted.kind = 'COLLATION' then

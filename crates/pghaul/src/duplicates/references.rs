@@ -1,0 +1,110 @@
+//! Who refers to whom: foreign keys of the catalog, and what the rules know beyond them.
+//!
+//! Invariant: a reference is one column of one table to one column of another; a column that
+//! refers to several tables, told by a type column, is one reference for each.
+
+use super::rules::{ReferenceKind, ReferenceRule, Removed, TypeColumn, column_name};
+use super::tables::Tables;
+
+/// A reference from a column to a column. Tables by their places in [`Tables::list`].
+#[derive(Debug, Clone)]
+pub struct Reference {
+    /// The table that refers.
+    pub child: usize,
+    /// Its column.
+    pub column: String,
+    /// The table referred to.
+    pub parent: usize,
+    /// Its column.
+    pub parent_column: String,
+    /// One value, or an array.
+    pub kind: ReferenceKind,
+    /// Keep the array sorted.
+    pub sorted: bool,
+    /// For which value of which column it holds.
+    pub type_: Option<TypeColumn>,
+    /// What becomes of the referring row when the row referred to goes for good.
+    pub removed: Removed,
+    /// The foreign key in the catalog of this database, if there is one.
+    pub foreign_key: Option<ForeignKey>,
+}
+
+/// What a foreign key does by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// ON UPDATE CASCADE, SET NULL or SET DEFAULT: changing a key changes other rows.
+    pub follows_updates: bool,
+}
+
+impl Reference {
+    pub(super) fn by_foreign_key(
+        (child, column): (usize, String),
+        (parent, parent_column): (usize, String),
+        (on_update, on_delete): (&str, &str),
+        built: bool,
+    ) -> Self {
+        Self {
+            child,
+            column,
+            parent,
+            parent_column,
+            kind: ReferenceKind::Key,
+            sorted: false,
+            type_: None,
+            removed: if matches!(on_delete, "n" | "d") { Removed::Clear } else { Removed::Remove },
+            foreign_key: built
+                .then_some(ForeignKey { follows_updates: matches!(on_update, "c" | "n" | "d") }),
+        }
+    }
+
+    /// Those of a rule whose tables and columns are there.
+    pub(super) fn by_rule(tables: &Tables, rule: &ReferenceRule) -> Vec<Self> {
+        let end = |text: &str| {
+            let (table, column) = column_name(text)?;
+            let place = tables.place(&table)?;
+            tables.list[place].has(&column).then_some((place, column))
+        };
+        let Some((parent, parent_column)) = end(&rule.to) else { return Vec::new() };
+        rule.from
+            .iter()
+            .filter_map(|from| end(from))
+            .filter(|(child, _)| {
+                rule.type_.as_ref().is_none_or(|type_| tables.list[*child].has(&type_.column))
+            })
+            .map(|(child, column)| Self {
+                child,
+                column,
+                parent,
+                parent_column: parent_column.clone(),
+                kind: rule.kind,
+                sorted: rule.sorted,
+                type_: rule.type_.clone(),
+                removed: rule.removed,
+                foreign_key: None,
+            })
+            .collect()
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.child == other.child
+            && self.column == other.column
+            && self.parent == other.parent
+            && self.parent_column == other.parent_column
+            && self.kind == other.kind
+            && self.type_ == other.type_
+    }
+
+    /// The foreign key decides where both know it.
+    pub(super) fn take_in(&mut self, other: &Self) {
+        if self.foreign_key.is_none() && other.foreign_key.is_some() {
+            self.foreign_key = other.foreign_key;
+            self.removed = other.removed;
+        }
+        self.sorted |= other.sorted;
+    }
+
+    /// From a table to itself.
+    pub fn is_to_itself(&self) -> bool {
+        self.child == self.parent
+    }
+}

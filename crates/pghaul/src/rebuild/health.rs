@@ -1,0 +1,210 @@
+//! The health of indexes: which may be in the wrong order, which are not valid, which are damaged.
+//!
+//! Invariants: only reads; one entry for each index that was wanted, healthy or not; a finding for
+//! each that is not, with the index as its object, so that findings of one cause stand together.
+
+use std::collections::BTreeMap;
+
+use crate::connect::Session;
+use crate::error::Error;
+use crate::finding::{Finding, Severity};
+
+use super::amcheck::{Amcheck, Thoroughness, Verdict};
+use super::collation::{Exposure, Exposures};
+use super::index::{Index, IndexRule, IndexState};
+
+/// The health of the indexes that were wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    /// One entry for each, by table.
+    pub indexes: Vec<IndexHealth>,
+    /// Everything that is wrong or not known, the gravest first.
+    pub findings: Vec<Finding>,
+    /// What the role can use of amcheck.
+    pub amcheck: Amcheck,
+}
+
+/// The health of one index.
+#[derive(Debug, Clone)]
+pub struct IndexHealth {
+    /// Which.
+    pub index: Index,
+    /// Why it may be in another order than it is read in; empty if it cannot be.
+    pub exposures: Vec<Exposure>,
+    /// What amcheck said.
+    pub verdict: Verdict,
+}
+
+impl IndexHealth {
+    /// Why it should be rebuilt; empty if it need not be.
+    pub fn reasons(&self) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        if self.index.state != IndexState::Valid {
+            reasons.push(Reason::Invalid);
+        }
+        if let Verdict::Damaged(_) = self.verdict {
+            reasons.push(Reason::Damaged);
+        }
+        if !self.exposures.is_empty() {
+            reasons.push(Reason::Exposed);
+        }
+        reasons
+    }
+}
+
+/// Why an index should be rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The server does not use it, or does not keep it up to date.
+    Invalid,
+    /// amcheck found damage.
+    Damaged,
+    /// The order that it was built in may not be the present one.
+    Exposed,
+    /// It was named.
+    Asked,
+}
+
+impl Reason {
+    /// The word for it in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Damaged => "damaged",
+            Self::Exposed => "exposed",
+            Self::Asked => "asked",
+        }
+    }
+}
+
+/// Looks at the indexes that are `wanted`: what the catalog says of their validity and of their
+/// collations' versions, and what amcheck says where it is installed and the role may use it.
+///
+/// Takes the locks of a reader. With [`Thoroughness::Rows`] each btree index and its table are
+/// read once, with [`Thoroughness::Order`] each btree index alone, with [`Thoroughness::Skip`]
+/// only the catalog. Works on a standby and without superuser.
+///
+/// # Errors
+/// What the server said, or the loss of the connection. What is wrong with an index is a finding
+/// and no error.
+pub async fn health(
+    session: &Session,
+    wanted: impl Fn(&Index) -> bool,
+    thoroughness: Thoroughness,
+) -> Result<Health, Error> {
+    let exposures = Exposures::read(session).await?;
+    let amcheck = Amcheck::find(session).await?;
+    let mut indexes = Vec::new();
+    for index in Index::read(session).await?.into_iter().filter(|index| wanted(index)) {
+        let verdict = amcheck.index(session, &index, thoroughness).await?;
+        let exposures = if index.has_rows() { exposures.of(index.oid) } else { Vec::new() };
+        indexes.push(IndexHealth { index, exposures, verdict });
+    }
+    let mut findings: Vec<Finding> = indexes.iter().flat_map(findings_of).collect();
+    if thoroughness == Thoroughness::Rows && amcheck.checks_tables() {
+        findings.extend(tables(session, &amcheck, &indexes).await?);
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    Ok(Health { indexes, findings, amcheck })
+}
+
+/// What verify_heapam says of the tables of these indexes.
+async fn tables(
+    session: &Session,
+    amcheck: &Amcheck,
+    indexes: &[IndexHealth],
+) -> Result<Vec<Finding>, Error> {
+    let tables: BTreeMap<u32, &Index> = indexes
+        .iter()
+        .map(|one| &one.index)
+        .filter(|index| index.has_rows())
+        .map(|index| (index.table_oid, index))
+        .collect();
+    let mut findings = Vec::new();
+    for (oid, index) in tables {
+        match amcheck.table(session, (oid, &index.table)).await? {
+            Verdict::Damaged(message) => findings.push(damaged_table(index, &message)),
+            Verdict::Unreachable(message) => findings.push(not_checked(&index.table, &message)),
+            Verdict::Sound | Verdict::NotChecked => {}
+        }
+    }
+    Ok(findings)
+}
+
+/// Everything that is to be said of one index.
+pub(super) fn findings_of(one: &IndexHealth) -> Vec<Finding> {
+    let name = &one.index.name;
+    let mut findings = Vec::new();
+    let state = match (one.index.state, one.index.rule) {
+        (IndexState::Valid, _) => None,
+        (IndexState::Invalid, _) => Some("it is not valid: kept up to date, but used by no query"),
+        (IndexState::NotReady, IndexRule::Plain) => {
+            Some("it is not valid and not even kept up to date")
+        }
+        (IndexState::NotReady, IndexRule::Unique | IndexRule::Exclusion) => {
+            Some("it is not valid and not kept up to date: nothing enforces its rule")
+        }
+        (IndexState::Dropping, _) => Some("a DROP INDEX CONCURRENTLY of it did not end"),
+    };
+    if let Some(state) = state {
+        findings.push(
+            Finding::new(
+                Severity::Warning,
+                "invalid_index",
+                state,
+                "rebuild it with `pghaul rebuild`, or drop it",
+            )
+            .about(name),
+        );
+    }
+    match &one.verdict {
+        Verdict::Damaged(message) => findings.push(
+            Finding::new(
+                Severity::Warning,
+                "damaged_index",
+                format!("amcheck: {message}"),
+                "rebuild it with `pghaul rebuild`; look for the cause: a changed C library, a disk, \
+                 memory",
+            )
+            .about(name),
+        ),
+        Verdict::Unreachable(message) => findings.push(not_checked(name, message)),
+        Verdict::Sound | Verdict::NotChecked => {}
+    }
+    findings.extend(one.exposures.iter().map(|exposure| exposed(one, exposure)));
+    findings
+}
+
+fn exposed(one: &IndexHealth, exposure: &Exposure) -> Finding {
+    let (severity, remedy) = if exposure.is_certain() {
+        (Severity::Warning, "rebuild it with `pghaul rebuild`, which then records the new version")
+    } else {
+        (
+            Severity::Note,
+            "if the system below the server was ever upgraded or the data directory moved to \
+             another system, rebuild it with `pghaul rebuild`",
+        )
+    };
+    Finding::new(severity, "exposed_index", exposure.to_string(), remedy).about(&one.index.name)
+}
+
+fn damaged_table(index: &Index, message: &str) -> Finding {
+    Finding::new(
+        Severity::Blocker,
+        "damaged_table",
+        format!("amcheck: {message}"),
+        "no rebuild mends the rows themselves: restore the table from a backup, or save what can \
+         be read",
+    )
+    .about(&index.table)
+}
+
+fn not_checked(object: &impl std::fmt::Display, message: &str) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        "not_checked",
+        format!("amcheck could not look at it: {message}"),
+        "look again when the lock is gone",
+    )
+    .about(object)
+}
