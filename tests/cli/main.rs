@@ -13,4 +13,5 @@ mod results;
 mod scan;
 mod secrets;
 mod signals;
+mod verify;
 mod workers;

@@ -29,4 +29,5 @@ mod repair;
 mod restart;
 mod resume;
 mod schema;
+mod verify;
 mod worker;

@@ -33,6 +33,8 @@ pub enum Verb {
     Check(verbs::check::Flags),
     /// Copy a database: schema, rows, indexes, constraints, sequences, large objects; verified
     Clone(Box<verbs::clone::Flags>),
+    /// Compare two databases, whatever made one of the other: rows, schema, sequences, large objects
+    Verify(Box<verbs::verify::Flags>),
     /// Show the run in the target: its phase, what is done, what was found; writes nothing
     Status(verbs::status::Flags),
     /// Work on the run that is in the target, beside the process that began it, from any machine

@@ -10,6 +10,7 @@ pub mod log;
 pub mod plan;
 pub mod scan;
 pub mod status;
+pub mod verify;
 pub mod wire;
 
 use pghaul::Severity;

@@ -3,3 +3,4 @@
 pub mod duplicates;
 pub mod resume;
 pub mod rows;
+pub mod verify;
