@@ -5,9 +5,11 @@
 //! finished nothing is drawn any more.
 
 mod bars;
+pub mod batches;
 mod estimate;
 mod json;
 mod lines;
+pub mod scan;
 mod tracker;
 
 use std::sync::atomic::Ordering;

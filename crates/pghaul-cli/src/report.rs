@@ -8,6 +8,8 @@ pub mod failure;
 pub mod findings;
 pub mod log;
 pub mod plan;
+pub mod repair;
+pub mod scan;
 pub mod status;
 pub mod wire;
 

@@ -86,6 +86,29 @@ pub enum Event<'a> {
         /// The pause before the next attempt.
         after: Duration,
     },
+    /// A scan for duplicates knows what it will read; also when it begins again.
+    ScanPlanned {
+        /// Unique indexes.
+        indexes: usize,
+        /// Blocks of the tables that they cover, counted for each index.
+        blocks: u64,
+        /// Foreign keys that are looked at.
+        foreign_keys: usize,
+    },
+    /// The rows under an index are being read.
+    ScanStarted {
+        /// The index.
+        index: &'a RelationName,
+    },
+    /// All groups under an index are known.
+    Scanned {
+        /// The index.
+        index: &'a RelationName,
+        /// Groups of two or more rows that share a key.
+        groups: u64,
+        /// Their rows.
+        rows: u64,
+    },
     /// A finding, as soon as it is known.
     Found(&'a Finding),
 }

@@ -1,4 +1,5 @@
 //! The handbook: what operators need to know, beside the code that does it.
 
+pub mod repair;
 pub mod resume;
 pub mod rows;

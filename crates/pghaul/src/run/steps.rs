@@ -93,16 +93,16 @@ impl Sessions<'_> {
         let source = run.source.connect(Purpose::Catalog, "evidence").await?;
         let (code, message, remedy) = match error.sqlstate() {
             Some("23505") => {
-                let groups = evidence::duplicate_groups(&source, target, step.source_oid).await?;
-                let count = groups.map_or_else(
-                    || "rows share its key".to_owned(),
-                    |found| {
-                        format!(
-                            "groups of rows in `{}` that share its key: {}; rows too many: {}",
-                            found.table, found.groups, found.extra_rows
-                        )
-                    },
-                );
+                let (key, object) = (step.source_oid, &step.step.object);
+                let on_target = (&*run.target, target);
+                let groups = evidence::duplicate_groups(&source, on_target, key, object);
+                let count = match Box::pin(groups).await {
+                    Ok(Some(found)) => found.to_string(),
+                    Ok(None) => "rows share its key".to_owned(),
+                    Err(error) if target.is_closed() => return Err(error),
+                    // The rows are as they are, and so is the rest of the run.
+                    Err(error) => format!("rows share its key; which, cannot be said: {error:?}"),
+                };
                 (
                     "duplicates",
                     format!("the unique index could not be built: {count}"),
