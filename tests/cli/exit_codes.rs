@@ -36,7 +36,7 @@ fn code_1_an_index_is_left_out_because_rows_share_its_key() {
           time         preparing TIME, schema TIME, rows, indexes and reading back TIME, keys and the rest TIME
 
         Found: 1 warning, 1 note
-          warning duplicates: the unique index could not be built: groups of rows in `public.people` that share its key: 1; rows too many: 1
+          warning duplicates: the unique index could not be built: groups of rows in `public.people` that share its key: 1; rows too many: 1: ctid (0,7) id=7, ctid (6,59) id=1001; all in pghaul.duplicate_row of the target
             public.people_name
             remedy: mend the groups, then go on with `pghaul clone --resume`
           note recomputed: a materialized view is recomputed on the target, not copied, and so not compared

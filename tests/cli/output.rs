@@ -24,6 +24,7 @@ fn help_names_the_verbs() {
                        machine
           snapshot     Hold a snapshot of the source, with locks against DDL, until Ctrl-C; prints its name
           finish       Remove the state of the run that is in the target, once you are satisfied with it
+          duplicates   Find rows that share the key of a unique index, which damaged indexes let in
           completions  Print a completion script for a shell
           man          Print the manual page
 

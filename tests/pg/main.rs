@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod archive;
 mod clone;
 mod connect;
 mod data_only;

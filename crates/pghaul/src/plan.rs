@@ -29,6 +29,14 @@ pub struct Guard {
     pub after: String,
 }
 
+impl Guard {
+    /// Whether it changes the table for the time of the transaction, which takes a lock that
+    /// allows one piece at a time (Postgres manual, `ALTER TABLE`: SHARE ROW EXCLUSIVE).
+    pub fn locks(&self) -> bool {
+        !self.after.is_empty()
+    }
+}
+
 /// A table to copy.
 #[derive(Debug, Clone)]
 pub struct TablePlan {

@@ -85,7 +85,7 @@ async fn note(
         let mut members = 0;
         while let Some(row) = group.next_member().await? {
             members += 1;
-            if number <= GROUPS_NAMED as i64 && members <= GROUPS_NAMED {
+            if first.len() < GROUPS_NAMED && members <= GROUPS_NAMED {
                 named.push(place(&row, &columns));
             }
             rows.push(number, &row);
