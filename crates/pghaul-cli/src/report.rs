@@ -9,8 +9,10 @@ pub mod findings;
 pub mod log;
 pub mod plan;
 pub mod rebuild;
+pub mod repair;
 pub mod scan;
 pub mod status;
+pub mod verify;
 pub mod wire;
 
 use pghaul::Severity;

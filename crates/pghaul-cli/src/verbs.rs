@@ -9,4 +9,5 @@ pub mod man;
 pub mod rebuild;
 pub mod snapshot;
 pub mod status;
+pub mod verify;
 pub mod worker;
