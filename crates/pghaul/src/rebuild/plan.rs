@@ -178,7 +178,18 @@ pub(super) async fn plan(
         std::cmp::Reverse(unit.tasks.iter().map(|task| task.index.bytes).sum::<u64>())
     });
     order(session, &mut views).await?;
+    bottom_up(&mut parents);
     Ok(Plan { leftovers, tables, views, parents })
+}
+
+/// What is below comes first: an index is valid only when all its parts are.
+fn bottom_up(parents: &mut [Task]) {
+    let above: BTreeMap<u32, Option<u32>> =
+        parents.iter().map(|task| (task.index.oid, task.index.parent)).collect();
+    let depth = |index: &Index| {
+        std::iter::successors(Some(index.oid), |oid| above.get(oid).copied().flatten()).count()
+    };
+    parents.sort_by_key(|task| std::cmp::Reverse(depth(&task.index)));
 }
 
 fn is_view(index: &Index) -> bool {
