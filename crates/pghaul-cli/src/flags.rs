@@ -41,6 +41,8 @@ pub enum Verb {
     Worker(verbs::worker::Flags),
     /// Hold a snapshot of the source, with locks against DDL, until Ctrl-C; prints its name
     Snapshot(verbs::snapshot::Flags),
+    /// Rebuild the indexes that a changed collation, a crash or damage left unreliable; checked
+    Rebuild(Box<verbs::rebuild::Flags>),
     /// Remove the state of the run that is in the target, once you are satisfied with it
     Finish(verbs::finish::Flags),
     /// Find rows that share the key of a unique index, which damaged indexes let in

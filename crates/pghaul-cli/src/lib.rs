@@ -42,6 +42,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Verb::Finish(verb) => in_runtime(&console, verbs::finish::run(&verb, &console)),
         Verb::Worker(verb) => in_runtime(&console, verbs::worker::run(&verb, &console)),
         Verb::Snapshot(verb) => in_runtime(&console, verbs::snapshot::run(&verb, &console)),
+        Verb::Rebuild(verb) => in_runtime(&console, verbs::rebuild::run(&verb, &console)),
         Verb::Status(verb) => in_runtime(&console, verbs::status::run(&verb, &console)),
     }
 }

@@ -9,6 +9,7 @@ pub mod batches;
 mod estimate;
 mod json;
 mod lines;
+pub mod rebuild;
 pub mod scan;
 mod tracker;
 
