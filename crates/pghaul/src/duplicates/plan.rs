@@ -124,6 +124,7 @@ pub async fn plan(
         spill_dir: options.spill_dir.clone(),
         max_rate: None,
         keys: Keys::Hidden,
+        foreign_keys: super::moment::ForeignKeys::LeftOut,
     };
     let mut scan = Scan::start(database, scan_options.clone()).await?;
     let tables = Tables::read(scan.session(), source.as_ref(), &options.rules).await?;
