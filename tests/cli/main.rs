@@ -9,6 +9,7 @@ mod command;
 mod exit_codes;
 mod kills;
 mod output;
+mod repair;
 mod results;
 mod scan;
 mod secrets;

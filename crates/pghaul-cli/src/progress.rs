@@ -5,6 +5,7 @@
 //! finished nothing is drawn any more.
 
 mod bars;
+pub mod batches;
 mod estimate;
 mod json;
 mod lines;

@@ -14,6 +14,7 @@ mod prepare;
 mod read_all;
 pub mod reading;
 mod recheck;
+mod repairs;
 
 pub use options::VerifyOptions;
 pub use outcome::{TableDifferences, VerifiedTable, VerifyOutcome};

@@ -126,6 +126,7 @@ async fn entries(
     let snapshot = side.hold.id().ok_or_else(|| {
         Error::new(ErrorKind::SnapshotGone, format!("{which}: the snapshot is gone"))
     })?;
+    let reader = side.reader("schema").await?;
     let dumped = pg_dump
         .dump(&DumpRequest {
             side: which,
@@ -133,10 +134,11 @@ async fn entries(
             snapshot: Some(snapshot.as_str().to_owned()),
             contents: Contents::Schema,
             lock_wait: Some(LOCK_WAIT),
+            server: Some(reader.version()),
         })
         .await?;
     let mut entries = dumped.toc.entries;
-    let names = not_null_names(&side.reader("schema").await?).await?;
+    let names = not_null_names(&reader).await?;
     quote_not_null_names(&mut entries, &names);
     if filter.is_everything() {
         return Ok(entries);
