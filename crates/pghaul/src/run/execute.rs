@@ -87,6 +87,7 @@ impl PreparedClone {
             &schema.steps,
             self.large_objects.len(),
             (&options, control.version()),
+            &schema.counted,
         );
         observer.on_event(&Event::Planned {
             tables: plan.tables.len(),
@@ -154,6 +155,11 @@ impl PreparedClone {
         let ended = async {
             if !stopped && !joins {
                 forgotten_writers(&run, &self.writes).await?;
+            }
+            // Whoever did them, in whatever process.
+            let done = state::load_steps(&control).await?;
+            for step in run.steps.iter().filter(|step| done.contains_key(&step.step.key)) {
+                run.count(step);
             }
             end(&run, &control, stopped).await
         };

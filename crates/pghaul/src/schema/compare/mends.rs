@@ -49,6 +49,12 @@ pub(super) const MENDS: &[Mend] = &[
         apply: |_, _, new| remove_all(new, &["AS", "?column?"]),
     },
     Mend {
+        name: "parentheses of function-like expressions",
+        reason: "9.6 puts COALESCE and its like in an index into parentheses of their own",
+        between: since!(10),
+        apply: |kind, old, _| function_like_items(kind, old),
+    },
+    Mend {
         name: "execute function",
         reason: "12 writes EXECUTE FUNCTION in triggers where older servers wrote EXECUTE PROCEDURE",
         between: since!(12),
@@ -98,6 +104,37 @@ pub(super) fn explains_extra(
     let only_maintain =
         tokens.len() > 3 && tokens.starts_with(&words(&["GRANT", "MAINTAIN", "ON"]));
     (*kind == Kind::Acl && brings_maintain && only_maintain).then_some("maintain privilege")
+}
+
+/// Takes away the parentheses around a whole item of an index that is written like a function.
+fn function_like_items(kind: &Kind, tokens: &mut Tokens) {
+    if *kind != Kind::Index {
+        return;
+    }
+    edit_first_list(tokens, |items| {
+        for item in items {
+            let like = ["COALESCE", "GREATEST", "LEAST", "NULLIF"];
+            let opens = item.first().is_some_and(|first| first == "(")
+                && item.get(1).is_some_and(|second| like.contains(&second.as_str()));
+            let Some(close) = opens.then(|| closing(item)).flatten() else { continue };
+            item.remove(close);
+            item.remove(0);
+        }
+    });
+}
+
+/// Where the first bracket closes.
+fn closing(tokens: &[String]) -> Option<usize> {
+    let mut depth = 0_u32;
+    for (at, token) in tokens.iter().enumerate() {
+        match token.as_str() {
+            "(" => depth += 1,
+            ")" if depth == 1 => return Some(at),
+            ")" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn words(words: &[&str]) -> Tokens {

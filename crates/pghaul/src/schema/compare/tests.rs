@@ -81,6 +81,14 @@ fn majors_write_differently() {
             "nameless columns",
         ),
         (
+            90_600,
+            100_000,
+            Kind::Index,
+            "CREATE INDEX i ON s.t USING btree (lower(a), (COALESCE(b, (c))) DESC);",
+            "CREATE INDEX i ON s.t USING btree (lower(a), COALESCE(b, (c)) DESC);",
+            "parentheses of function-like expressions",
+        ),
+        (
             110_000,
             120_000,
             Kind::Trigger,
