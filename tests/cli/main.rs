@@ -10,6 +10,7 @@ mod exit_codes;
 mod kills;
 mod output;
 mod results;
+mod scan;
 mod secrets;
 mod signals;
 mod workers;

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod archive;
 mod clone;
 mod connect;
 mod data_only;
@@ -22,6 +23,7 @@ mod parts;
 mod preflight;
 mod promises;
 mod rebuild;
+mod repair;
 mod restart;
 mod resume;
 mod schema;

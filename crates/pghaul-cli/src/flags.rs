@@ -40,6 +40,8 @@ pub enum Verb {
     Snapshot(verbs::snapshot::Flags),
     /// Remove the state of the run that is in the target, once you are satisfied with it
     Finish(verbs::finish::Flags),
+    /// Find rows that share the key of a unique index, which damaged indexes let in
+    Duplicates(verbs::duplicates::Flags),
     /// Print a completion script for a shell
     Completions(verbs::completions::Flags),
     /// Print the manual page
@@ -142,6 +144,15 @@ pub struct Target {
     /// Where the data goes: anything libpq accepts, URI or key=value words
     #[arg(long, env = "PGHAUL_TARGET", hide_env_values = true, value_name = "URL")]
     pub target: String,
+}
+
+/// `--database`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connections")]
+pub struct Database {
+    /// The database: anything libpq accepts, URI or key=value words
+    #[arg(long, env = "PGHAUL_DATABASE", hide_env_values = true, value_name = "URL")]
+    pub database: String,
 }
 
 /// Says what is wrong with a command line, or prints the help that was asked for.

@@ -8,6 +8,7 @@ mod bars;
 mod estimate;
 mod json;
 mod lines;
+pub mod scan;
 mod tracker;
 
 use std::sync::atomic::Ordering;

@@ -8,6 +8,7 @@ pub mod failure;
 pub mod findings;
 pub mod log;
 pub mod plan;
+pub mod scan;
 pub mod status;
 pub mod wire;
 

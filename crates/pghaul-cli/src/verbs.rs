@@ -3,6 +3,7 @@
 pub mod check;
 pub mod clone;
 pub mod completions;
+pub mod duplicates;
 pub mod finish;
 pub mod man;
 pub mod snapshot;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::finding::Finding;
 use crate::name::RelationName;
+use crate::rebuild::Holder;
 
 /// Receives events. Called from many tasks at once; must not block.
 pub trait Observer: Send + Sync {
@@ -85,6 +86,48 @@ pub enum Event<'a> {
         what: &'a str,
         /// The pause before the next attempt.
         after: Duration,
+    },
+    /// Who keeps something waiting that we do, by name; nobody any more if the list is empty. Told
+    /// when that changes, and again while it lasts.
+    Waiting {
+        /// What waits.
+        what: &'a str,
+        /// For whom.
+        holders: &'a [Holder],
+    },
+    /// How far the build of an index is, as the server tells (12 and newer).
+    IndexProgress {
+        /// The index.
+        index: &'a RelationName,
+        /// What it does just now: `building index: scanning table`, ….
+        phase: &'a str,
+        /// Blocks or rows done in this phase.
+        done: u64,
+        /// Of how many; 0 if the server does not know.
+        total: u64,
+    },
+    /// A scan for duplicates knows what it will read; also when it begins again.
+    ScanPlanned {
+        /// Unique indexes.
+        indexes: usize,
+        /// Blocks of the tables that they cover, counted for each index.
+        blocks: u64,
+        /// Foreign keys that are looked at.
+        foreign_keys: usize,
+    },
+    /// The rows under an index are being read.
+    ScanStarted {
+        /// The index.
+        index: &'a RelationName,
+    },
+    /// All groups under an index are known.
+    Scanned {
+        /// The index.
+        index: &'a RelationName,
+        /// Groups of two or more rows that share a key.
+        groups: u64,
+        /// Their rows.
+        rows: u64,
     },
     /// A finding, as soon as it is known.
     Found(&'a Finding),

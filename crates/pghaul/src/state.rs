@@ -367,7 +367,10 @@ pub async fn store_findings(target: &Session, findings: &[Finding]) -> Result<()
             )
             .await?;
     }
-    Ok(())
+    // Of indexes that are built by now.
+    let sql = "delete from pghaul.duplicate_row d where not exists (select 1 from pghaul.finding f \
+               where f.code = 'duplicates' and f.object = d.object)";
+    target.batch(doing, sql).await
 }
 
 fn json(identity: &DatabaseIdentity) -> Result<String, Error> {

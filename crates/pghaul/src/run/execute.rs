@@ -81,7 +81,7 @@ impl PreparedClone {
             Ok((done, worker))
         };
         let (done, worker) = begun.await.map_err(|error| broken(error, None))?;
-        let Self { source, target, options, control, keeper, plan, schema, .. } = self;
+        let Self { origin, target, options, control, keeper, plan, schema, .. } = self;
         let tasks = graph::build(
             &plan,
             &schema.steps,
@@ -103,8 +103,11 @@ impl PreparedClone {
             source_takes_no_ids: keeper
                 .as_ref()
                 .is_none_or(|keeper| keeper.session().version().at_least(10)),
-            hold: keeper.map(|keeper| Hold::new(Arc::clone(&source), keeper)),
-            source,
+            hold: origin
+                .server()
+                .zip(keeper)
+                .map(|(source, keeper)| Hold::new(Arc::clone(source), keeper)),
+            origin,
             target,
             transfer: Transfer {
                 pace: Pace::new(options.max_rate),
@@ -168,11 +171,12 @@ impl PreparedClone {
     }
 
     /// What the target will know, or knows already, of this run.
-    fn record(&self, id: &str) -> Result<RunRecord, Error> {
+    pub(super) fn record(&self, id: &str) -> Result<RunRecord, Error> {
         let shape = serde_json::to_string(&self.options.shape()).map_err(|error| {
             Error::new(ErrorKind::Bug, "cannot write the options as JSON").caused_by(error)
         })?;
         let snapshot = self.keeper.as_ref().map(|keeper| keeper.id().as_str().to_owned());
+        let snapshot = snapshot.or_else(|| self.origin.archive_name());
         Ok(RunRecord {
             id: id.to_owned(),
             source: self.identities.0.clone(),
@@ -407,7 +411,9 @@ async fn join(
 }
 
 async fn forgotten_writers(run: &Run, before: &WriteCounters) -> Result<(), Error> {
-    let look = run.source.connect(Purpose::Catalog, &format!("{} end", run.id)).await?;
+    // An archive does not change.
+    let Some(source) = run.origin.server() else { return Ok(()) };
+    let look = source.connect(Purpose::Catalog, &format!("{} end", run.id)).await?;
     let moved = before.moved(&WriteCounters::read(&look).await?);
     let planned: Vec<_> = moved
         .into_iter()

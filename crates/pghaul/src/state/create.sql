@@ -74,3 +74,15 @@ create table pghaul.finding (
     message           text not null,
     remedy            text not null
 );
+
+-- Rows that share the key of a unique index which could therefore not be built: `object` is the
+-- finding's, `number` that of the group, `place` the ctid, `primary_key` a JSON array of texts.
+create table pghaul.duplicate_row (
+    object            text not null,
+    number            int8 not null,
+    schema_name       text not null,
+    table_name        text not null,
+    place             text not null,
+    primary_key       text not null,
+    primary key (object, number, schema_name, table_name, place)
+);

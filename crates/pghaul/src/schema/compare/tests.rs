@@ -37,7 +37,7 @@ fn what_one_side_lacks_is_named() {
     );
     let found = compare(
         (std::slice::from_ref(&index), version),
-        (&[index.clone(), index], version),
+        (&[index.clone(), index.clone()], version),
         STRICT,
     );
     assert_eq!(found.differences[0].how, SchemaDifferenceKind::Extra);
