@@ -8,9 +8,12 @@
 )]
 
 mod archive;
+mod cancel;
 mod clone;
+mod conflicts;
 mod connect;
 mod data_only;
+mod deferred;
 mod duplicates;
 mod extensions;
 mod faults;
@@ -18,6 +21,7 @@ mod harness;
 mod hazards;
 mod left_alone;
 mod moment;
+mod observer;
 mod pairs;
 mod parts;
 mod preflight;
@@ -27,4 +31,5 @@ mod repair;
 mod restart;
 mod resume;
 mod schema;
+mod verify;
 mod worker;

@@ -1,6 +1,9 @@
 //! Repair of duplicates: nothing is lost, every unique index holds, and all of it can be undone.
 
+mod carried;
+mod cases;
 mod mastodon;
+mod tables;
 
 use std::path::{Path, PathBuf};
 

@@ -109,6 +109,7 @@ fn request(database: &Database<'_>) -> DumpRequest {
         contents: Contents::Schema,
         exclude: Vec::new(),
         lock_wait: None,
+        server: None,
     }
 }
 

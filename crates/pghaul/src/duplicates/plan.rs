@@ -30,7 +30,6 @@ use self::work::Work;
 use super::index::IndexDefinition;
 use super::moment::{Scan, ScanOptions};
 use super::rules::Rules;
-use super::statement::Keys;
 use super::tables::Tables;
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
@@ -122,8 +121,7 @@ pub async fn plan(
         indexes: Vec::new(),
         memory: usize::try_from(options.memory / 2).unwrap_or(usize::MAX),
         spill_dir: options.spill_dir.clone(),
-        max_rate: None,
-        keys: Keys::Hidden,
+        ..ScanOptions::default()
     };
     let mut scan = Scan::start(database, scan_options.clone()).await?;
     let tables = Tables::read(scan.session(), source.as_ref(), &options.rules).await?;

@@ -5,7 +5,8 @@
 //!    with all groups that are linked to them; where that is most of them, the plan was made for
 //!    other data, and is refused.
 //! 2. *Release*: rows that go give up the keys that they share, rows that nothing can refer to are
-//!    deleted. No index is asked.
+//!    deleted. No index is asked. Rows that can give up none of their keys are deleted before, once
+//!    what refers to them is changed.
 //! 3. *Rebuild*: the indexes that had duplicates.
 //! 4. *Change*: rows that referred to rows that go refer to those that stay, and these take in what
 //!    the others had.
@@ -248,12 +249,14 @@ impl Repairing<'_> {
             self.look().await?;
         }
         let all: Vec<usize> = (0..self.subjects.len()).collect();
-        let mut go_on = self.phase(Phase::Release, &all).await?;
+        let backwards: Vec<usize> = all.iter().rev().copied().collect();
+        let mut go_on = self.phase(Phase::ChangeFirst, &all).await?;
+        go_on = go_on && self.phase(Phase::DeleteFirst, &backwards).await?;
+        go_on = go_on && self.phase(Phase::Release, &all).await?;
         go_on = go_on && self.rebuild().await?;
         go_on = go_on && self.phase(Phase::Change, &all).await?;
         if go_on {
             self.add_indexes().await?;
-            let backwards: Vec<usize> = all.iter().rev().copied().collect();
             go_on = self.phase(Phase::Delete, &backwards).await?;
         }
         if go_on {
@@ -660,6 +663,25 @@ impl Repairing<'_> {
         self.done.findings = self.findings;
         Ok(self.done)
     }
+}
+
+/// Removes what repairs of this database keep for undo: they cannot be undone any more.
+///
+/// # Errors
+/// [`ErrorKind::RunState`] when a repair is at work, or unfinished; [`ErrorKind::Connect`].
+pub async fn forget(database: &Endpoint) -> Result<(), Error> {
+    let session = database.connect(Purpose::Write, "forget undo").await?;
+    state::claim(&session).await?;
+    let known = state::load(&session).await?;
+    if known.iter().any(|repair| !repair.finished && !repair.undone) {
+        return Err(Error::new(ErrorKind::RunState, "a repair of this database is not finished")
+            .with_hint("go on with its plan, or take it back with `pghaul duplicates undo`"));
+    }
+    if known.is_empty() && !state::is_present(&session).await? {
+        return Ok(());
+    }
+    let sql = format!("begin; {} commit", include_str!("repair/drop.sql"));
+    session.batch("forget how to undo repairs", &sql).await
 }
 
 /// Drops the indexes that were there for a while.

@@ -153,7 +153,7 @@ struct Undoing<'a> {
 impl Undoing<'_> {
     /// Is every row as the repair left it?
     async fn look(&self) -> Result<(), Error> {
-        let mut changed: BTreeMap<String, u64> = BTreeMap::new();
+        let mut changed: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for subject in self.subjects {
             let mut after = "(0,0)".to_owned();
             loop {
@@ -161,11 +161,11 @@ impl Undoing<'_> {
                     .session
                     .query(
                         "look up where rows are now",
-                        "select distinct on (plan_ctid) plan_ctid::text, now_ctid::text, now_xid \
-                           from pghaul.undo_row \
-                          where repair = $1 and place = $2 \
-                            and plan_ctid > $3::text::pg_catalog.tid \
-                          order by plan_ctid, id desc limit $4",
+                        "select distinct on (u.plan_ctid) u.plan_ctid::text, u.now_ctid::text, u.now_xid \
+                           from pghaul.undo_row as u \
+                          where u.repair = $1 and u.place = $2 \
+                            and u.plan_ctid > $3::text::pg_catalog.tid \
+                          order by u.plan_ctid, u.id desc limit $4",
                         &[&self.repair.id, &subject.place, &after, &ROWS_AT_ONCE],
                     )
                     .await?;
@@ -174,7 +174,7 @@ impl Undoing<'_> {
                 let now: Vec<String> =
                     rows.iter().filter_map(|row| row.get::<_, Option<String>>(1)).collect();
                 let versions = self.versions(subject, &now).await?;
-                let moved = rows
+                let moved: Vec<String> = rows
                     .iter()
                     .filter(|row| {
                         let now: Option<String> = row.get(1);
@@ -182,17 +182,23 @@ impl Undoing<'_> {
                             versions.get(&now) != row.get::<_, Option<String>>(2).as_ref()
                         })
                     })
-                    .count();
-                if moved > 0 {
-                    *changed.entry(subject.name.to_string()).or_default() += moved as u64;
+                    .filter_map(|row| row.get(1))
+                    .collect();
+                if !moved.is_empty() {
+                    changed.entry(subject.name.to_string()).or_default().extend(moved);
                 }
             }
         }
         if changed.is_empty() {
             return Ok(());
         }
-        let list: Vec<String> =
-            changed.iter().map(|(table, rows)| format!("{table}: {rows} rows")).collect();
+        let list: Vec<String> = changed
+            .iter()
+            .map(|(table, rows)| {
+                let first: Vec<&str> = rows.iter().take(3).map(String::as_str).collect();
+                format!("{table}: {} rows, which were at {}", rows.len(), first.join(", "))
+            })
+            .collect();
         Err(Error::new(
             ErrorKind::Preflight,
             format!("rows were changed since the repair, nothing was undone: {}", list.join(", ")),

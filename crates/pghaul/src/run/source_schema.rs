@@ -54,9 +54,10 @@ pub(crate) async fn dump(
             side: Side::Source,
             environment: environment.variables(),
             snapshot: snapshot.map(|id| id.as_str().to_owned()),
-            contents: contents(&pg_dump, control.version(), options.scope),
+            contents: contents(&pg_dump, target),
             exclude,
             lock_wait: None,
+            server: Some(look.version()),
         })
         .await?;
     let mut entries = dumped.toc.entries;
@@ -99,11 +100,12 @@ pub(super) struct SourceSchema {
 
 /// The planner's statistics come along where they can: 18 brought the functions that take them,
 /// and a `pg_dump` that reads them from any server.
-fn contents(pg_dump: &PgDump, target: ServerVersion, scope: Scope) -> Contents {
-    let possible = pg_dump.version().at_least(18) && target.at_least(18);
-    match scope {
-        Scope::Everything if possible => Contents::SchemaAndStatistics,
-        Scope::Everything | Scope::SchemaOnly | Scope::DataOnly => Contents::Schema,
+fn contents(pg_dump: &PgDump, target: Option<ServerVersion>) -> Contents {
+    let taken = target.is_some_and(|target| target.at_least(18));
+    if taken && pg_dump.version().at_least(18) {
+        Contents::SchemaAndStatistics
+    } else {
+        Contents::Schema
     }
 }
 
@@ -153,7 +155,11 @@ pub(super) async fn steps(
     refresh: &[RelationName],
     (options, newness): (&CloneOptions, Newness<'_>),
 ) -> Result<SourceSchema, Error> {
-    let entries = selected.entries;
+    let mut entries = selected.entries;
+    if options.scope == Scope::SchemaOnly {
+        // They are about rows.
+        entries.retain(|entry| entry.kind != Kind::StatisticsData);
+    }
     let mut findings = selected.findings;
     let digest = schema::digest(&entries).iter().map(|byte| format!("{byte:02x}")).collect();
     if options.scope == Scope::DataOnly {

@@ -319,6 +319,11 @@ impl Work<'_> {
         self.tables.to(table).next().is_some()
     }
 
+    /// Whether a column of its own refers to it.
+    fn refers_to_itself(&self, table: usize) -> bool {
+        self.tables.of(table).any(|reference| reference.is_to_itself())
+    }
+
     /// Whether foreign keys of this database refer to it.
     pub(super) fn has_foreign_keys(&self, table: usize) -> bool {
         self.tables.to(table).any(|reference| reference.foreign_key.is_some())
@@ -405,6 +410,7 @@ impl Work<'_> {
         }
         if found_by != 0
             && self.has_foreign_keys(table)
+            && self.refers_to_itself(table)
             && self.release(table, found_by, self.share_a_key(table, rows, wanted)).is_none()
         {
             return Some(

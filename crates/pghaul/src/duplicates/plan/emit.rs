@@ -41,6 +41,8 @@ struct Emit<'w> {
     /// Numbers of groups, by table and place.
     numbers: HashMap<(usize, usize), u32>,
     next: u32,
+    /// Groups of rows that are deleted before the indexes are rebuilt.
+    first: BTreeSet<u32>,
     links: Links,
     questions: Vec<QuestionLine>,
 }
@@ -81,6 +83,7 @@ impl Work<'_> {
             counts: Counts::default(),
             numbers: HashMap::new(),
             next: 1,
+            first: BTreeSet::new(),
             links: Links::default(),
             questions: Vec::new(),
         };
@@ -287,8 +290,11 @@ impl Work<'_> {
                 Then::Change => Role::Changes,
                 Then::Delete => Role::GoesFirst,
                 Then::Twin if self.has_foreign_keys(table) => Role::GoesFirst,
-                Then::Release | Then::DeleteLast | Then::Twin => Role::GoesLast,
+                Then::Release | Then::DeleteLast | Then::Twin | Then::MoveFirst => Role::GoesLast,
             };
+            if then == Then::MoveFirst {
+                emit.first.insert(number);
+            }
             roles.insert(*other, (number, role));
             if then == Then::Change {
                 emit.counts.changed += 1;
@@ -355,10 +361,11 @@ impl Work<'_> {
                 Ok((if twin { Then::Twin } else { Then::Release }, set))
             }
             None if !self.has_foreign_keys(table) => Ok((Then::Delete, Values::new())),
-            None => Err(Error::new(
+            None if twin => Err(Error::new(
                 ErrorKind::Bug,
                 format!("rows of `{}` cannot give up their keys", self.tables.list[table].name),
             )),
+            None => Ok((Then::MoveFirst, Values::new())),
         }
     }
 
@@ -661,6 +668,7 @@ impl Work<'_> {
                         groups.extend(by.iter().filter_map(|group| emit.numbers.get(group)));
                     }
                 }
+                let first = groups.iter().any(|group| emit.first.contains(group));
                 let role = roles.get(tid).copied();
                 groups.extend(role.map(|(number, _)| number));
                 groups.sort_unstable();
@@ -690,6 +698,7 @@ impl Work<'_> {
                     row: RowLine { ctid: tid.to_string(), digest: digest.to_string(), key: own },
                     set,
                     groups,
+                    first,
                 }))?;
             }
         }

@@ -138,6 +138,9 @@ pub enum Then {
     Release,
     /// It is deleted once nothing refers to it any more; it shares no key of a damaged index.
     DeleteLast,
+    /// It can give up none of its keys: what refers to it is changed before anything else, then it
+    /// is deleted.
+    MoveFirst,
     /// It shares the very key by which others are referred to: deleted while foreign keys do not
     /// act where we may say so, else as `release`.
     Twin,
@@ -172,6 +175,9 @@ pub struct ChangeLine {
     pub set: Values,
     /// For which groups.
     pub groups: Vec<u32>,
+    /// Before anything else: what it refers to is deleted before the indexes are rebuilt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first: bool,
 }
 
 /// Groups that are done together.

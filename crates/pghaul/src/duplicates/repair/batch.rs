@@ -181,7 +181,7 @@ impl Bench<'_> {
             }
         }
         let batch = state::next_batch(self.session).await?;
-        let watched = if phase == Phase::Delete { self.watched(subject).await? } else { 0 };
+        let watched = if phase.deletes() { self.watched(subject).await? } else { 0 };
         let (mut deletes, mut updates) = (Vec::new(), Vec::new());
         let mut quiet = false;
         for (job, now) in current {
@@ -207,7 +207,7 @@ impl Bench<'_> {
         done.deleted += self.delete(subject, batch, &deletes).await?;
         let moved = self.update(subject, batch, &updates).await?;
         done.changed += moved.len() as u64;
-        if phase == Phase::Delete {
+        if phase.deletes() {
             let after = self.watched(subject).await?;
             let own = if subject.refers_to_itself() { done.deleted } else { 0 };
             if after != watched + own {
@@ -237,7 +237,7 @@ impl Bench<'_> {
     /// Locks, triggers, plans.
     async fn begin(&self, subject: &Subject, phase: Phase, jobs: &[Job]) -> Result<(), Error> {
         let mut tables = vec![format!("only {}", subject.name.quoted())];
-        if phase == Phase::Delete {
+        if phase.deletes() {
             tables
                 .extend(subject.children.iter().map(|(_, name)| format!("only {}", name.quoted())));
         }
@@ -282,11 +282,11 @@ impl Bench<'_> {
             .session
             .query(
                 "look up where rows are now",
-                "select distinct on (plan_ctid) plan_ctid::text, now_ctid::text, now_xid \
-                   from pghaul.undo_row \
-                  where repair = $1 and place = $2 \
-                    and plan_ctid = any ($3::text[]::pg_catalog.tid[]) \
-                  order by plan_ctid, id desc",
+                "select distinct on (u.plan_ctid) u.plan_ctid::text, u.now_ctid::text, u.now_xid \
+                   from pghaul.undo_row as u \
+                  where u.repair = $1 and u.place = $2 \
+                    and u.plan_ctid = any ($3::text[]::pg_catalog.tid[]) \
+                  order by u.plan_ctid, u.id desc",
                 &[&self.repair, &subject.place, &ctids],
             )
             .await?;

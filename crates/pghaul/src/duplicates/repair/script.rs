@@ -69,6 +69,10 @@ pub(super) enum What {
 pub(super) enum Phase {
     /// All rows are looked at.
     Look,
+    /// Rows refer to others, where those that they referred to cannot wait.
+    ChangeFirst,
+    /// Rows that cannot wait go.
+    DeleteFirst,
     /// Rows give up keys, or go where nothing refers to them.
     Release,
     /// Rows refer to others, and take in what others had.
@@ -81,6 +85,8 @@ impl Phase {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Look => "look",
+            Self::ChangeFirst => "change first",
+            Self::DeleteFirst => "delete first",
             Self::Release => "release",
             Self::Change => "change",
             Self::Delete => "delete",
@@ -185,7 +191,7 @@ impl Script {
             let needs = match other.then {
                 Then::Change => true,
                 Then::Release => false,
-                Then::Delete | Then::DeleteLast => {
+                Then::Delete | Then::DeleteLast | Then::MoveFirst => {
                     if has_values {
                         return Err("a row that is deleted cannot have new values".to_owned());
                     }
@@ -239,8 +245,13 @@ impl Script {
 }
 
 impl Phase {
+    /// Whether rows go to which foreign keys refer.
+    pub(super) fn deletes(self) -> bool {
+        matches!(self, Self::DeleteFirst | Self::Delete)
+    }
+
     fn has_changes(self) -> bool {
-        matches!(self, Self::Look | Self::Change)
+        matches!(self, Self::Look | Self::ChangeFirst | Self::Change)
     }
 }
 
@@ -299,6 +310,7 @@ impl Jobs<'_> {
         for other in &group.others {
             let what = match (self.phase, other.then) {
                 (Phase::Look, _) => What::Look,
+                (Phase::DeleteFirst, Then::MoveFirst) => What::Delete,
                 (Phase::Release, Then::Change) => What::Update(other.set.clone()),
                 (Phase::Release, Then::Release) if !other.set.is_empty() => {
                     What::Update(other.set.clone())
@@ -317,6 +329,8 @@ impl Jobs<'_> {
     fn of_change(&self, change: &ChangeLine, number: u64) -> Vec<Job> {
         let what = match self.phase {
             Phase::Look => What::Look,
+            Phase::ChangeFirst if !change.first => return Vec::new(),
+            Phase::Change if change.first => return Vec::new(),
             _ => What::Update(change.set.clone()),
         };
         match (change.row.ctid.parse(), change.row.digest.parse()) {

@@ -49,10 +49,11 @@ pub(super) const MENDS: &[Mend] = &[
         apply: |_, _, new| remove_all(new, &["AS", "?column?"]),
     },
     Mend {
-        name: "parentheses of function-like expressions",
-        reason: "9.6 puts COALESCE and its like in an index into parentheses of their own",
+        name: "index expression brackets",
+        reason: "10 leaves out the brackets around COALESCE and the like in an index, since they \
+                 look like functions",
         between: since!(10),
-        apply: |kind, old, _| function_like_items(kind, old),
+        apply: index_brackets,
     },
     Mend {
         name: "execute function",
@@ -104,37 +105,6 @@ pub(super) fn explains_extra(
     let only_maintain =
         tokens.len() > 3 && tokens.starts_with(&words(&["GRANT", "MAINTAIN", "ON"]));
     (*kind == Kind::Acl && brings_maintain && only_maintain).then_some("maintain privilege")
-}
-
-/// Takes away the parentheses around a whole item of an index that is written like a function.
-fn function_like_items(kind: &Kind, tokens: &mut Tokens) {
-    if *kind != Kind::Index {
-        return;
-    }
-    edit_first_list(tokens, |items| {
-        for item in items {
-            let like = ["COALESCE", "GREATEST", "LEAST", "NULLIF"];
-            let opens = item.first().is_some_and(|first| first == "(")
-                && item.get(1).is_some_and(|second| like.contains(&second.as_str()));
-            let Some(close) = opens.then(|| closing(item)).flatten() else { continue };
-            item.remove(close);
-            item.remove(0);
-        }
-    });
-}
-
-/// Where the first bracket closes.
-fn closing(tokens: &[String]) -> Option<usize> {
-    let mut depth = 0_u32;
-    for (at, token) in tokens.iter().enumerate() {
-        match token.as_str() {
-            "(" => depth += 1,
-            ")" if depth == 1 => return Some(at),
-            ")" => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    None
 }
 
 fn words(words: &[&str]) -> Tokens {
@@ -204,6 +174,40 @@ fn operator_links(kind: &Kind, old: &mut Tokens, new: &mut Tokens) {
             (false, true) => without(new),
             _ => {}
         }
+    }
+}
+
+/// What is written like a function and is none (Postgres's `func_expr_common_subexpr`), as far as
+/// it can stand in an index.
+const LIKE_FUNCTIONS: [&str; 4] = ["COALESCE", "GREATEST", "LEAST", "NULLIF"];
+
+fn index_brackets(kind: &Kind, old: &mut Tokens, _: &mut Tokens) {
+    if !matches!(kind, Kind::Index | Kind::Constraint) {
+        return;
+    }
+    let is =
+        |tokens: &Tokens, at: usize, token: &str| tokens.get(at).is_some_and(|one| one == token);
+    let mut at = 0;
+    while at < old.len() {
+        let wrapped = is(old, at, "(")
+            && old.get(at + 1).is_some_and(|name| LIKE_FUNCTIONS.contains(&name.as_str()))
+            && is(old, at + 2, "(");
+        let mut depth = 0_u32;
+        let end = old.iter().enumerate().skip(at + 2).find_map(|(place, token)| {
+            match token.as_str() {
+                "(" => depth += 1,
+                ")" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            (depth == 0).then_some(place)
+        });
+        if let (true, Some(end)) = (wrapped, end)
+            && is(old, end + 1, ")")
+        {
+            old.remove(end + 1);
+            old.remove(at);
+        }
+        at += 1;
     }
 }
 

@@ -84,9 +84,9 @@ fn majors_write_differently() {
             90_600,
             100_000,
             Kind::Index,
-            "CREATE INDEX i ON s.t USING btree (lower(a), (COALESCE(b, (c))) DESC);",
-            "CREATE INDEX i ON s.t USING btree (lower(a), COALESCE(b, (c)) DESC);",
-            "parentheses of function-like expressions",
+            "CREATE INDEX i ON t (lower(a), (COALESCE(lower(b), '')), (c || d));",
+            "CREATE INDEX i ON t (lower(a), COALESCE(lower(b), ''), (c || d));",
+            "index expression brackets",
         ),
         (
             110_000,
