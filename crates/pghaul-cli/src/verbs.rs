@@ -3,8 +3,10 @@
 pub mod check;
 pub mod clone;
 pub mod completions;
+pub mod dump;
 pub mod finish;
 pub mod man;
+pub mod restore;
 pub mod snapshot;
 pub mod status;
 pub mod worker;

@@ -19,7 +19,31 @@ use crate::report::{failure, findings};
 use crate::signals::Signal;
 use crate::verbs::clone::{BegunBy, Cloned};
 
-const VERB: &str = "clone";
+/// What was carried out: a clone, or a restore, which is a clone with an archive as its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// From a server.
+    Clone,
+    /// From an archive.
+    Restore,
+}
+
+impl What {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Clone => "clone",
+            Self::Restore => "restore",
+        }
+    }
+
+    fn done(self) -> &'static str {
+        match self {
+            Self::Clone => "Cloned",
+            Self::Restore => "Restored",
+        }
+    }
+}
+
 /// Rows that differ, named by table.
 const DIFFERENCES_NAMED: usize = 10;
 
@@ -53,14 +77,20 @@ pub fn done(console: &Console, cloned: &Cloned) -> Exit {
                 constraints: outcome.constraints,
                 phases: phases(cloned).map(|(phase, took)| wire::phase(phase, took)).collect(),
             };
-            Envelope::new(VERB, exit, cloned.took, &outcome.findings, body).print(console, exit)
+            Envelope::new(cloned.what.verb(), exit, cloned.took, &outcome.findings, body)
+                .print(console, exit)
         }
     }
 }
 
 /// Prints a failure; gives its exit code. `so_far` is what is kept and what was found until then,
 /// once anything was written.
-pub fn failed(console: &Console, took: Duration, error: &Error, so_far: Option<&SoFar>) -> Exit {
+pub fn failed(
+    console: &Console,
+    (what, took): (What, Duration),
+    error: &Error,
+    so_far: Option<&SoFar>,
+) -> Exit {
     let exit = Exit::of_failure(error.kind());
     // Going on as it is is not what these ask for.
     let kept = match error.kind() {
@@ -73,10 +103,10 @@ pub fn failed(console: &Console, took: Duration, error: &Error, so_far: Option<&
         | ErrorKind::LocalIo
         | ErrorKind::Bug => so_far.map(|so_far| &so_far.kept),
     };
-    failure::print(console, error, kept);
+    failure::print_of(console, what.verb(), error, kept);
     match console.results {
         Results::Text => exit,
-        Results::Json => Envelope::failed(VERB, exit, took, error, kept)
+        Results::Json => Envelope::failed(what.verb(), exit, took, error, kept)
             .with_findings(so_far.map_or(&[], |so_far| &so_far.findings))
             .print(console, exit),
     }
@@ -90,19 +120,19 @@ struct Stopped {
 /// Prints that a run was stopped before it could say more; gives its exit code.
 pub fn stopped(
     console: &Console,
-    took: Duration,
+    (what, took): (What, Duration),
     signal: Option<Signal>,
     kept: Option<&Kept>,
 ) -> Exit {
     let exit = Exit::of_signal(signal);
     let written = match console.results {
         Results::Text => console.result(&match kept {
-            Some(kept) => format!("Stopped. Kept: {}\n", kept_text(kept)),
+            Some(kept) => format!("Stopped. Kept: {}\n", kept_text(what.verb(), kept)),
             None => "Stopped. Nothing was written.\n".to_owned(),
         }),
         Results::Json => {
             let body = Stopped { kept: kept.map(wire::kept_in_target) };
-            return Envelope::new(VERB, exit, took, &[], body).print(console, exit);
+            return Envelope::new(what.verb(), exit, took, &[], body).print(console, exit);
         }
     };
     written.err().unwrap_or(exit)
@@ -111,6 +141,27 @@ pub fn stopped(
 fn phases(cloned: &Cloned) -> impl Iterator<Item = (Phase, Duration)> {
     let begun = std::iter::once((Phase::Prepare, cloned.prepared_in));
     begun.chain(cloned.outcome.phases.iter().copied())
+}
+
+/// The result of a stream that was restored: where it came from nobody needs to be told.
+pub fn of_stream(outcome: &Outcome, took: Duration, detail: Detail) -> String {
+    let (word, style) = match outcome.ending {
+        Ending::Stopped => ("Stopped", WARNING),
+        Ending::Complete if outcome.has_warnings() => ("Restored, with warnings,", WARNING),
+        Ending::Complete => ("Restored", GOOD),
+    };
+    let rows: u64 = outcome.tables.iter().map(|table| table.source_rows).sum();
+    format!(
+        "{} a stream in {}\n\n  {:<13}{}\n  {:<13}{}\n{}{}",
+        paint(style, word),
+        duration(took),
+        "tables",
+        tables(outcome),
+        "rows",
+        grouped(rows),
+        different(outcome),
+        findings::text(&outcome.findings, detail)
+    )
 }
 
 fn text(cloned: &Cloned, detail: Detail) -> String {
@@ -139,7 +190,10 @@ fn text(cloned: &Cloned, detail: Detail) -> String {
     }
     text.push_str(&findings::text(&outcome.findings, detail));
     if outcome.ending == Ending::Stopped {
-        text.push_str("\nGo on with `pghaul clone --resume …`; finished pieces are kept.\n");
+        let verb = cloned.what.verb();
+        text.push_str(&format!(
+            "\nGo on with `pghaul {verb} --resume …`; finished pieces are kept.\n"
+        ));
     }
     text
 }
@@ -147,8 +201,12 @@ fn text(cloned: &Cloned, detail: Detail) -> String {
 fn headline(cloned: &Cloned) -> String {
     let (word, style) = match cloned.outcome.ending {
         Ending::Stopped => ("Stopped:", WARNING),
-        Ending::Complete if cloned.outcome.has_warnings() => ("Cloned, with warnings:", WARNING),
-        Ending::Complete => ("Cloned:", GOOD),
+        Ending::Complete if cloned.outcome.has_warnings() => (", with warnings:", WARNING),
+        Ending::Complete => (":", GOOD),
+    };
+    let word = match cloned.outcome.ending {
+        Ending::Stopped => word.to_owned(),
+        Ending::Complete => format!("{}{word}", cloned.what.done()),
     };
     format!(
         "{} {} to {} in {}",

@@ -20,6 +20,7 @@ use crate::flags::{Source, Target};
 use crate::progress::{Kept, Progress, SoFar};
 use crate::quantity::parse_size;
 use crate::report;
+use crate::report::clone::What;
 use crate::signals::{Signal, Watch};
 
 /// Flags of `clone`.
@@ -153,7 +154,7 @@ pub(super) fn rate(text: &str) -> Result<NonZeroU64, String> {
         .and_then(|size| NonZeroU64::new(size).ok_or_else(String::new))
 }
 
-fn part_size(text: &str) -> Result<u64, String> {
+pub(super) fn part_size(text: &str) -> Result<u64, String> {
     bounded(text, 64 << 10, 1 << 40, "a part is between 64KiB and 1TiB")
 }
 
@@ -226,7 +227,9 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
     };
     let (source, target) = match connect() {
         Ok(both) => both,
-        Err(error) => return report::clone::failed(console, begun.elapsed(), &error, None),
+        Err(error) => {
+            return report::clone::failed(console, (What::Clone, begun.elapsed()), &error, None);
+        }
     };
     if flags.dry_run {
         return dry_run(source, target, flags.options(), console).await;
@@ -245,6 +248,8 @@ pub enum BegunBy {
 
 /// What a clone was, for the report.
 pub struct Cloned {
+    /// From where.
+    pub what: What,
     /// The database that was read.
     pub source: DatabaseIdentity,
     /// The database that was written.
@@ -271,11 +276,24 @@ pub async fn clone(
     let begun = Instant::now();
     match carry(source, target, options, console).await {
         Ok(cloned) => report::clone::done(console, &cloned),
-        Err(Unfinished::Failed(error, so_far)) => {
-            report::clone::failed(console, begun.elapsed(), &error, so_far.as_ref())
+        Err(unfinished) => report_unfinished(console, What::Clone, begun, &unfinished),
+    }
+}
+
+/// Prints why there is no outcome.
+pub(super) fn report_unfinished(
+    console: &Console,
+    what: What,
+    begun: Instant,
+    unfinished: &Unfinished,
+) -> Exit {
+    let took = (what, begun.elapsed());
+    match unfinished {
+        Unfinished::Failed(error, so_far) => {
+            report::clone::failed(console, took, error, so_far.as_ref())
         }
-        Err(Unfinished::Stopped(signal, kept)) => {
-            report::clone::stopped(console, begun.elapsed(), signal, kept.as_ref())
+        Unfinished::Stopped(signal, kept) => {
+            report::clone::stopped(console, took, *signal, kept.as_ref())
         }
     }
 }
@@ -298,6 +316,17 @@ pub async fn carry(
     options: CloneOptions,
     console: &Console,
 ) -> Result<Cloned, Unfinished> {
+    let prepare = Box::pin(PreparedClone::new(source, target, options.clone()));
+    carry_prepared(What::Clone, prepare, options, console).await
+}
+
+/// Carries out what `prepare` gives, with progress and signals; the caller prints.
+pub(super) async fn carry_prepared(
+    what: What,
+    prepare: impl Future<Output = Result<PreparedClone, Error>>,
+    options: CloneOptions,
+    console: &Console,
+) -> Result<Cloned, Unfinished> {
     let begun = Instant::now();
     let watch = Watch::start().map_err(|error| Unfinished::Failed(error, None))?;
     let counters = Arc::new(Counters::default());
@@ -306,7 +335,7 @@ pub async fn carry(
     let prepared = tokio::select! {
         biased;
         () = watch.stop.soon.cancelled() => None,
-        prepared = PreparedClone::new(source, target, options) => Some(prepared),
+        prepared = prepare => Some(prepared),
     };
     let prepared = match prepared {
         Some(Ok(prepared)) => prepared,
@@ -332,6 +361,7 @@ pub async fn carry(
     display.finish();
     match done {
         Ok(outcome) => Ok(Cloned {
+            what,
             source,
             target,
             took: begun.elapsed(),
@@ -356,6 +386,6 @@ async fn dry_run(
     let begun = Instant::now();
     match PreparedClone::new(source, target, options).await {
         Ok(prepared) => report::plan::print(console, begun.elapsed(), &prepared),
-        Err(error) => report::clone::failed(console, begun.elapsed(), &error, None),
+        Err(error) => report::clone::failed(console, (What::Clone, begun.elapsed()), &error, None),
     }
 }

@@ -15,6 +15,7 @@ use pghaul_cli::console::Console;
 use pghaul_cli::exit::Exit;
 use pghaul_cli::flags::Output;
 use pghaul_cli::quantity::{bytes, duration, grouped};
+use pghaul_cli::report::clone::What;
 use pghaul_cli::verbs::clone::{Cloned, Unfinished, carry};
 use pghaul_cli::{crash, report};
 use pghaul_testbed::damage::{self, Damage, Recipe};
@@ -113,10 +114,20 @@ async fn demo(flags: &Flags) -> Result<Exit> {
     let cloned = match carry(from, to, options, &console).await {
         Ok(cloned) => cloned,
         Err(Unfinished::Failed(error, so_far)) => {
-            return Ok(report::clone::failed(&console, begun.elapsed(), &error, so_far.as_ref()));
+            return Ok(report::clone::failed(
+                &console,
+                (What::Clone, begun.elapsed()),
+                &error,
+                so_far.as_ref(),
+            ));
         }
         Err(Unfinished::Stopped(signal, kept)) => {
-            return Ok(report::clone::stopped(&console, begun.elapsed(), signal, kept.as_ref()));
+            return Ok(report::clone::stopped(
+                &console,
+                (What::Clone, begun.elapsed()),
+                signal,
+                kept.as_ref(),
+            ));
         }
     };
     report::clone::done(&console, &cloned);
