@@ -44,5 +44,22 @@ fn each_broken_archive_has_its_verdict() {
         };
         verdicts.push_str(&format!("{name}: {verdict}\n"));
     }
-    expect![[r#""#]].assert_eq(&verdicts);
+    expect![[r#"
+        a-file-too-many: whole; nobody named ["data/999999.zst"]
+        bit-flipped-in-a-frame: data/000002.zst: frame 1: its digest is another than the one noted
+        bomb: data/000002.zst: frame 1: it is not as long as its record says
+        bomb-of-an-unknown-size: data/000002.zst: frame 1: it is not as long as its record says
+        contents-of-another-archive: manifest.jsonl: contradicts contents.jsonl: another archive
+        frame-missing: data/000002.zst: record 1: it does not add up
+        length-that-lies: data/000002.zst: claims 4294967295 bytes for a compressed frame, where at most 254 are possible
+        manifest-missing: manifest.jsonl: is missing: no dump was finished here
+        manifest-truncated: manifest.jsonl: ends too early
+        newer-version: manifest.jsonl: is of format version 2; this pghaul knows versions up to 1
+        newer-version-of-a-piece: data/000002.zst: is of format version 2; this pghaul knows versions up to 1
+        path-that-climbs-out: manifest.jsonl: names a file "data/../../../v1/small/data/000001.zst" where it should be data/000001.zst
+        piece-cut-between-records: data/000002.zst: ends too early
+        piece-missing: data/000002.zst: is missing
+        pieces-exchanged: data/000001.zst: belongs elsewhere: its table is another
+        wrong-digest-of-rows: data/000002.zst: frame 1 does not hold the rows that its record says
+    "#]].assert_eq(&verdicts);
 }
