@@ -6,7 +6,7 @@ use std::fs::File;
 use std::process::Stdio;
 
 use expect_test::expect;
-use pghaul_testbed::Role;
+use pghaul_testbed::{Database, Major, Options, Role, Server};
 
 use crate::command::{clone, database, filled, pghaul};
 
@@ -36,7 +36,7 @@ fn code_1_an_index_is_left_out_because_rows_share_its_key() {
           time         preparing TIME, schema TIME, rows, indexes and reading back TIME, keys and the rest TIME
 
         Found: 1 warning, 1 note
-          warning duplicates: the unique index could not be built: groups of rows in `public.people` that share its key: 1; rows too many: 1
+          warning duplicates: the unique index could not be built: groups of rows in `public.people` that share its key: 1; rows too many: 1: ctid (0,7) id=7, ctid (6,59) id=1001; all in pghaul.duplicate_row of the target
             public.people_name
             remedy: mend the groups, then go on with `pghaul clone --resume`
           note recomputed: a materialized view is recomputed on the target, not copied, and so not compared
@@ -241,6 +241,23 @@ fn code_12_and_then_the_run_goes_on_where_it_was() {
     let output = clone(&source, &target, &["--resume"]).run();
     assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
     assert_eq!(target.value("select count(*) from homely").wait().unwrap().as_deref(), Some("10"));
+}
+
+#[test]
+fn code_12_a_server_that_is_lost_in_mid_run() {
+    let own = Server::start(Major::NEWEST, &Options::new()).unwrap();
+    let (source, target) = (filled("source"), Database::new(&own, "target").unwrap());
+    let flags =
+        ["--progress", "json", "--jobs", "1", "--max-rate", "100kB", "--part-size", "64KiB"];
+    let mut running = clone(&source, &target, &flags).args(&["--attempts", "2"]).start();
+    running.wait_for("piece_committed");
+    own.crash().unwrap();
+    let output = running.end();
+    assert_eq!(output.code, 12, "{}", output.stderr);
+    assert!(output.stderr.contains("pghaul clone --resume"), "{}", output.stderr);
+    own.start_again().unwrap();
+    let output = clone(&source, &target, &["--resume"]).run();
+    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
 }
 
 #[test]

@@ -8,20 +8,28 @@
 )]
 
 mod archive;
+mod cancel;
 mod clone;
+mod conflicts;
 mod connect;
 mod data_only;
+mod deferred;
 mod duplicates;
+mod extensions;
 mod faults;
 mod harness;
 mod hazards;
+mod left_alone;
 mod moment;
+mod observer;
 mod pairs;
 mod parts;
 mod preflight;
 mod promises;
 mod rebuild;
+mod repair;
 mod restart;
 mod resume;
 mod schema;
+mod verify;
 mod worker;

@@ -248,12 +248,23 @@ async fn duplicates_leave_their_index_out_until_they_are_mended() {
                        where indrelid = 't'::regclass and indisvalid";
         let built = target.value(indexes).await.unwrap();
         assert_eq!(built.as_deref(), Some("t_pkey,t_w"));
+        // Each group is in the state, by place and primary key.
+        let rows = "select string_agg(n || t.u || primary_key, ' ' order by t.id) from \
+                    (select *, number as n from pghaul.duplicate_row) d join t on t.ctid = d.place::tid";
+        let noted = target.value(rows).await.unwrap().unwrap();
+        let sorted =
+            noted.replace("1U", "nU").replace("1u", "nu").replace("2u", "nu").replace("2U", "nU");
+        assert_eq!(sorted, "nu1[\"1\"] nu2[\"2\"] nU1[\"2001\"] nu1[\"2002\"] nu2[\"2003\"]");
+        let plain = found[0].message.contains("id=2001") && found[0].message.contains("ctid (");
+        assert!(plain, "{}", found[0].message);
         target.execute("delete from t where id > 2000").await.unwrap();
         let options = CloneOptions { start: Start::Resume, ..options() };
         let outcome = clone(&source.url(), &target.url(), options).await.unwrap();
         assert!(!outcome.has_warnings(), "{:?}", outcome.findings);
         let built = target.value(indexes).await.unwrap();
         assert_eq!(built.as_deref(), Some("t_pkey,t_u,t_w"));
+        let left = target.value("select count(*) from pghaul.duplicate_row").await.unwrap();
+        assert_eq!(left.as_deref(), Some("0"));
     }
 }
 

@@ -3,12 +3,34 @@
 //! Invariants: an event about something durable is sent after its COMMIT was acknowledged; there
 //! is no event per row; numbers that move all the time are counters in [`Counters`], which a
 //! renderer samples.
+//!
+//! # What an observer can rely on
+//!
+//! [`PieceCommitted`](Event::PieceCommitted), [`TableCopied`](Event::TableCopied),
+//! [`TableVerified`](Event::TableVerified) (where `equal`) and
+//! [`StepCommitted`](Event::StepCommitted) are durable facts of the target. In one call of
+//! [`PreparedClone::run`](crate::run::PreparedClone::run), each is told exactly once, whoever did
+//! it (a worker's within about a second), also when the run loses its servers and prepares itself
+//! anew in between. What was done before that call is not told: see
+//! [`tables_before`](crate::run::PreparedClone::tables_before) and its neighbours. Only a call that
+//! fails, or is stopped at once, may leave its last facts untold.
+//!
+//! The order: pieces of a table, in each part that of the heap; then the table copied; then the
+//! table verified. A step's `StepStarted`, where this process runs it, comes before its
+//! `StepCommitted`; statements of [`Phase::PreData`] have no events of their own. `PhaseStarted`
+//! and `PhaseFinished` nest nothing and follow the order of [`Phase`]; after a recovery they begin
+//! again with `PreData`, and `Planned` is told again. `Retrying` and `Found` are not durable, and
+//! come as often as it happens.
+//!
+//! The observer is called under a lock that keeps this order: while it does not return, others
+//! wait.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::finding::Finding;
 use crate::name::RelationName;
+use crate::rebuild::Holder;
 
 /// Receives events. Called from many tasks at once; must not block.
 pub trait Observer: Send + Sync {
@@ -78,7 +100,7 @@ pub enum Event<'a> {
         kind: &'a str,
         /// The object.
         object: &'a str,
-        /// How long it took.
+        /// How long it took; zero if another process did it.
         took: Duration,
     },
     /// Something failed and is tried again.
@@ -87,6 +109,48 @@ pub enum Event<'a> {
         what: &'a str,
         /// The pause before the next attempt.
         after: Duration,
+    },
+    /// Who keeps something waiting that we do, by name; nobody any more if the list is empty. Told
+    /// when that changes, and again while it lasts.
+    Waiting {
+        /// What waits.
+        what: &'a str,
+        /// For whom.
+        holders: &'a [Holder],
+    },
+    /// How far the build of an index is, as the server tells (12 and newer).
+    IndexProgress {
+        /// The index.
+        index: &'a RelationName,
+        /// What it does just now: `building index: scanning table`, ….
+        phase: &'a str,
+        /// Blocks or rows done in this phase.
+        done: u64,
+        /// Of how many; 0 if the server does not know.
+        total: u64,
+    },
+    /// A scan for duplicates knows what it will read; also when it begins again.
+    ScanPlanned {
+        /// Unique indexes.
+        indexes: usize,
+        /// Blocks of the tables that they cover, counted for each index.
+        blocks: u64,
+        /// Foreign keys that are looked at.
+        foreign_keys: usize,
+    },
+    /// The rows under an index are being read.
+    ScanStarted {
+        /// The index.
+        index: &'a RelationName,
+    },
+    /// All groups under an index are known.
+    Scanned {
+        /// The index.
+        index: &'a RelationName,
+        /// Groups of two or more rows that share a key.
+        groups: u64,
+        /// Their rows.
+        rows: u64,
     },
     /// A finding, as soon as it is known.
     Found(&'a Finding),

@@ -6,12 +6,13 @@
 mod archived;
 pub mod before;
 pub mod board;
-mod claim;
+pub(crate) mod claim;
 mod evidence;
 mod execute;
 mod finish;
 mod graph;
 mod lane;
+mod ledger;
 pub mod moment;
 mod obstacles;
 pub mod options;

@@ -117,14 +117,17 @@ pub async fn look(target: &Session) -> Result<Presence, Error> {
         .query_one("look for a run's state", include_str!("state/schema_is_ours.sql"), &[])
         .await?;
     let (exists, has_run, may_use): (bool, bool, bool) = (row.get(0), row.get(1), row.get(2));
+    let only_repairs = !has_run && row.get::<_, bool>(4);
     Ok(match (exists, has_run, may_use) {
         (false, ..) => Presence::Absent,
+        (true, false, true) if only_repairs => Presence::Absent,
         (true, true, true) => Presence::Ours,
         _ => Presence::Foreign,
     })
 }
 
-/// Creates the state of a new run, plan included, in one transaction.
+/// Creates the state of a new run, plan included, in one transaction: the one that has dropped the
+/// run before, if the session is in it.
 ///
 /// # Errors
 /// What the target said; nothing is left behind then.
@@ -298,6 +301,15 @@ impl StepReceipt<'_> {
     }
 }
 
+/// Notes with which options the run goes on.
+///
+/// # Errors
+/// What the target said.
+pub async fn set_options(target: &Session, options: &str) -> Result<(), Error> {
+    let sql = "update pghaul.run set options = $1 where options <> $1";
+    target.execute("note the run's options", sql, &[&options]).await.map(drop)
+}
+
 /// Notes under which moment the run goes on.
 ///
 /// # Errors
@@ -367,7 +379,10 @@ pub async fn store_findings(target: &Session, findings: &[Finding]) -> Result<()
             )
             .await?;
     }
-    Ok(())
+    // Of indexes that are built by now.
+    let sql = "delete from pghaul.duplicate_row d where not exists (select 1 from pghaul.finding f \
+               where f.code = 'duplicates' and f.object = d.object)";
+    target.batch(doing, sql).await
 }
 
 fn json(identity: &DatabaseIdentity) -> Result<String, Error> {

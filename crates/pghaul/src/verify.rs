@@ -5,7 +5,20 @@
 //! by the same image; a table that could not be compared is a finding, never silence.
 
 pub mod difference;
+mod name_rows;
+pub mod options;
+mod others;
+pub mod outcome;
+pub mod pairs;
+mod prepare;
+mod read_all;
 pub mod reading;
+mod recheck;
+mod repairs;
+
+pub use options::VerifyOptions;
+pub use outcome::{TableDifferences, VerifiedTable, VerifyOutcome};
+pub use prepare::PreparedVerify;
 
 use pghaul_rows::TableDigest;
 
@@ -15,7 +28,7 @@ use crate::event::Counters;
 use crate::name::{Ident, RelationName};
 use crate::plan::{Part, ReadBack, TablePlan};
 use crate::transfer::pace::Pace;
-use reading::{Blocks, DigestedBy, Heap, Reading, RowsOf, SideTable};
+use reading::{Blocks, DigestedBy, Heap, KeyKind, Reading, RowsOf, SideTable};
 
 /// How a table of a run is read on the source. Of several, the leaves of one tree.
 pub(crate) fn on_source(first: &TablePlan, others: &[&TablePlan]) -> SideTable {
@@ -48,7 +61,7 @@ fn side_table(
         first.key.iter().map(|name| format.columns.iter().position(|column| column == name));
     let key = places.collect::<Option<Vec<usize>>>().unwrap_or_default();
     let (heaps, digested_by, sample) = (heaps.collect(), DigestedBy::Client, String::new());
-    SideTable { heaps, format, key, digested_by, sample }
+    SideTable { heaps, format, key, key_kind: KeyKind::Primary, digested_by, sample }
 }
 
 /// Reads a table of the target back, or those of its blocks that have the numbers of a part's blocks
@@ -79,5 +92,7 @@ pub async fn count(
 ) -> Result<TableDigest, Error> {
     let (table, pace) = (on_target(table, read_back), Pace::new(None));
     let counters = Counters::default();
-    Reading { session: target, table: &table, counters: &counters, pace: &pace }.count(0).await
+    Reading { session: target, table: &table, counters: &counters, pace: &pace }
+        .count(0, Blocks::default())
+        .await
 }

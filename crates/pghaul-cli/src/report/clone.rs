@@ -1,4 +1,4 @@
-//! The result of a clone.
+//! The result of a clone, or of a worker's part in one.
 
 use std::time::Duration;
 
@@ -19,31 +19,6 @@ use crate::report::{failure, findings};
 use crate::signals::Signal;
 use crate::verbs::clone::{BegunBy, Cloned};
 
-/// What was carried out: a clone, or a restore, which is a clone with an archive as its source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    /// From a server.
-    Clone,
-    /// From an archive.
-    Restore,
-}
-
-impl What {
-    fn verb(self) -> &'static str {
-        match self {
-            Self::Clone => "clone",
-            Self::Restore => "restore",
-        }
-    }
-
-    fn done(self) -> &'static str {
-        match self {
-            Self::Clone => "Cloned",
-            Self::Restore => "Restored",
-        }
-    }
-}
-
 /// Rows that differ, named by table.
 const DIFFERENCES_NAMED: usize = 10;
 
@@ -59,10 +34,10 @@ struct Body<'a> {
 }
 
 /// Prints the result of a run that came to an end; gives its exit code.
-pub fn done(console: &Console, cloned: &Cloned) -> Exit {
+pub fn done(console: &Console, verb: &'static str, cloned: &Cloned) -> Exit {
     let exit = Exit::of_outcome(&cloned.outcome, cloned.signal);
     match console.results {
-        Results::Text => match console.result(&text(cloned, console.detail)) {
+        Results::Text => match console.result(&text(verb, cloned, console.detail)) {
             Ok(()) => exit,
             Err(exit) => exit,
         },
@@ -77,8 +52,7 @@ pub fn done(console: &Console, cloned: &Cloned) -> Exit {
                 constraints: outcome.constraints,
                 phases: phases(cloned).map(|(phase, took)| wire::phase(phase, took)).collect(),
             };
-            Envelope::new(cloned.what.verb(), exit, cloned.took, &outcome.findings, body)
-                .print(console, exit)
+            Envelope::new(verb, exit, cloned.took, &outcome.findings, body).print(console, exit)
         }
     }
 }
@@ -87,7 +61,8 @@ pub fn done(console: &Console, cloned: &Cloned) -> Exit {
 /// once anything was written.
 pub fn failed(
     console: &Console,
-    (what, took): (What, Duration),
+    verb: &'static str,
+    took: Duration,
     error: &Error,
     so_far: Option<&SoFar>,
 ) -> Exit {
@@ -103,10 +78,10 @@ pub fn failed(
         | ErrorKind::LocalIo
         | ErrorKind::Bug => so_far.map(|so_far| &so_far.kept),
     };
-    failure::print_of(console, what.verb(), error, kept);
+    failure::print_of(console, verb, error, kept);
     match console.results {
         Results::Text => exit,
-        Results::Json => Envelope::failed(what.verb(), exit, took, error, kept)
+        Results::Json => Envelope::failed(verb, exit, took, error, kept)
             .with_findings(so_far.map_or(&[], |so_far| &so_far.findings))
             .print(console, exit),
     }
@@ -120,19 +95,20 @@ struct Stopped {
 /// Prints that a run was stopped before it could say more; gives its exit code.
 pub fn stopped(
     console: &Console,
-    (what, took): (What, Duration),
+    verb: &'static str,
+    took: Duration,
     signal: Option<Signal>,
     kept: Option<&Kept>,
 ) -> Exit {
     let exit = Exit::of_signal(signal);
     let written = match console.results {
         Results::Text => console.result(&match kept {
-            Some(kept) => format!("Stopped. Kept: {}\n", kept_text(what.verb(), kept)),
+            Some(kept) => format!("Stopped. Kept: {}\n", kept_text(verb, kept)),
             None => "Stopped. Nothing was written.\n".to_owned(),
         }),
         Results::Json => {
             let body = Stopped { kept: kept.map(wire::kept_in_target) };
-            return Envelope::new(what.verb(), exit, took, &[], body).print(console, exit);
+            return Envelope::new(verb, exit, took, &[], body).print(console, exit);
         }
     };
     written.err().unwrap_or(exit)
@@ -164,9 +140,9 @@ pub fn of_stream(outcome: &Outcome, took: Duration, detail: Detail) -> String {
     )
 }
 
-fn text(cloned: &Cloned, detail: Detail) -> String {
+fn text(verb: &str, cloned: &Cloned, detail: Detail) -> String {
     let outcome = &cloned.outcome;
-    let mut text = format!("{}\n\n", headline(cloned));
+    let mut text = format!("{}\n\n", headline(verb, cloned));
     let mut row = |name: &str, value: &str| text.push_str(&format!("  {name:<13}{value}\n"));
     row("tables", &tables(outcome));
     let rows: u64 = outcome.tables.iter().map(|table| table.source_rows).sum();
@@ -190,23 +166,19 @@ fn text(cloned: &Cloned, detail: Detail) -> String {
     }
     text.push_str(&findings::text(&outcome.findings, detail));
     if outcome.ending == Ending::Stopped {
-        let verb = cloned.what.verb();
-        text.push_str(&format!(
-            "\nGo on with `pghaul {verb} --resume …`; finished pieces are kept.\n"
-        ));
+        text.push_str("\nGo on with `pghaul clone --resume …`; finished pieces are kept.\n");
     }
     text
 }
 
-fn headline(cloned: &Cloned) -> String {
+fn headline(verb: &str, cloned: &Cloned) -> String {
+    let done = if verb == "restore" { "Restored" } else { "Cloned" };
     let (word, style) = match cloned.outcome.ending {
-        Ending::Stopped => ("Stopped:", WARNING),
-        Ending::Complete if cloned.outcome.has_warnings() => (", with warnings:", WARNING),
-        Ending::Complete => (":", GOOD),
-    };
-    let word = match cloned.outcome.ending {
-        Ending::Stopped => word.to_owned(),
-        Ending::Complete => format!("{}{word}", cloned.what.done()),
+        Ending::Stopped => ("Stopped:".to_owned(), WARNING),
+        Ending::Complete if cloned.outcome.has_warnings() => {
+            (format!("{done}, with warnings:"), WARNING)
+        }
+        Ending::Complete => (format!("{done}:"), GOOD),
     };
     format!(
         "{} {} to {} in {}",

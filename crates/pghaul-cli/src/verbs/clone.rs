@@ -16,12 +16,13 @@ use pghaul::state::DatabaseIdentity;
 
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::{Source, Target};
+use crate::flags::{Patience, Source, Target};
 use crate::progress::{Kept, Progress, SoFar};
 use crate::quantity::parse_size;
 use crate::report;
-use crate::report::clone::What;
 use crate::signals::{Signal, Watch};
+
+const VERB: &str = "clone";
 
 /// Flags of `clone`.
 #[derive(Debug, Args)]
@@ -119,12 +120,16 @@ pub struct Flags {
     /// The pg_dump to use, instead of the one that is found
     #[arg(long, value_name = "PATH", help_heading = "Resources")]
     pg_dump: Option<PathBuf>,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Defer {
     /// Materialized views are not refreshed
     Matviews,
+    /// Foreign keys check new rows only, and are validated later
+    Validation,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -197,6 +202,7 @@ impl Flags {
                 .iter()
                 .map(|what| match what {
                     Defer::Matviews => Deferred::Matviews,
+                    Defer::Validation => Deferred::Validation,
                 })
                 .collect(),
             max_rate: self.max_rate,
@@ -211,7 +217,8 @@ impl Flags {
                 (false, true) => Start::Restart,
                 (false, false) => Start::New,
             },
-            ..CloneOptions::default()
+            attempts: self.patience.attempts,
+            retries_per_run: self.patience.retries,
         }
     }
 }
@@ -227,14 +234,12 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
     };
     let (source, target) = match connect() {
         Ok(both) => both,
-        Err(error) => {
-            return report::clone::failed(console, (What::Clone, begun.elapsed()), &error, None);
-        }
+        Err(error) => return report::clone::failed(console, VERB, begun.elapsed(), &error, None),
     };
     if flags.dry_run {
         return dry_run(source, target, flags.options(), console).await;
     }
-    clone(source, target, flags.options(), console).await
+    clone(VERB, (source, target), flags.options(), console).await
 }
 
 /// Which process began a run.
@@ -248,8 +253,6 @@ pub enum BegunBy {
 
 /// What a clone was, for the report.
 pub struct Cloned {
-    /// From where.
-    pub what: What,
     /// The database that was read.
     pub source: DatabaseIdentity,
     /// The database that was written.
@@ -268,32 +271,19 @@ pub struct Cloned {
 
 /// Clones with progress and signals, prints the result, and says how it ended.
 pub async fn clone(
-    source: Endpoint,
-    target: Endpoint,
+    verb: &'static str,
+    (source, target): (Endpoint, Endpoint),
     options: CloneOptions,
     console: &Console,
 ) -> Exit {
     let begun = Instant::now();
     match carry(source, target, options, console).await {
-        Ok(cloned) => report::clone::done(console, &cloned),
-        Err(unfinished) => report_unfinished(console, What::Clone, begun, &unfinished),
-    }
-}
-
-/// Prints why there is no outcome.
-pub(super) fn report_unfinished(
-    console: &Console,
-    what: What,
-    begun: Instant,
-    unfinished: &Unfinished,
-) -> Exit {
-    let took = (what, begun.elapsed());
-    match unfinished {
-        Unfinished::Failed(error, so_far) => {
-            report::clone::failed(console, took, error, so_far.as_ref())
+        Ok(cloned) => report::clone::done(console, verb, &cloned),
+        Err(Unfinished::Failed(error, so_far)) => {
+            report::clone::failed(console, verb, begun.elapsed(), &error, so_far.as_ref())
         }
-        Unfinished::Stopped(signal, kept) => {
-            report::clone::stopped(console, took, *signal, kept.as_ref())
+        Err(Unfinished::Stopped(signal, kept)) => {
+            report::clone::stopped(console, verb, begun.elapsed(), signal, kept.as_ref())
         }
     }
 }
@@ -317,12 +307,11 @@ pub async fn carry(
     console: &Console,
 ) -> Result<Cloned, Unfinished> {
     let prepare = Box::pin(PreparedClone::new(source, target, options.clone()));
-    carry_prepared(What::Clone, prepare, options, console).await
+    carry_prepared(prepare, options, console).await
 }
 
 /// Carries out what `prepare` gives, with progress and signals; the caller prints.
 pub(super) async fn carry_prepared(
-    what: What,
     prepare: impl Future<Output = Result<PreparedClone, Error>>,
     options: CloneOptions,
     console: &Console,
@@ -361,7 +350,6 @@ pub(super) async fn carry_prepared(
     display.finish();
     match done {
         Ok(outcome) => Ok(Cloned {
-            what,
             source,
             target,
             took: begun.elapsed(),
@@ -386,6 +374,6 @@ async fn dry_run(
     let begun = Instant::now();
     match PreparedClone::new(source, target, options).await {
         Ok(prepared) => report::plan::print(console, begun.elapsed(), &prepared),
-        Err(error) => report::clone::failed(console, (What::Clone, begun.elapsed()), &error, None),
+        Err(error) => report::clone::failed(console, VERB, begun.elapsed(), &error, None),
     }
 }

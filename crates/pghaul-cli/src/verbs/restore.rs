@@ -18,10 +18,11 @@ use crate::exit::Exit;
 use crate::flags::Target;
 use crate::progress::Progress;
 use crate::report;
-use crate::report::clone::What;
 use crate::report::wire::{self, Envelope};
 use crate::signals::{Signal, Watch};
-use crate::verbs::clone::{carry_prepared, jobs, rate, report_unfinished};
+use crate::verbs::clone::{Unfinished, carry_prepared, jobs, rate};
+
+const VERB: &str = "restore";
 
 /// Flags of `restore`.
 #[derive(Debug, Args)]
@@ -150,7 +151,7 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
     let target = match Endpoint::parse(Side::Target, &flags.target.target) {
         Ok(target) => target,
         Err(error) => {
-            return report::clone::failed(console, (What::Restore, begun.elapsed()), &error, None);
+            return report::clone::failed(console, VERB, begun.elapsed(), &error, None);
         }
     };
     if flags.archive.as_os_str() == "-" {
@@ -161,9 +162,20 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
     }
     let options = flags.options();
     let prepare = Box::pin(restore::prepare(flags.archive.clone(), target, options.clone()));
-    match carry_prepared(What::Restore, prepare, options, console).await {
-        Ok(restored) => report::clone::done(console, &restored),
-        Err(unfinished) => report_unfinished(console, What::Restore, begun, &unfinished),
+    match carry_prepared(prepare, options, console).await {
+        Ok(restored) => report::clone::done(console, VERB, &restored),
+        Err(unfinished) => report_unfinished(console, begun, &unfinished),
+    }
+}
+
+fn report_unfinished(console: &Console, begun: Instant, unfinished: &Unfinished) -> Exit {
+    match unfinished {
+        Unfinished::Failed(error, so_far) => {
+            report::clone::failed(console, VERB, begun.elapsed(), error, so_far.as_ref())
+        }
+        Unfinished::Stopped(signal, kept) => {
+            report::clone::stopped(console, VERB, begun.elapsed(), *signal, kept.as_ref())
+        }
     }
 }
 

@@ -501,7 +501,7 @@ impl Group<'_, '_> {
 }
 
 /// A text that was sent as hex; bytes that are not valid UTF-8 are replaced.
-fn text(hex: &str) -> String {
+pub(super) fn text(hex: &str) -> String {
     let nibble =
         |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let bytes: Vec<u8> = hex

@@ -74,6 +74,11 @@ impl Key {
         })
     }
 
+    /// Whether the image is a hash, which does not show how long the key is.
+    pub(super) fn is_hashed(&self) -> bool {
+        matches!(self.image, Some(Image::Hash { .. }))
+    }
+
     /// The shape of what is selected.
     pub(super) fn shape(&self) -> KeyShape {
         match &self.image {

@@ -16,12 +16,13 @@ use futures::StreamExt;
 use pghaul_rows::duplicates::{MIN_BUDGET, Member, Relations};
 use pghaul_rows::key::{KeyHasher, KeyShape};
 use pghaul_rows::reader::{Digesting, RowReader};
-use pghaul_rows::{Column, CopyFormat, Layout, Shape};
+use pghaul_rows::{Column, CopyFormat, Layout, Shape, Tid, Tuple};
 
 use super::candidates::{Candidates, Feed};
 use super::groups::Groups;
 use super::index::{IndexDefinition, UniqueIndex};
-use super::select::select;
+use super::orphans::{ForeignKey, Orphans};
+use super::select::{select, tables_named};
 use super::statement::{self, Blocks, Keys};
 use super::{candidates, space};
 use crate::catalog::{RelationKind, oid, size};
@@ -48,6 +49,18 @@ pub struct ScanOptions {
     pub max_rate: Option<NonZeroU64>,
     /// Whether keys are fetched, to be shown.
     pub keys: Keys,
+    /// Whether foreign keys are looked at too.
+    pub foreign_keys: ForeignKeys,
+}
+
+/// Whether foreign keys are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ForeignKeys {
+    /// Not at all.
+    #[default]
+    LeftOut,
+    /// Those of the tables that are scanned; all where nothing is named.
+    Checked,
 }
 
 /// 64 MiB, a temporary folder, all indexes, no keys.
@@ -60,6 +73,7 @@ impl Default for ScanOptions {
             spill_dir: std::env::temp_dir(),
             max_rate: None,
             keys: Keys::Hidden,
+            foreign_keys: ForeignKeys::LeftOut,
         }
     }
 }
@@ -71,11 +85,36 @@ pub struct Scan {
     pace: Pace,
     indexes: Vec<UniqueIndex>,
     blocks: Vec<u64>,
+    /// Whether an index that was read may have keys that are too long; by index.
+    suspects: Vec<bool>,
+    foreign_keys: Vec<ForeignKey>,
     findings: Vec<Finding>,
 }
 
+/// Rows whose keys may be too long for a btree index.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LongKeys {
+    /// How many rows.
+    pub rows: u64,
+    /// Where the first of them lie.
+    pub first: Vec<(RelationName, Tid)>,
+}
+
+/// Bytes of a key that fit a btree index of 12 and newer, for blocks of 8 kB: 2704 with the
+/// header of the entry (`BTMaxItemSize`, `src/include/access/nbtree.h`).
+const LONGEST_KEY: u32 = 2704 - 8;
+
+/// Long rows that are named.
+const LONG_NAMED: usize = 20;
+
+/// A key of this many bytes as it is sent may need [`LONGEST_KEY`] of them in an index.
+const SUSPECT: u64 = 2000;
+
 /// How often the list of tables may change under us before we give up.
 const ATTEMPTS: u32 = 20;
+
+/// Ends what was begun since the snapshot, failed or not, and keeps the snapshot.
+const ANEW: &str = "rollback to savepoint pghaul_scan";
 
 /// Blocks that are read by one statement while a rate is kept, where a range of ctid reads only
 /// its blocks (14 and newer).
@@ -122,7 +161,7 @@ impl Scan {
                     "begin transaction isolation level repeatable read, read only",
                 )
                 .await?;
-            if lock(&session, &before.definitions).await? {
+            if lock(&session, &before).await? {
                 let now = pick(&session, &options, given.as_ref()).await?;
                 if now.is_as(&before) && hold_matviews(&session, &now.definitions).await? {
                     return Self::settled(session, options, now).await;
@@ -142,7 +181,7 @@ impl Scan {
         options: ScanOptions,
         picked: Picked,
     ) -> Result<Self, Error> {
-        let Picked { definitions, mut findings } = picked;
+        let Picked { definitions, foreign_keys, mut findings } = picked;
         let mut indexes = Vec::with_capacity(definitions.len());
         for (definition, resolved) in UniqueIndex::resolve(&session, definitions).await? {
             match resolved {
@@ -161,7 +200,9 @@ impl Scan {
             session,
             options,
             blocks: Vec::with_capacity(indexes.len()),
+            suspects: vec![false; indexes.len()],
             indexes,
+            foreign_keys,
             findings,
         };
         for at in 0..scan.indexes.len() {
@@ -179,6 +220,26 @@ impl Scan {
     /// How many blocks each of [`Scan::indexes`] covers, in the same order: the measure of the work.
     pub fn blocks(&self) -> &[u64] {
         &self.blocks
+    }
+
+    /// The foreign keys that are looked at, by table and name.
+    pub fn foreign_keys(&self) -> &[ForeignKey] {
+        &self.foreign_keys
+    }
+
+    /// The rows of one of [`Scan::foreign_keys`] that refer to nothing.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub async fn orphans(&self, at: usize) -> Result<Orphans<'_>, Error> {
+        self.session.batch("begin a foreign key", ANEW).await?;
+        let Some(key) = self.foreign_keys.get(at) else {
+            return Err(Error::new(
+                ErrorKind::Bug,
+                format!("there is no foreign key {at} in the scan"),
+            ));
+        };
+        Orphans::open(&self.session, key).await
     }
 
     /// What cannot be scanned, and why.
@@ -205,7 +266,7 @@ impl Scan {
     /// [`is_lost`] says otherwise.
     pub async fn read(&mut self, at: usize, counters: &Counters) -> Result<Groups<'_>, Error> {
         // Whatever became of the index before this one.
-        self.session.batch("begin an index", "rollback to savepoint pghaul_scan").await?;
+        self.session.batch("begin an index", ANEW).await?;
         let Some(index) = self.indexes.get(at) else {
             return Err(Error::new(ErrorKind::Bug, format!("there is no index {at} in the scan")));
         };
@@ -213,13 +274,14 @@ impl Scan {
         let mut found = Candidates::none();
         if index.grouped_by_server().is_none() {
             match self.candidates(index, &relations, counters).await {
-                Ok(candidates) => found = candidates,
+                Ok((candidates, has_suspects)) => {
+                    found = candidates;
+                    self.suspects[at] = has_suspects;
+                }
                 // An element deep inside has no hash function; the server finds out by the first
                 // row that it hashes.
                 Err(error) if error.sqlstate() == Some("42883") => {
-                    self.session
-                        .batch("begin an index", "rollback to savepoint pghaul_scan")
-                        .await?;
+                    self.session.batch("begin an index", ANEW).await?;
                     let index = &mut self.indexes[at];
                     index.keys = index.keys.drain(..).map(super::Key::without_hash).collect();
                     if index.grouped_by_server().is_none() {
@@ -231,6 +293,7 @@ impl Scan {
         }
         let index = &self.indexes[at];
         let by_server = index.grouped_by_server().is_some();
+        self.suspects[at] |= by_server;
         let names = relations.into_iter().map(|found| (found.tag, Arc::new(found.name))).collect();
         let groups = Groups::new(&self.session, index, names, self.options.keys, found);
         if by_server { groups.by_server().await } else { Ok(groups) }
@@ -269,20 +332,47 @@ impl Scan {
         index: &UniqueIndex,
         relations: &[Relation],
         counters: &Counters,
-    ) -> Result<Candidates, Error> {
+    ) -> Result<(Candidates, bool), Error> {
         let kind = if index.definition.is_partitioned() { Relations::Many } else { Relations::One };
         let (memory, folder) = (self.options.memory, &self.options.spill_dir);
         space::check(&self.session, index, (kind, memory), folder).await?;
         let mut feed = Feed::start(kind, memory, folder.clone())?;
         let shapes: Vec<KeyShape> = index.keys.iter().map(super::Key::shape).collect();
         let mut hasher = KeyHasher::new(shapes, index.definition.nulls);
+        let mut longest = 0;
         for relation in relations {
             for blocks in self.statements(relation) {
-                self.read_blocks(index, relation, blocks, (&mut hasher, &mut feed), counters)
-                    .await?;
+                let read = (&mut hasher, &mut feed);
+                longest =
+                    self.read_blocks(index, relation, blocks, read, counters).await?.max(longest);
             }
         }
-        feed.finish().await
+        Ok((feed.finish().await?, longest > SUSPECT))
+    }
+
+    /// Rows whose keys may be too long for an index of 12 and newer, as of an index that was read.
+    /// An index that exists has them only where it compresses better than the table does.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub async fn long_keys(&self, at: usize) -> Result<LongKeys, Error> {
+        if !self.suspects.get(at).copied().unwrap_or(false) {
+            return Ok(LongKeys::default());
+        }
+        self.session.batch("begin to look for long keys", ANEW).await?;
+        let index = &self.indexes[at];
+        let relations: HashMap<u32, RelationName> =
+            self.relations(at).await?.into_iter().map(|one| (one.tag, one.name)).collect();
+        let doing = format!("look for long keys in `{}`", index.definition.table);
+        let sql = statement::long_keys(index, LONGEST_KEY, LONG_NAMED);
+        let mut found = LongKeys::default();
+        for row in self.session.simple_rows(&doing, &sql).await? {
+            let field = |at: usize| row.get(at).and_then(Option::as_deref).unwrap_or_default();
+            found.rows = field(2).parse().unwrap_or(found.rows);
+            let relation = field(0).parse().ok().and_then(|tag| relations.get(&tag));
+            found.first.extend(relation.cloned().zip(field(1).parse().ok()));
+        }
+        Ok(found)
     }
 
     /// One statement for a relation, or many where that helps to keep a rate.
@@ -297,6 +387,7 @@ impl Scan {
         starts.iter().zip(ends).map(|(from, until)| Some(Blocks { from: *from, until })).collect()
     }
 
+    /// Gives the length of the longest key.
     async fn read_blocks(
         &self,
         index: &UniqueIndex,
@@ -304,14 +395,15 @@ impl Scan {
         blocks: Option<Blocks>,
         (hasher, feed): (&mut KeyHasher, &mut Feed),
         counters: &Counters,
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
         let doing = format!("read the keys of `{}` in `{}`", index.definition.name, relation.name);
         let broken = |cause: &dyn std::fmt::Display| {
             Error::new(ErrorKind::Transfer, format!("cannot {doing}: {cause}"))
         };
         let sql = statement::read(index, &relation.name, blocks);
         let mut stream = Box::pin(self.session.copy_out(&doing, &sql).await?);
-        let mut reader = RowReader::new(layout(index.keys.len()), Digesting::Off);
+        let mut reader = RowReader::new(layout(index), Digesting::Off);
+        let mut longest = 0;
         let mut at = blocks.map_or(0, |blocks| blocks.from);
         while let Some(message) = stream.next().await {
             let message = message.map_err(|error| self.session.error(&doing, &error))?;
@@ -323,6 +415,7 @@ impl Scan {
                 rows += 1;
                 let Some(tid) = row.ctid else { continue };
                 until = until.max(tid.block);
+                longest = longest.max(length(&row.tuple, index.keys.len()));
                 let digest = hasher.digest(&row.tuple, 0).map_err(|cause| broken(&cause))?;
                 if let Some(digest) = digest {
                     feed.push(digest, Member { relation: relation.tag, tid }).await?;
@@ -335,7 +428,7 @@ impl Scan {
         let end = blocks.and_then(|blocks| blocks.until);
         let end = end.unwrap_or_else(|| u32::try_from(relation.blocks).unwrap_or(u32::MAX));
         self.advance(&mut at, end, counters).await;
-        Ok(())
+        Ok(longest)
     }
 
     /// Blocks up to this one were read: counts them, and waits for the rate.
@@ -374,6 +467,7 @@ struct Relation {
 /// What is to be scanned, and what cannot be.
 struct Picked {
     definitions: Vec<IndexDefinition>,
+    foreign_keys: Vec<ForeignKey>,
     findings: Vec<Finding>,
 }
 
@@ -382,7 +476,10 @@ impl Picked {
         let of = |picked: &Self| {
             picked.definitions.iter().map(|index| (index.oid, index.table_oid)).collect::<Vec<_>>()
         };
-        of(self) == of(other)
+        let keys = |picked: &Self| {
+            picked.foreign_keys.iter().flat_map(ForeignKey::locked).collect::<Vec<_>>()
+        };
+        of(self) == of(other) && keys(self) == keys(other)
     }
 }
 
@@ -411,12 +508,18 @@ async fn pick(
         Some(definition) => vec![definition.clone()],
         None => {
             let all = IndexDefinition::all(session).await?;
-            select(all, &names, &options.tables, &options.indexes)?
+            select(all, &names, options)?
         }
     };
     let is_standby = session.identity().in_recovery;
+    let wanted: BTreeSet<RelationName> = definitions
+        .iter()
+        .map(|definition| definition.table.clone())
+        .chain(tables_named(&names, options)?)
+        .collect();
     let insists = given.is_some() || !options.tables.is_empty() || !options.indexes.is_empty();
-    let mut picked = Picked { definitions: Vec::new(), findings: Vec::new() };
+    let mut picked =
+        Picked { definitions: Vec::new(), foreign_keys: Vec::new(), findings: Vec::new() };
     let mut denied: BTreeSet<String> = BTreeSet::new();
     for definition in definitions {
         match unreadable.get(&definition.table) {
@@ -442,6 +545,28 @@ async fn pick(
                 "refresh it first",
             )),
             None => picked.definitions.push(definition),
+        }
+    }
+    if options.foreign_keys == ForeignKeys::Checked {
+        for key in ForeignKey::all(session).await? {
+            if insists && !wanted.contains(&key.child) {
+                continue;
+            }
+            match unreadable.get(&key.child).or_else(|| unreadable.get(&key.parent)) {
+                Some(why) if insists => {
+                    denied.insert(format!("`{}` or `{}`: {}", key.child, key.parent, why.text()));
+                }
+                Some(why) => picked.findings.push(
+                    Finding::new(
+                        Severity::Warning,
+                        "not_scanned",
+                        format!("foreign key `{}` not looked at: {}", key.name, why.text()),
+                        why.remedy(),
+                    )
+                    .about(&key.child),
+                ),
+                None => picked.foreign_keys.push(key),
+            }
         }
     }
     if denied.is_empty() {
@@ -498,11 +623,13 @@ fn not_covered(definition: &IndexDefinition) -> Finding {
 }
 
 /// Locks the tables, leaves of partition trees too. False when one is gone meanwhile.
-async fn lock(session: &Session, definitions: &[IndexDefinition]) -> Result<bool, Error> {
-    let names: BTreeSet<String> = definitions
+async fn lock(session: &Session, picked: &Picked) -> Result<bool, Error> {
+    let names: BTreeSet<String> = picked
+        .definitions
         .iter()
         .filter(|definition| definition.table_kind != RelationKind::MaterializedView)
         .map(IndexDefinition::from)
+        .chain(picked.foreign_keys.iter().flat_map(ForeignKey::locked))
         .collect();
     for name in names {
         let sql = format!("lock table {name} in access share mode");
@@ -570,13 +697,25 @@ fn check_budget(options: &ScanOptions) -> Result<(), Error> {
     }))
 }
 
-/// ctid and the images of keys, framed only: what is in them is hashed elsewhere.
-fn layout(keys: usize) -> Arc<Layout> {
+/// ctid, the images of keys and some sizes, framed only: what is in them is hashed elsewhere.
+fn layout(index: &UniqueIndex) -> Arc<Layout> {
     let column = Column { image_type: 0, shape: Shape::Plain };
+    let hashed = index.keys.iter().filter(|key| key.is_hashed()).count();
     Arc::new(Layout {
         format: CopyFormat::Binary,
         with_ctid: true,
-        columns: vec![column; keys],
+        columns: vec![column; index.keys.len() + hashed],
         hidden: Vec::new(),
     })
+}
+
+/// Bytes of a key: those that were sent, and the sizes of those that were not.
+fn length(tuple: &Tuple, keys: usize) -> u64 {
+    let sent = tuple.len() as u64;
+    let sizes = tuple
+        .binary_fields()
+        .skip(keys)
+        .flatten()
+        .filter_map(|size| Some(u64::from(u32::from_be_bytes(*size.first_chunk()?))));
+    sent + sizes.sum::<u64>()
 }

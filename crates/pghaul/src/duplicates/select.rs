@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::index::IndexDefinition;
+use super::moment::ScanOptions;
 use crate::catalog::Oid;
 use crate::error::{Error, ErrorKind};
 use crate::name::RelationName;
@@ -14,25 +15,30 @@ use crate::name::RelationName;
 pub(super) fn select(
     all: Vec<IndexDefinition>,
     relations: &[RelationName],
-    tables: &[String],
-    indexes: &[String],
+    options: &ScanOptions,
 ) -> Result<Vec<IndexDefinition>, Error> {
-    if tables.is_empty() && indexes.is_empty() {
+    if options.tables.is_empty() && options.indexes.is_empty() {
         return Ok(all.into_iter().filter(|index| index.parent.is_none()).collect());
     }
-    let mut wanted_tables = BTreeSet::new();
-    for text in tables {
-        let candidates = relations.iter();
-        wanted_tables.insert(one("table", text, candidates, |name| name)?.clone());
-    }
+    let wanted_tables: BTreeSet<RelationName> =
+        tables_named(relations, options)?.into_iter().collect();
     let mut wanted: BTreeSet<Oid> = BTreeSet::new();
-    for text in indexes {
+    for text in &options.indexes {
         wanted.insert(one("unique index", text, all.iter(), |index| &index.name)?.oid);
     }
     Ok(all
         .into_iter()
         .filter(|index| wanted.contains(&index.oid) || wanted_tables.contains(&index.table))
         .collect())
+}
+
+/// The tables that were named.
+pub(super) fn tables_named(
+    relations: &[RelationName],
+    options: &ScanOptions,
+) -> Result<Vec<RelationName>, Error> {
+    let find = |text: &String| one("table", text, relations.iter(), |name| name).cloned();
+    options.tables.iter().map(find).collect()
 }
 
 /// The one object that a name means.

@@ -11,6 +11,7 @@ use pghaul_rows::duplicates::Member;
 use pghaul_rows::key::Nulls;
 
 use super::index::UniqueIndex;
+use super::key::{Image, Key};
 use crate::name::RelationName;
 
 /// What is fetched of rows beside their places.
@@ -26,10 +27,12 @@ pub enum Keys {
 /// Characters of a key that are shown at most.
 const SHOWN: u32 = 1000;
 
-/// Reads ctid and the images of all keys of one relation, or of these blocks of it.
+/// Reads ctid and the images of all keys of one relation, or of these blocks of it; then the sizes
+/// of the keys whose images do not show them.
 pub(super) fn read(index: &UniqueIndex, relation: &RelationName, blocks: Option<Blocks>) -> String {
-    let images: Vec<String> =
+    let mut images: Vec<String> =
         index.keys.iter().filter_map(|key| key.image_of(&key.value())).collect();
+    images.extend(index.keys.iter().filter(|key| key.is_hashed()).map(size));
     let mut conditions = conditions(index);
     if let Some(Blocks { from, until }) = blocks {
         conditions.push(format!("ctid >= '({from},0)'"));
@@ -41,6 +44,25 @@ pub(super) fn read(index: &UniqueIndex, relation: &RelationName, blocks: Option<
         relation.quoted(),
         where_all(&conditions),
     )
+}
+
+/// Counts the rows whose keys need more than `bytes` in an index, and gives leaf and ctid of the
+/// first of them. The size of a value is that of the heap, where it is compressed as in an index.
+pub(super) fn long_keys(index: &UniqueIndex, bytes: u32, first: usize) -> String {
+    let sizes: Vec<String> =
+        index.keys.iter().map(|key| format!("coalesce({}, 0)", size(key))).collect();
+    let mut conditions = index_conditions(index);
+    conditions.push(format!("{} > {bytes}", sizes.join(" + ")));
+    let relation = if index.definition.is_partitioned() { "tableoid::int8" } else { "0::int8" };
+    format!(
+        "select {relation}, ctid, pg_catalog.count(*) over () from {}{} limit {first}",
+        index.definition.from(),
+        where_all(&conditions),
+    )
+}
+
+fn size(key: &Key) -> String {
+    format!("pg_catalog.pg_column_size({})", key.expression)
 }
 
 /// Blocks of a heap; without an end, all from the first on.
@@ -162,9 +184,12 @@ fn where_all(conditions: &[String]) -> String {
     }
 }
 
+fn index_conditions(index: &UniqueIndex) -> Vec<String> {
+    index.definition.predicate.iter().map(|sql| format!("({sql})")).collect()
+}
+
 fn conditions(index: &UniqueIndex) -> Vec<String> {
-    let mut conditions: Vec<String> = Vec::new();
-    conditions.extend(index.definition.predicate.as_ref().map(|sql| format!("({sql})")));
+    let mut conditions = index_conditions(index);
     if index.definition.nulls == Nulls::Distinct {
         conditions.extend(
             index
@@ -179,7 +204,7 @@ fn conditions(index: &UniqueIndex) -> Vec<String> {
 
 /// The values of the keys, as `k0`, `k1`, ….
 fn values(index: &UniqueIndex, alias: &str) -> Vec<String> {
-    let of = |(place, key): (usize, &super::key::Key)| format!("{} as {alias}{place}", key.value());
+    let of = |(place, key): (usize, &Key)| format!("{} as {alias}{place}", key.value());
     index.keys.iter().enumerate().map(of).collect()
 }
 
@@ -223,7 +248,7 @@ fn same(index: &UniqueIndex, left: &str, right: &dyn Fn(usize) -> String) -> Str
     format!("({})", each.join(" and "))
 }
 
-fn equal(index: &UniqueIndex, key: &super::key::Key, left: &str, right: &str) -> String {
+fn equal(index: &UniqueIndex, key: &Key, left: &str, right: &str) -> String {
     let equal = format!("{left}{} {} {right}", key.collate(), key.equal);
     match index.definition.nulls {
         Nulls::Distinct => format!("({equal})"),
@@ -241,7 +266,7 @@ fn same_image(index: &UniqueIndex) -> String {
         .iter()
         .enumerate()
         .map(|(place, key)| match key.image {
-            Some(super::key::Image::Hash { .. }) => {
+            Some(Image::Hash { .. }) => {
                 let image =
                     |alias: &str| key.image_of(&format!("{alias}{place}")).unwrap_or_default();
                 format!("{} is not distinct from {}", image("r.k"), image("f.f"))

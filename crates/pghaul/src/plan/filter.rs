@@ -24,12 +24,27 @@ impl Filter {
     /// # Errors
     /// [`ErrorKind::Usage`] for a pattern that cannot be read or that matches no relation.
     pub fn new(catalog: &Catalog, include: &[String], exclude: &[String]) -> Result<Self, Error> {
+        Self::over(&[catalog], "the source", include, exclude)
+    }
+
+    /// As [`Filter::new`], for patterns that match a relation of any of these catalogs; `whose`
+    /// says which ones.
+    ///
+    /// # Errors
+    /// As [`Filter::new`].
+    pub fn over(
+        catalogs: &[&Catalog],
+        whose: &str,
+        include: &[String],
+        exclude: &[String],
+    ) -> Result<Self, Error> {
         for pattern in include.iter().chain(exclude) {
             let glob = parse(pattern)?.compile_matcher();
-            if !catalog.relations.iter().any(|relation| glob.is_match(text(&relation.name))) {
+            let mut relations = catalogs.iter().flat_map(|catalog| &catalog.relations);
+            if !relations.any(|relation| glob.is_match(text(&relation.name))) {
                 return Err(Error::new(
                     ErrorKind::Usage,
-                    format!("the pattern `{pattern}` matches no table of the source"),
+                    format!("the pattern `{pattern}` matches no table of {whose}"),
                 )
                 .with_hint(
                     "patterns are globs over schema.table, such as public.statuses or 'audit_*.*'",

@@ -61,7 +61,7 @@ impl PartSizing {
 }
 
 /// Adds the parts of one table to `parts`.
-pub(super) fn split(
+pub(crate) fn split(
     parts: &mut Vec<Part>,
     table: usize,
     heap_bytes: u64,

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::moment::{Moment, WriteCounters};
 use super::options::{CloneOptions, Scope};
 use super::origin::Origin;
@@ -61,7 +63,8 @@ impl PreparedClone {
             _ => Vec::new(),
         };
         let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
-        let newness = if stored.is_some() { Newness::GoingOn } else { Newness::New(&objects) };
+        let newness =
+            if stored.is_some() { Newness::GoingOn } else { Newness::New(&objects, Vec::new()) };
         let mut unchecked = Vec::new();
         if options.scope == Scope::DataOnly {
             let terms = obstacles::terms(&control, &plan).await?;
@@ -122,7 +125,9 @@ impl PreparedClone {
         let record = self.record(&id)?;
         state::create(&self.control, &record, &self.plan).await?;
         let worker = format!("{id} pid {} stream", std::process::id());
-        steps::pre_data(&self.control, &self.schema.steps, &HashMap::new(), &worker).await?;
+        let (steps, done) = (&self.schema.steps, HashMap::new());
+        let stop = CancellationToken::new();
+        steps::pre_data(&self.control, (steps, &done), &worker, &stop).await?;
         state::set_phase(&self.control, "data", false).await?;
         Ok(BegunStream {
             _control: self.control,

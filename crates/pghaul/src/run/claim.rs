@@ -14,12 +14,17 @@ use crate::name::literal;
 
 /// The key of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct ClaimKey(i64);
+pub(crate) struct ClaimKey(i64);
 
 impl ClaimKey {
     /// The right to be the one process that began the run in this database.
     pub(super) fn of_run() -> Self {
         Self::hash(&["pghaul run"])
+    }
+
+    /// The right to be the one process that rebuilds indexes of this database.
+    pub(crate) fn of_rebuild() -> Self {
+        Self::hash(&["pghaul rebuild"])
     }
 
     /// The right to work on one task of a run.
@@ -50,7 +55,7 @@ impl ClaimKey {
     ///
     /// # Errors
     /// What the target said.
-    pub(super) async fn try_take(self, target: &Session) -> Result<bool, Error> {
+    pub(crate) async fn try_take(self, target: &Session) -> Result<bool, Error> {
         Ok(self.try_take_and(target, "select 1").await?.is_some())
     }
 
@@ -80,7 +85,7 @@ impl ClaimKey {
     ///
     /// # Errors
     /// What the target said.
-    pub(super) async fn take_within(
+    pub(crate) async fn take_within(
         self,
         target: &Session,
         patience: Duration,

@@ -1,70 +1,146 @@
 //! Why the rows forbid a constraint: how many groups share a key, which rows refer to nothing.
 //!
 //! Invariants: reads the heap of the target, no index; names rows by ctid, and by key only where
-//! the key is what people name rows by; never a value of another column.
+//! the key is what people name rows by; never a value of another column; memory is bounded, however
+//! many rows are in the way.
 
-use crate::connect::Session;
+use crate::connect::{Endpoint, Session};
+use crate::duplicates::{DuplicateRow, Found, Groups, IndexDefinition, Scan, ScanOptions};
 use crate::error::Error;
+use crate::event::Counters;
 use crate::name::{Ident, RelationName};
 
 /// Groups of rows that share the key of a unique index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DuplicateGroups {
-    pub(super) table: RelationName,
-    /// Groups of two or more rows.
-    pub(super) groups: u64,
-    /// Rows that would have to go for the index to build.
-    pub(super) extra_rows: u64,
+    table: RelationName,
+    found: Found,
+    /// The first groups, for people.
+    first: Vec<String>,
 }
 
-/// Counts the groups by the target's own GROUP BY over the heap. None if the source does not know
-/// the index as a unique one.
+impl std::fmt::Display for DuplicateGroups {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "groups of rows in `{}` that share its key: {}; rows too many: {}: {}{}; all in pghaul.duplicate_row of the target",
+            self.table,
+            self.found.groups,
+            self.found.extra_rows(),
+            self.first.join("; "),
+            if self.found.groups > self.first.len() as u64 { "; …" } else { "" },
+        )
+    }
+}
+
+/// Groups named in a finding, and rows named of each.
+const GROUPS_NAMED: usize = 5;
+
+/// Rows written to the state by one statement.
+const ROWS_A_STATEMENT: usize = 1000;
+
+/// Finds the groups that keep an index of the source from being built on the target, and writes all
+/// of them to the state, as those of `object`. None if the source does not know the index as a
+/// unique one.
 pub(super) async fn duplicate_groups(
     source: &Session,
-    target: &Session,
+    (endpoint, target): (&Endpoint, &Session),
     index_or_constraint: u32,
+    object: &str,
 ) -> Result<Option<DuplicateGroups>, Error> {
-    let rows = source
-        .query(
-            "read the keys of the index",
-            include_str!("evidence/index.sql"),
-            &[&index_or_constraint],
-        )
-        .await?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let table = RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1));
-    let only = if row.get(2) { "" } else { "only " };
-    let nulls_equal: bool = row.get(4);
-    let keys: Vec<String> = row.get(5);
-    let mut conditions: Vec<String> = Vec::new();
-    conditions.extend(row.get::<_, Option<String>>(3).map(|predicate| format!("({predicate})")));
-    if !nulls_equal {
-        conditions.extend(keys.iter().map(|key| format!("({key}) is not null")));
-    }
-    let condition = if conditions.is_empty() {
-        String::new()
-    } else {
-        format!("where {}", conditions.join(" and "))
+    let Some(definition) = IndexDefinition::of(source, index_or_constraint).await? else {
+        return Ok(None);
     };
-    let places: Vec<String> = (1..=keys.len()).map(|place| place.to_string()).collect();
-    let sql = format!(
-        "select pg_catalog.count(*), coalesce(pg_catalog.sum(n - 1), 0)::int8 \
-           from (select {}, pg_catalog.count(*) as n from {only}{} {condition} \
-                  group by {} having pg_catalog.count(*) > 1) as groups",
-        keys.iter()
-            .zip(&places)
-            .map(|(key, place)| format!("({key}) as k{place}"))
-            .collect::<Vec<_>>()
-            .join(", "),
-        table.quoted(),
-        places.join(", "),
-    );
-    let row = target.query_one(&format!("count the duplicates in `{table}`"), &sql, &[]).await?;
-    Ok(Some(DuplicateGroups {
-        table,
-        groups: crate::catalog::size(row.get(0)),
-        extra_rows: crate::catalog::size(row.get(1)),
-    }))
+    let table = definition.table.clone();
+    let mut scan = Scan::of_definition(endpoint, definition, ScanOptions::default()).await?;
+    if scan.indexes().is_empty() {
+        return Ok(None);
+    }
+    let counters = Counters::default();
+    let mut groups = scan.read(0, &counters).await?;
+    target.batch("begin to note the duplicates", "begin").await?;
+    let noted = note(target, &mut groups, object).await;
+    let end = if noted.is_ok() { "commit" } else { "rollback" };
+    target.batch("note the duplicates", end).await?;
+    Ok(Some(DuplicateGroups { table, found: groups.found(), first: noted? }))
+}
+
+/// Gives the first groups.
+async fn note(
+    target: &Session,
+    groups: &mut Groups<'_>,
+    object: &str,
+) -> Result<Vec<String>, Error> {
+    let doing = "note the duplicates";
+    let sql = "delete from pghaul.duplicate_row where object = $1";
+    target.execute(doing, sql, &[&object]).await?;
+    let columns: Vec<String> =
+        groups.index().definition.primary_key.iter().map(Ident::to_string).collect();
+    let mut first = Vec::new();
+    let mut rows = Rows::default();
+    let mut number = 0_i64;
+    while let Some(mut group) = groups.next_group().await? {
+        number += 1;
+        let mut named = Vec::new();
+        let mut members = 0;
+        while let Some(row) = group.next_member().await? {
+            members += 1;
+            if first.len() < GROUPS_NAMED && members <= GROUPS_NAMED {
+                named.push(place(&row, &columns));
+            }
+            rows.push(number, &row);
+            if rows.numbers.len() >= ROWS_A_STATEMENT {
+                rows.write(target, object).await?;
+            }
+        }
+        if !named.is_empty() {
+            let more = if members > named.len() { ", …" } else { "" };
+            first.push(format!("{}{more}", named.join(", ")));
+        }
+    }
+    rows.write(target, object).await?;
+    Ok(first)
+}
+
+/// `ctid (0,1) id=7`.
+fn place(row: &DuplicateRow, columns: &[String]) -> String {
+    let mut text = format!("ctid {}", row.tid);
+    for (column, value) in columns.iter().zip(&row.primary_key) {
+        text.push_str(&format!(" {column}={}", value.as_deref().unwrap_or("null")));
+    }
+    text
+}
+
+/// Rows on their way to the state, by column.
+#[derive(Default)]
+struct Rows {
+    numbers: Vec<i64>,
+    schemas: Vec<String>,
+    relations: Vec<String>,
+    tids: Vec<String>,
+    keys: Vec<String>,
+}
+
+impl Rows {
+    fn push(&mut self, number: i64, row: &DuplicateRow) {
+        self.numbers.push(number);
+        self.schemas.push(row.relation.schema.as_str().to_owned());
+        self.relations.push(row.relation.name.as_str().to_owned());
+        self.tids.push(row.tid.to_string());
+        self.keys.push(serde_json::json!(row.primary_key).to_string());
+    }
+
+    async fn write(&mut self, target: &Session, object: &str) -> Result<(), Error> {
+        let Self { numbers, schemas, relations, tids, keys } = std::mem::take(self);
+        target
+            .execute(
+                "note the duplicates",
+                include_str!("evidence/note.sql"),
+                &[&object, &numbers, &schemas, &relations, &tids, &keys],
+            )
+            .await?;
+        Ok(())
+    }
 }
 
 /// Rows whose foreign key refers to nothing.

@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use tokio_util::sync::CancellationToken;
+
 use super::board::{TaskId, Verdict};
 use super::claim::ClaimKey;
 use super::evidence;
@@ -67,11 +69,12 @@ impl Sessions<'_> {
         let resources = &run.board.task(id).resources;
         match run_step(target, &run.id, &step.statement(), resources, &run.transfer.worker).await {
             Ok(Ran::Elsewhere) => Ok(Verdict::Elsewhere),
-            Ok(Ran::Before) => Ok(Verdict::Done),
+            Ok(Ran::Before) => {
+                run.ledger.step(run, at, std::time::Duration::ZERO);
+                Ok(Verdict::Done)
+            }
             Ok(Ran::Now) => {
-                run.count(step);
-                let took = begun.elapsed();
-                run.observer.on_event(&Event::StepCommitted { kind, object, took });
+                run.ledger.step(run, at, begun.elapsed());
                 Ok(Verdict::Done)
             }
             Err(error) if is_of_the_data(&error) => {
@@ -82,6 +85,10 @@ impl Sessions<'_> {
             Err(error) if step.step.stage == Stage::Refresh && !error.connection_lost() => {
                 run.find(not_refreshed(step, &error));
                 Ok(Verdict::LeftOut)
+            }
+            Err(error) if step.step.stage == Stage::Statistics && !error.connection_lost() => {
+                run.find(without_statistics(&error).about(&step.step.object));
+                Ok(Verdict::Done)
             }
             Err(error) => Err(step.step.failure(error)),
         }
@@ -98,21 +105,22 @@ impl Sessions<'_> {
         };
         let (code, message, remedy) = match error.sqlstate() {
             Some("23505") => {
-                let groups = match &source {
+                let (key, object) = (step.source_oid, &step.step.object);
+                let on_target = (&*run.target, target);
+                let found = match &source {
                     Some(source) => {
-                        evidence::duplicate_groups(source, target, step.source_oid).await?
+                        let groups = evidence::duplicate_groups(source, on_target, key, object);
+                        Box::pin(groups).await
                     }
-                    None => None,
+                    None => Ok(None),
                 };
-                let count = groups.map_or_else(
-                    || "rows share its key".to_owned(),
-                    |found| {
-                        format!(
-                            "groups of rows in `{}` that share its key: {}; rows too many: {}",
-                            found.table, found.groups, found.extra_rows
-                        )
-                    },
-                );
+                let count = match found {
+                    Ok(Some(found)) => found.to_string(),
+                    Ok(None) => "rows share its key".to_owned(),
+                    Err(error) if target.is_closed() => return Err(error),
+                    // The rows are as they are, and so is the rest of the run.
+                    Err(error) => format!("rows share its key; which, cannot be said: {error:?}"),
+                };
                 (
                     "duplicates",
                     format!("the unique index could not be built: {count}"),
@@ -164,15 +172,7 @@ impl Sessions<'_> {
             Ok(Ran::Before | Ran::Now) => Ok(Verdict::Done),
             Err(error) if error.connection_lost() => Err(error),
             Err(error) => {
-                self.run.find(
-                    Finding::new(
-                        Severity::Note,
-                        "not_analyzed",
-                        format!("statistics could not be gathered: {error:?}"),
-                        "run ANALYZE on the target",
-                    )
-                    .about(name),
-                );
+                self.run.find(without_statistics(&error).about(name));
                 Ok(Verdict::Done)
             }
         }
@@ -321,6 +321,15 @@ fn is_of_the_data(error: &Error) -> bool {
     error.sqlstate().is_some_and(|state| state.starts_with("23"))
 }
 
+fn without_statistics(error: &Error) -> Finding {
+    Finding::new(
+        Severity::Note,
+        "not_analyzed",
+        format!("statistics could not be had: {error:?}"),
+        "run ANALYZE on the target",
+    )
+}
+
 fn not_refreshed(step: &SchemaStep, error: &Error) -> Finding {
     Finding::new(
         Severity::Warning,
@@ -332,18 +341,21 @@ fn not_refreshed(step: &SchemaStep, error: &Error) -> Finding {
 }
 
 /// Runs the steps of pre-data: serial, many in a transaction, since one each costs five times as
-/// much.
+/// much. Ends after a batch when stopping is asked for.
 pub(super) async fn pre_data(
     control: &Session,
-    steps: &[SchemaStep],
-    done: &HashMap<String, String>,
+    (steps, done): (&[SchemaStep], &HashMap<String, String>),
     worker: &str,
+    stop: &CancellationToken,
 ) -> Result<(), Error> {
     let wanted: Vec<&SchemaStep> = steps
         .iter()
         .filter(|step| step.step.stage == Stage::PreData && !done.contains_key(&step.step.key))
         .collect();
     for batch in wanted.chunks(STEPS_A_BATCH) {
+        if stop.is_cancelled() {
+            return Ok(());
+        }
         let mut sql = String::from("begin;\n");
         for step in batch {
             sql.push_str(step.step.sql());

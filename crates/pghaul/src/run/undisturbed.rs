@@ -30,9 +30,9 @@ impl Undisturbed {
     pub(super) async fn begin(&self, run: &Run, at: usize) {
         let table = &run.plan.tables[at];
         let large = table.bytes >= LARGE || run.plan.parts_of(at).nth(1).is_some();
-        // Statements around the COPY, which switch triggers off, need a lock of their own.
-        let guarded = !table.guard.before.is_empty();
-        if !large || guarded || table.written_to != table.name {
+        // Each piece takes a stronger lock itself, which keeps autovacuum away too.
+        let locked = table.guard.locks();
+        if !large || locked || table.written_to != table.name {
             return;
         }
         let mut guards = self.0.lock().await;

@@ -1,6 +1,7 @@
 -- The state of one run. Every table has a primary key, since a publication FOR ALL TABLES would
 -- otherwise forbid updates. Nobody but the owner may look: undo rows are user data.
-create schema pghaul;
+-- It may be there, with what repairs keep for undo.
+create schema if not exists pghaul;
 
 create table pghaul.run (
     id                text primary key,
@@ -73,4 +74,16 @@ create table pghaul.finding (
     object            text,
     message           text not null,
     remedy            text not null
+);
+
+-- Rows that share the key of a unique index which could therefore not be built: `object` is the
+-- finding's, `number` that of the group, `place` the ctid, `primary_key` a JSON array of texts.
+create table pghaul.duplicate_row (
+    object            text not null,
+    number            int8 not null,
+    schema_name       text not null,
+    table_name        text not null,
+    place             text not null,
+    primary_key       text not null,
+    primary key (object, number, schema_name, table_name, place)
 );

@@ -32,10 +32,22 @@ pub struct SideTable {
     pub format: TableFormat,
     /// The places, in the format's columns, of those that name a row; empty: its digest does.
     pub key: Vec<usize>,
+    /// What this key is.
+    pub key_kind: KeyKind,
     /// Who makes the digests.
     pub digested_by: DigestedBy,
     /// A condition over all rows, for a sample; empty for none.
     pub sample: String,
+}
+
+/// What names the rows of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyKind {
+    /// The primary key, whose values may be told.
+    #[default]
+    Primary,
+    /// Another unique key: its values are told only where values are.
+    Unique,
 }
 
 /// A relation that holds rows.
@@ -317,13 +329,14 @@ impl Reading<'_> {
         }
     }
 
-    /// The number of rows.
+    /// The number of all rows, also where only a sample is digested.
     ///
     /// # Errors
     /// As [`Reading::digest`].
-    pub async fn count(&self, heap: usize) -> Result<TableDigest, Error> {
+    pub async fn count(&self, heap: usize, blocks: Blocks) -> Result<TableDigest, Error> {
         let Some(heap) = self.table.heaps.get(heap) else { return Ok(TableDigest::default()) };
-        let from = self.table.from(heap, Blocks::default(), None);
+        let all = SideTable { sample: String::new(), ..self.table.clone() };
+        let from = all.from(heap, blocks, None);
         let sql = format!("select pg_catalog.count(*)::text {from}");
         let doing = format!("count the rows of `{}`", heap.name);
         let rows = self.session.simple_rows(&doing, &sql).await?;

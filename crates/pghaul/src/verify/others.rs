@@ -1,0 +1,224 @@
+//! What is compared besides rows: the schema, what schema dumps do not show, sequences, large
+//! objects.
+//!
+//! Invariants: both schemas are dumped by one `pg_dump`, each under its side's snapshot; what could
+//! not be compared is a finding.
+
+mod large_objects;
+mod sequences;
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use super::options::VerifyOptions;
+use super::prepare::{Company, Moment, SideAt};
+use crate::connect::{Purpose, Side};
+use crate::error::{Error, ErrorKind};
+use crate::finding::{Finding, Severity};
+use crate::name::RelationName;
+use crate::pg_dump::{Contents, DumpRequest, PgDump};
+use crate::plan::filter::Filter;
+use crate::schema::compare::{
+    Leniency, SchemaDifference, SchemaDifferenceKind, compare as compare_entries,
+};
+use crate::schema::{Entry, Others, not_null_names, quote_not_null_names, select};
+
+/// How many were compared.
+#[derive(Debug, Default)]
+pub(super) struct Compared {
+    pub(super) large_objects: usize,
+    pub(super) sequences: usize,
+}
+
+/// How long pg_dump waits for a table that somebody has locked exclusively. We hold locks of our
+/// own by then, so nobody has.
+const LOCK_WAIT: Duration = Duration::from_secs(60);
+
+/// Compares sequences and large objects.
+pub(super) async fn compare(company: &Company, moment: &Moment) -> Result<Compared, Error> {
+    let sequences = sequences::compare(company, moment).await?;
+    let large_objects = if moment.filter.is_everything() {
+        large_objects::compare(company, moment).await?
+    } else {
+        0
+    };
+    Ok(Compared { large_objects, sequences })
+}
+
+/// Compares the schemas, and what their dumps do not show.
+pub(super) async fn schema(
+    company: &Company,
+    moment: &Moment,
+) -> Result<Vec<SchemaDifference>, Error> {
+    let versions = (moment.source.catalog.version, moment.target.catalog.version);
+    let newest = versions.0.max(versions.1);
+    let named = company.options.pg_dump.as_deref();
+    let pg_dump = PgDump::select(named, newest, Some(newest)).await.map_err(|error| {
+        let hint = "install the client programs of the newer server, or name one with --pg-dump; \
+                    --data-only leaves the schemas out";
+        error.with_hint(hint)
+    })?;
+    let (source, target) = futures::try_join!(
+        entries(&pg_dump, &moment.source, Side::Source, &moment.filter),
+        entries(&pg_dump, &moment.target, Side::Target, &moment.filter)
+    )?;
+    let leniency =
+        Leniency { owners: company.options.owners, privileges: company.options.privileges };
+    let mut compared = compare_entries((&source, versions.0), (&target, versions.1), leniency);
+    for difference in &compared.differences {
+        company.find(finding(difference));
+    }
+    if !compared.explained.is_empty() {
+        let names: Vec<&str> = compared.explained.iter().copied().collect();
+        company.find(Finding::new(
+            Severity::Note,
+            "version_differences",
+            format!(
+                "what only looks different, since the servers' versions are: {}",
+                names.join(", ")
+            ),
+            "nothing to do; the manual of verify says what each of these is",
+        ));
+    }
+    if compared.public_as_made {
+        company.find(
+            Finding::new(
+                Severity::Note,
+                "public_schema",
+                "the schema public is on each side as its version makes it: up to 14 everybody may create objects there, from 15 on only the database's owner",
+                "grant or revoke CREATE on schema public, if the application depends on it",
+            )
+            .about("public"),
+        );
+    }
+    facts(company, moment, &mut compared.differences).await?;
+    Ok(compared.differences)
+}
+
+fn finding(difference: &SchemaDifference) -> Finding {
+    let kind = &difference.kind;
+    let (code, what, remedy) = match difference.how {
+        SchemaDifferenceKind::Missing => {
+            ("schema_missing", "the target does not have it", "create it on the target")
+        }
+        SchemaDifferenceKind::Extra => {
+            ("schema_extra", "only the target has it", "drop it there, if it does not belong there")
+        }
+        SchemaDifferenceKind::Changed => {
+            ("schema_differs", "it is not the same on both sides", "make it the same on both sides")
+        }
+    };
+    let message = if difference.what.is_empty() {
+        format!("{kind}: {what}")
+    } else {
+        format!("{kind}: {what}: {}", difference.what)
+    };
+    Finding::new(Severity::Warning, code, message, remedy).about(&difference.object)
+}
+
+async fn entries(
+    pg_dump: &PgDump,
+    side: &SideAt,
+    which: Side,
+    filter: &Filter,
+) -> Result<Vec<Entry>, Error> {
+    let environment = side.endpoint.child_environment("verify pg_dump").await?;
+    let snapshot = side.hold.id().ok_or_else(|| {
+        Error::new(ErrorKind::SnapshotGone, format!("{which}: the snapshot is gone"))
+    })?;
+    let reader = side.reader("schema").await?;
+    let dumped = pg_dump
+        .dump(&DumpRequest {
+            side: which,
+            environment: environment.variables(),
+            snapshot: Some(snapshot.as_str().to_owned()),
+            contents: Contents::Schema,
+            exclude: Vec::new(),
+            lock_wait: Some(LOCK_WAIT),
+            server: Some(reader.version()),
+        })
+        .await?;
+    let mut entries = dumped.toc.entries;
+    let names = not_null_names(&reader).await?;
+    quote_not_null_names(&mut entries, &names);
+    if filter.is_everything() {
+        return Ok(entries);
+    }
+    let by_name: HashMap<&RelationName, bool> = side
+        .catalog
+        .relations
+        .iter()
+        .map(|relation| (&relation.name, filter.wants(&side.catalog, relation)))
+        .collect();
+    let wanted =
+        |name: &RelationName| by_name.get(name).copied().unwrap_or_else(|| filter.wants_name(name));
+    let others = if filter.names_what_is_wanted() { Others::Needed } else { Others::All };
+    Ok(select(entries, wanted, others).entries)
+}
+
+/// Object and fact, with the fact's value.
+type Facts = BTreeMap<(String, String), String>;
+
+async fn facts(
+    company: &Company,
+    moment: &Moment,
+    differences: &mut Vec<SchemaDifference>,
+) -> Result<(), Error> {
+    let (here, there) = futures::try_join!(
+        read_facts(&moment.source, &moment.filter),
+        read_facts(&moment.target, &moment.filter)
+    )?;
+    let major = (moment.source.catalog.version.major(), moment.target.catalog.version.major());
+    for ((object, fact), value) in &here {
+        // Objects that one side alone has are found in the dumps.
+        let Some(other) = there.get(&(object.clone(), fact.clone())) else { continue };
+        if value == other {
+            continue;
+        }
+        let what = format!("{fact} is {value} here and {other} there");
+        let newer = fact == "version" && major.0 != major.1;
+        let (kind, name) = object.rsplit_once(' ').unwrap_or(("object", object));
+        let found = if newer {
+            let remedy = "nothing to do: each major brings versions of its own";
+            Finding::new(Severity::Note, "extension_version", what.clone(), remedy)
+        } else {
+            let (code, remedy) = match fact.as_str() {
+                "valid" => ("index_validity", "rebuild the index that is not valid"),
+                "enforced" => ("constraint_state", "enable the triggers of the foreign key"),
+                "populated" => ("matview_state", "refresh the materialized view"),
+                _ => ("extension_version", "update the older one with ALTER EXTENSION … UPDATE"),
+            };
+            differences.push(SchemaDifference {
+                kind: kind.to_uppercase(),
+                object: name.to_owned(),
+                how: SchemaDifferenceKind::Changed,
+                what: what.clone(),
+            });
+            Finding::new(Severity::Warning, code, what, remedy)
+        };
+        company.find(found.about(object));
+    }
+    Ok(())
+}
+
+async fn read_facts(side: &SideAt, filter: &Filter) -> Result<Facts, Error> {
+    let session = side.endpoint.connect(Purpose::Catalog, "verify facts").await?;
+    let doing = "read what a schema dump does not show";
+    let rows = session.query(doing, include_str!("others/facts.sql"), &[]).await?;
+    Ok(rows
+        .iter()
+        .filter(|row| {
+            let schema: Option<String> = row.get(2);
+            let name: Option<String> = row.get(3);
+            schema
+                .zip(name)
+                .is_none_or(|(schema, name)| filter.wants_name(&RelationName::new(schema, name)))
+        })
+        .map(|row| ((row.get(0), row.get(1)), row.get(4)))
+        .collect())
+}
+
+/// Whether owners are among what is compared.
+pub(super) fn owners_count(options: &VerifyOptions) -> bool {
+    options.owners == crate::schema::compare::Compared::Yes
+}

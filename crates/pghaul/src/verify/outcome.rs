@@ -1,0 +1,94 @@
+//! What a comparison came to.
+
+use std::time::Duration;
+
+use pghaul_rows::{ImageKind, TableDigest};
+
+use super::difference::Difference;
+use super::pairs::PairKind;
+use crate::event::Phase;
+use crate::finding::{Finding, Severity};
+use crate::name::{Ident, RelationName};
+use crate::run::Ending;
+use crate::schema::compare::SchemaDifference;
+
+/// The result of a comparison.
+#[derive(Debug)]
+pub struct VerifyOutcome {
+    /// How it ended. After a stop, `tables` holds what was compared until then.
+    pub ending: Ending,
+    /// The tables, biggest first; those that one side alone has are findings.
+    pub tables: Vec<VerifiedTable>,
+    /// What differs in the schemas, an entry each.
+    pub schema: Vec<SchemaDifference>,
+    /// Everything found, the gravest first.
+    pub findings: Vec<Finding>,
+    /// Snapshots that each side was read under: more than one after sessions were lost.
+    pub moments: u32,
+    /// Large objects compared.
+    pub large_objects: usize,
+    /// Sequences compared.
+    pub sequences: usize,
+    /// Time by phase.
+    pub phases: Vec<(Phase, Duration)>,
+}
+
+/// What became of one table.
+#[derive(Debug, Clone)]
+pub struct VerifiedTable {
+    /// Its name on both sides; of partitions that of their root.
+    pub name: RelationName,
+    /// Tables or materialized views.
+    pub kind: PairKind,
+    /// Rows and digest of the source. Where rows were only counted, the digest is zero.
+    pub source: TableDigest,
+    /// Of the target.
+    pub target: TableDigest,
+    /// Of what the digests are made; none where rows were only counted.
+    pub digest_kind: Option<ImageKind>,
+    /// Bytes on disk, on the source.
+    pub bytes: u64,
+    /// Whether count and digest are equal, or became so while it was looked again.
+    pub equal: bool,
+    /// Whether only a sample of the rows was digested.
+    pub sampled: bool,
+    /// The columns by which rows are named.
+    pub key: Vec<Ident>,
+    /// How many rows were told to the receiver of differences.
+    pub named: usize,
+    /// Whether these are all that differ.
+    pub all_named: bool,
+    /// What was seen when it was looked again.
+    pub recheck: Option<Rechecked>,
+}
+
+/// What became of rows that differ while they were looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rechecked {
+    /// How often it was looked.
+    pub looks: u32,
+    /// Keys that came to agree.
+    pub agreed: usize,
+    /// Keys that differ, unchanged on both sides since the look before.
+    pub stayed: usize,
+    /// Keys that still differ, and changed at each look.
+    pub moving: usize,
+}
+
+/// Rows that differ, told while the comparison goes on.
+#[derive(Debug, Clone)]
+pub struct TableDifferences {
+    /// The table.
+    pub table: RelationName,
+    /// The columns of the keys.
+    pub key: Vec<Ident>,
+    /// Some of its rows that differ.
+    pub rows: Vec<Difference>,
+}
+
+impl VerifyOutcome {
+    /// The gravest finding.
+    pub fn severity(&self) -> Option<Severity> {
+        self.findings.iter().map(|finding| finding.severity).max()
+    }
+}
