@@ -3,6 +3,7 @@
 mod damage;
 mod kinds;
 mod property;
+mod servers;
 
 use std::collections::{BTreeMap, BTreeSet};
 

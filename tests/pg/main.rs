@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod archive;
 mod cancel;
 mod clone;
 mod conflicts;
@@ -24,7 +25,9 @@ mod parts;
 mod preflight;
 mod promises;
 mod rebuild;
+mod repair;
 mod restart;
 mod resume;
 mod schema;
+mod verify;
 mod worker;

@@ -103,17 +103,19 @@ fn ended<R: Read>(
 
 /// Digests the large objects of one batch, chunk by chunk.
 #[derive(Debug)]
-pub struct BatchDigest<'a> {
-    objects: &'a [u32],
+pub struct BatchDigest {
+    /// The last is the next one.
+    objects: Vec<u32>,
     all: Sha256,
     content: Sha256,
     offset: i64,
     begun: bool,
 }
 
-impl<'a> BatchDigest<'a> {
+impl BatchDigest {
     /// Of the objects with these OIDs, in this order.
-    pub fn new(objects: &'a [u32]) -> Self {
+    pub fn new(mut objects: Vec<u32>) -> Self {
+        objects.reverse();
         let (all, content) = (Sha256::new(), Sha256::new());
         Self { objects, all, content, offset: 0, begun: false }
     }
@@ -124,7 +126,7 @@ impl<'a> BatchDigest<'a> {
         if chunk.offset == 0 && self.begun {
             self.end_object();
         }
-        let fits = self.objects.first() == Some(&chunk.oid) && chunk.offset == self.offset;
+        let fits = self.objects.last() == Some(&chunk.oid) && chunk.offset == self.offset;
         self.begun = true;
         self.content.update(chunk.data);
         self.offset = self.offset.saturating_add(i64::try_from(chunk.data.len()).unwrap_or(0));
@@ -132,11 +134,10 @@ impl<'a> BatchDigest<'a> {
     }
 
     fn end_object(&mut self) {
-        if let Some((object, rest)) = self.objects.split_first() {
+        if let Some(object) = self.objects.pop() {
             self.all.update(object.to_be_bytes());
             self.all.update(self.offset.to_be_bytes());
             self.all.update(std::mem::take(&mut self.content).finalize());
-            self.objects = rest;
         }
         self.offset = 0;
         self.begun = false;
@@ -171,7 +172,7 @@ pub fn objects<R: Read>(
     open: impl Fn(&Piece) -> Result<R, ArchiveError>,
 ) -> Result<(), ArchiveError> {
     let oids = objects_of_batch(contents, manifest, batch);
-    let mut digest = BatchDigest::new(&oids);
+    let mut digest = BatchDigest::new(oids);
     let of_batch =
         |piece: &&Piece| piece.table.is_none() && usize::try_from(piece.part) == Ok(batch);
     let mut last = FileName::Manifest.to_string();

@@ -40,7 +40,7 @@ impl<W: Write + Send + 'static> TarStream<W> {
     ///
     /// # Errors
     /// What the output said.
-    pub fn finish(self) -> Result<(), ArchiveError> {
+    pub fn finish(&self) -> Result<(), ArchiveError> {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         output
             .write_all(&[0; 2 * BLOCK])

@@ -33,6 +33,8 @@ pub enum Verb {
     Check(verbs::check::Flags),
     /// Copy a database: schema, rows, indexes, constraints, sequences, large objects; verified
     Clone(Box<verbs::clone::Flags>),
+    /// Compare two databases, whatever made one of the other: rows, schema, sequences, large objects
+    Verify(Box<verbs::verify::Flags>),
     /// Show the run in the target: its phase, what is done, what was found; writes nothing
     Status(verbs::status::Flags),
     /// Work on the run that is in the target, beside the process that began it, from any machine
@@ -147,6 +149,15 @@ pub struct Target {
     pub target: String,
 }
 
+/// `--database`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connections")]
+pub struct Database {
+    /// The database: anything libpq accepts, URI or key=value words
+    #[arg(long, env = "PGHAUL_DATABASE", hide_env_values = true, value_name = "URL")]
+    pub database: String,
+}
+
 /// How often something is tried again, see the handbook's `manual::resume`.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Patience")]
@@ -158,15 +169,6 @@ pub struct Patience {
     /// How often anything may be tried again in the whole run [0 to 1000000]
     #[arg(long, value_name = "N", default_value_t = CloneOptions::default().retries_per_run, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub retries: u32,
-}
-
-/// `--database`.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Connections")]
-pub struct Database {
-    /// The database: anything libpq accepts, URI or key=value words
-    #[arg(long, env = "PGHAUL_DATABASE", hide_env_values = true, value_name = "URL")]
-    pub database: String,
 }
 
 /// Says what is wrong with a command line, or prints the help that was asked for.

@@ -8,4 +8,5 @@ pub mod finish;
 pub mod man;
 pub mod snapshot;
 pub mod status;
+pub mod verify;
 pub mod worker;

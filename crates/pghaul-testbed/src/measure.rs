@@ -39,8 +39,17 @@ pub fn run(command: &mut Command) -> Result<Usage> {
     pipeline(vec![command])
 }
 
+/// Runs one command to its end, which has to be this exit code.
+pub fn run_to(command: &mut Command, code: i32) -> Result<Usage> {
+    all(vec![command], code)
+}
+
 /// Runs commands as a shell does with `|` between them, to the end of all.
 pub fn pipeline(commands: Vec<&mut Command>) -> Result<Usage> {
+    all(commands, 0)
+}
+
+fn all(commands: Vec<&mut Command>, code: i32) -> Result<Usage> {
     let begun = Instant::now();
     let mut children: Vec<(String, Child)> = Vec::new();
     let last = commands.len().saturating_sub(1);
@@ -72,7 +81,7 @@ pub fn pipeline(commands: Vec<&mut Command>) -> Result<Usage> {
         let ended = children
             .iter_mut()
             .map(|(name, child)| match child.wait() {
-                Ok(status) if status.success() => Ok(()),
+                Ok(status) if status.code() == Some(code) => Ok(()),
                 Ok(status) => Err(Error::new(format!("{name} ended with {status}"))),
                 Err(error) => Err(Error::new(format!("cannot wait for {name}: {error}"))),
             })

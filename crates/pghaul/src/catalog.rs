@@ -174,6 +174,17 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// Relations as an archive holds them; types are not needed any more.
+    pub(crate) fn of_archive(version: ServerVersion, relations: Vec<Relation>) -> Self {
+        Self {
+            version,
+            places: relations.iter().enumerate().map(|(at, r)| (r.oid, at)).collect(),
+            relations,
+            types: HashMap::new(),
+            unstable_roots: HashSet::new(),
+        }
+    }
+
     /// The relation of that OID.
     pub fn relation(&self, oid: Oid) -> Option<&Relation> {
         self.places.get(&oid).map(|at| &self.relations[*at])

@@ -14,13 +14,16 @@ pub mod index;
 pub mod key;
 pub mod moment;
 pub mod orphans;
+pub mod plan;
 pub mod references;
+pub mod repair;
 pub mod rules;
 mod select;
 mod space;
 mod statement;
 pub mod survey;
 pub mod tables;
+pub mod undo;
 
 pub use groups::{DuplicateRow, Found, Group, Groups};
 pub use index::{Backs, IndexDefinition, UniqueIndex};

@@ -4,8 +4,10 @@
 //! Invariants of the whole crate: it prints nothing, installs no signal handler, and never
 //! writes to a source. All state of a run lives in the target.
 
+pub mod archive;
 pub mod catalog;
 pub mod connect;
+pub mod dump;
 pub mod duplicates;
 pub mod error;
 pub mod event;
@@ -16,6 +18,7 @@ pub mod pg_dump;
 pub mod plan;
 pub mod preflight;
 pub mod rebuild;
+pub mod restore;
 pub mod run;
 pub mod schema;
 pub mod snapshot;

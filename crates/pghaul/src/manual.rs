@@ -1,4 +1,7 @@
 //! The handbook: what operators need to know, beside the code that does it.
 
+pub mod duplicates;
+pub mod repair;
 pub mod resume;
 pub mod rows;
+pub mod verify;

@@ -3,6 +3,7 @@
 //! [`PreparedClone::new`] looks at both sides and plans, and writes nothing;
 //! [`PreparedClone::run`] carries it out.
 
+mod archived;
 pub mod before;
 pub mod board;
 pub(crate) mod claim;
@@ -15,22 +16,25 @@ mod ledger;
 pub mod moment;
 mod obstacles;
 pub mod options;
+pub(crate) mod origin;
 pub mod outcome;
-mod prepare;
+pub(crate) mod prepare;
 mod recover;
 mod refresh;
 mod restart;
 pub mod retry;
 mod reverify;
-mod source_schema;
-mod steps;
+pub(crate) mod source_schema;
+pub(crate) mod steps;
 mod stored;
 mod undisturbed;
 mod work;
 pub mod worker;
 
+pub(crate) use archived::BegunStream;
 pub use finish::{Unfinished, finish};
 pub use options::CloneOptions;
 pub use outcome::{Ending, Outcome, TableOutcome};
 pub use prepare::{Consistency, PreparedClone};
+pub(crate) use stored::{ARCHIVE, large_objects_text};
 pub use work::Stop;

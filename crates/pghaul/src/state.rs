@@ -117,8 +117,10 @@ pub async fn look(target: &Session) -> Result<Presence, Error> {
         .query_one("look for a run's state", include_str!("state/schema_is_ours.sql"), &[])
         .await?;
     let (exists, has_run, may_use): (bool, bool, bool) = (row.get(0), row.get(1), row.get(2));
+    let only_repairs = !has_run && row.get::<_, bool>(4);
     Ok(match (exists, has_run, may_use) {
         (false, ..) => Presence::Absent,
+        (true, false, true) if only_repairs => Presence::Absent,
         (true, true, true) => Presence::Ours,
         _ => Presence::Foreign,
     })

@@ -4,9 +4,10 @@
 //! and its receipt are one transaction; memory is bounded by one row and a few messages, whatever
 //! the size of a part; nothing here retries, the run does.
 
+pub(crate) mod archived;
 pub mod large_objects;
 pub mod pace;
-mod piece;
+pub(crate) mod piece;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

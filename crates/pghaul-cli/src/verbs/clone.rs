@@ -159,7 +159,7 @@ pub(super) fn rate(text: &str) -> Result<NonZeroU64, String> {
         .and_then(|size| NonZeroU64::new(size).ok_or_else(String::new))
 }
 
-fn part_size(text: &str) -> Result<u64, String> {
+pub(super) fn part_size(text: &str) -> Result<u64, String> {
     bounded(text, 64 << 10, 1 << 40, "a part is between 64KiB and 1TiB")
 }
 

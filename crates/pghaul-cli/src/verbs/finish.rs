@@ -20,6 +20,9 @@ pub struct Flags {
     /// Give up an unfinished run: what it copied stays, unverified and without what was left
     #[arg(long)]
     force: bool,
+    /// Forget too how repairs of duplicates are undone
+    #[arg(long)]
+    forget_undo: bool,
 }
 
 /// Runs the verb.
@@ -28,7 +31,13 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
     let unfinished = if flags.force { Unfinished::GiveUp } else { Unfinished::Refuse };
     let finished = async {
         let target = Endpoint::parse(Side::Target, &flags.target.target)?;
-        finish(&target, unfinished).await?;
+        // Without a run there may still be repairs to forget.
+        if !flags.forget_undo || pghaul::status::read(&target).await?.is_some() {
+            finish(&target, unfinished).await?;
+        }
+        if flags.forget_undo {
+            pghaul::duplicates::repair::forget(&target).await?;
+        }
         Ok(target.describe())
     };
     match (finished.await, console.results) {

@@ -10,12 +10,15 @@ use std::time::Instant;
 
 use pghaul::Severity;
 use pghaul::connect::{Endpoint, Side};
+use pghaul::duplicates::survey::IndexSurvey;
+use pghaul::duplicates::{Found, ScanOptions, SurveyOptions};
 use pghaul::run::CloneOptions;
 use pghaul_cli::console::Console;
 use pghaul_cli::exit::Exit;
 use pghaul_cli::flags::Output;
 use pghaul_cli::quantity::{bytes, duration, grouped};
 use pghaul_cli::verbs::clone::{Cloned, Unfinished, carry};
+use pghaul_cli::verbs::duplicates::scan::{Ended, find};
 use pghaul_cli::{crash, report};
 use pghaul_testbed::damage::{self, Damage, Recipe};
 use pghaul_testbed::mastodon::{Shape, Version};
@@ -136,8 +139,17 @@ async fn demo(flags: &Flags) -> Result<Exit> {
         return Ok(Exit::of_outcome(&cloned.outcome, cloned.signal));
     }
 
-    step(5, "What that means");
-    let seen = explain(&cloned, &source, &target).await?;
+    step(5, "pghaul duplicates scan --table statuses, on the old server");
+    println!();
+    let found = match find_groups(&source, &console).await {
+        Ok(found) => found,
+        Err(error) => {
+            return Ok(report::failure::end(&console, report::scan::VERB, begun.elapsed(), &error));
+        }
+    };
+
+    step(6, "What that means");
+    let seen = explain(&cloned, (&source, found), &target).await?;
     say(&format!("All of it took {}.", duration(begun.elapsed())));
     if flags.keep {
         println!("\n  old  {}\n  new  {}\nCtrl-C ends the servers.", source.url(), target.url());
@@ -146,6 +158,25 @@ async fn demo(flags: &Flags) -> Result<Exit> {
             .map_err(|cause| Error::new("cannot wait for Ctrl-C").caused_by(&cause))?;
     }
     Ok(if seen == planted.groups.len() { Exit::Done } else { Exit::Bug })
+}
+
+/// Scans the unique indexes of the damaged table; gives the groups and rows too many under the one
+/// that is damaged.
+async fn find_groups(
+    source: &Database<'_>,
+    console: &Console,
+) -> std::result::Result<Found, pghaul::Error> {
+    let begun = Instant::now();
+    let database = Endpoint::parse(Side::Database, &source.url())?;
+    let scan = ScanOptions { tables: vec!["statuses".to_owned()], ..ScanOptions::default() };
+    let options = SurveyOptions { scan, sample: 5, ..SurveyOptions::default() };
+    let survey = match Box::pin(find(&database, &options, &mut (), console)).await? {
+        Ended::Done(survey) => survey,
+        Ended::Stopped(_) => return Ok(Found::default()),
+    };
+    report::scan::done(console, begun.elapsed(), &survey, None);
+    let under = |index: &&IndexSurvey| index.definition.name.name.as_str() == DAMAGED;
+    Ok(survey.indexes.iter().find(under).map(|index| index.found).unwrap_or_default())
 }
 
 async fn fill(source: &Database<'_>, statuses: u64) -> Result<()> {
@@ -178,7 +209,11 @@ async fn fill(source: &Database<'_>, statuses: u64) -> Result<()> {
 }
 
 /// Says it in plain words; gives the number of groups that stand in the new server's table.
-async fn explain(cloned: &Cloned, source: &Database<'_>, target: &Database<'_>) -> Result<usize> {
+async fn explain(
+    cloned: &Cloned,
+    (source, found): (&Database<'_>, Found),
+    target: &Database<'_>,
+) -> Result<usize> {
     let outcome = &cloned.outcome;
     let rows: u64 = outcome.tables.iter().map(|table| table.source_rows).sum();
     let verified = outcome.tables.iter().filter(|table| table.verified).count();
@@ -210,17 +245,17 @@ async fn explain(cloned: &Cloned, source: &Database<'_>, target: &Database<'_>) 
     let session = source.connect().await?;
     let old = damage::duplicates(&session, DAMAGED).await?;
     say(&format!(
-        "The old server's table, read without any index, says the same: {} groups, {} rows too many.",
-        old.groups, old.extra_rows
+        "The scan found {} groups in the old table, {} rows too many; so does that server's own",
+        found.groups,
+        found.extra_rows()
     ));
+    say(&format!("GROUP BY over the heap: {} and {}.", old.groups, old.extra_rows));
     let groups = groups(target).await?;
-    say(&format!("They are all in the new table, {} groups; the first of them:", groups.len()));
-    for ids in groups.iter().take(5) {
-        say(&format!("  statuses {}", ids.join(" and ")));
-    }
+    say(&format!("They are all in the new table too: {}.", groups.len()));
     say("The rows are yours to judge: pghaul removed none. Once they are mended,");
     say("`pghaul clone --resume` builds the index, and nothing is copied twice.");
-    if verified == tables && old.groups == groups.len() { Ok(groups.len()) } else { Ok(0) }
+    let agree = old.groups as u64 == found.groups && old.groups == groups.len();
+    if verified == tables && agree { Ok(groups.len()) } else { Ok(0) }
 }
 
 /// The ids of the rows that share a uri, counted on the heap of the new server.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, CopyInSink, CopyOutStream, Row, SimpleQueryMessage};
+use tokio_postgres::{Client, CopyInSink, CopyOutStream, Row, RowStream, SimpleQueryMessage};
 
 use super::driver::{Driver, Notice};
 use super::identity::Identity;
@@ -190,6 +190,20 @@ impl Session {
                 _ => None,
             })
             .collect())
+    }
+
+    /// Runs a statement and gives its rows one by one, so that they need not fit in memory.
+    ///
+    /// # Errors
+    /// As [`Session::query`]; those of later rows through [`Session::error`].
+    pub async fn stream(
+        &self,
+        doing: &str,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<RowStream, Error> {
+        let params = params.iter().copied();
+        self.client.query_raw(sql, params).await.map_err(|error| self.error(doing, &error))
     }
 
     /// Starts a `COPY … TO STDOUT`.

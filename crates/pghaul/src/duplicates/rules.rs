@@ -19,6 +19,8 @@
 //! agree = ["country_id"]
 //! # Rows are one only if they agree in at least one of these that is neither NULL nor empty.
 //! identity = [{ column = "tax_number" }]
+//! # How a row gets another name, where an answer says so.
+//! rename = { column = "name", to = "{value} ({n})" }
 //! # How the columns of the row that stays take in those of the others.
 //! [table.merge]
 //! note = "first"          # the first that is neither NULL nor empty, in the order of `keep`
@@ -101,6 +103,9 @@ pub struct TableRule {
     /// Columns that no index keeps unique, and in which merging must not make equal rows.
     #[serde(default)]
     pub unique: Vec<Vec<String>>,
+    /// How a row gets another name, where an answer says so.
+    #[serde(default)]
+    pub rename: Option<Rename>,
     /// What is otherwise for one index.
     #[serde(default, rename = "index")]
     pub indexes: Vec<IndexRule>,
@@ -226,6 +231,16 @@ pub enum Merge {
     Union,
     /// All elements in the order of the rows, without repetitions.
     Append,
+}
+
+/// How a row gets another name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rename {
+    /// The column.
+    pub column: String,
+    /// The new name: `{value}` is the old one, `{n}` the first number from 1 that is not taken.
+    pub to: String,
 }
 
 /// What is otherwise for one index.

@@ -117,6 +117,7 @@ pub struct Formats<'a> {
     /// Built-in types that the target sends and receives; none: whatever this server sends.
     target_types: Option<HashSet<String>>,
     choice: FormatChoice,
+    portable: bool,
 }
 
 impl<'a> Formats<'a> {
@@ -143,7 +144,23 @@ impl<'a> Formats<'a> {
             target: target.version(),
             target_types: Some(rows.iter().map(|row| row.get(0)).collect()),
             choice,
+            portable: false,
         })
+    }
+
+    /// For an archive, whose target nobody knows: binary where every major from 9.6 on that has the
+    /// type reads what the source writes, else text that every such major reads. `"char"` as 15 and
+    /// newer write it, since its text before is no UTF-8.
+    ///
+    /// # Errors
+    /// What the source said.
+    pub async fn portable(
+        catalog: &'a Catalog,
+        source: &Session,
+        choice: FormatChoice,
+    ) -> Result<Self, Error> {
+        let formats = Self::new(catalog, source, choice).await?;
+        Ok(Self { target: ServerVersion::OLDEST, portable: true, ..formats })
     }
 
     /// Decides for one table; `columns` are those that travel, in order.
@@ -179,7 +196,7 @@ impl<'a> Formats<'a> {
     /// Before 15 a `"char"` with its high bit set is one raw byte as text, which is no UTF-8; from
     /// 15 on it is written, and read, as `\ooo` (`src/backend/utils/adt/char.c`).
     fn has_raw_char(&self) -> bool {
-        !self.catalog.version.at_least(15) && self.target.at_least(15)
+        !self.catalog.version.at_least(15) && (self.portable || self.target.at_least(15))
     }
 
     /// Whether `--format binary` was asked for.

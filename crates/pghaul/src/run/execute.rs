@@ -70,7 +70,7 @@ impl PreparedClone {
         phases.begin(Phase::PreData);
         let record = self.record(id).map_err(Broken::ForGood)?;
         let joins = self.options.start == Start::Join;
-        let Self { source, target, options, control, keeper, plan, schema, .. } = self;
+        let Self { origin, target, options, control, keeper, plan, schema, .. } = self;
         let done = self.stored.as_ref().map(|stored| stored.steps.clone()).unwrap_or_default();
         let tasks = graph::build(
             &plan,
@@ -87,8 +87,11 @@ impl PreparedClone {
             source_takes_no_ids: keeper
                 .as_ref()
                 .is_none_or(|keeper| keeper.session().version().at_least(10)),
-            hold: keeper.map(|keeper| Hold::new(Arc::clone(&source), keeper)),
-            source,
+            hold: origin
+                .server()
+                .zip(keeper)
+                .map(|(source, keeper)| Hold::new(Arc::clone(source), keeper)),
+            origin,
             target,
             transfer: Transfer {
                 pace: Pace::new(options.max_rate),
@@ -124,7 +127,8 @@ impl PreparedClone {
         let begun = async {
             if !joins {
                 state::set_options(&control, &record.options).await?;
-                steps::pre_data(&control, &run, &done).await?;
+                let (worker, stop) = (&run.transfer.worker, &run.stop.soon);
+                steps::pre_data(&control, (&run.steps, &done), worker, stop).await?;
             }
             Ok(())
         };
@@ -183,11 +187,12 @@ impl PreparedClone {
     }
 
     /// What the target will know, or knows already, of this run.
-    fn record(&self, id: &str) -> Result<RunRecord, Error> {
+    pub(super) fn record(&self, id: &str) -> Result<RunRecord, Error> {
         let shape = serde_json::to_string(&self.options.shape()).map_err(|error| {
             Error::new(ErrorKind::Bug, "cannot write the options as JSON").caused_by(error)
         })?;
         let snapshot = self.keeper.as_ref().map(|keeper| keeper.id().as_str().to_owned());
+        let snapshot = snapshot.or_else(|| self.origin.archive_name());
         Ok(RunRecord {
             id: id.to_owned(),
             source: self.identities.0.clone(),
@@ -429,7 +434,9 @@ async fn join(
 }
 
 async fn forgotten_writers(run: &Run, before: &WriteCounters) -> Result<(), Error> {
-    let look = run.source.connect(Purpose::Catalog, &format!("{} end", run.id)).await?;
+    // An archive does not change.
+    let Some(source) = run.origin.server() else { return Ok(()) };
+    let look = source.connect(Purpose::Catalog, &format!("{} end", run.id)).await?;
     let moved = before.moved(&WriteCounters::read(&look).await?);
     let planned: Vec<_> = moved
         .into_iter()

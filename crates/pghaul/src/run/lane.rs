@@ -9,6 +9,7 @@ mod read_back;
 use super::board::{LaneKind, TaskId, Verdict};
 use super::claim::ClaimKey;
 use super::options::Verify;
+use super::origin::Origin;
 use super::work::{Run, Sessions, Work};
 use super::{refresh, retry};
 use crate::connect::{Purpose, Session};
@@ -17,8 +18,8 @@ use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::plan::PartId;
 use crate::state::{self, Receipts, StepReceipt};
-use crate::transfer::Ended;
 use crate::transfer::large_objects::{self, Attributes};
+use crate::transfer::{Ended, archived};
 
 /// Runs tasks until the board has none left for this kind of lane.
 pub(super) async fn work(run: &Run, kind: LaneKind, number: usize) {
@@ -174,11 +175,11 @@ impl Sessions<'_> {
         if run.given_up.contains(&id) {
             return Err(in_part(run, id, crashed_over_it()));
         }
-        self.open_source().await?;
+        if run.origin.server().is_some() {
+            self.open_source().await?;
+        }
         self.open_target(Purpose::Write).await?;
-        let (Some(source), Some(target)) = (&self.source, &self.target) else {
-            return Err(Error::new(ErrorKind::Bug, "a lane lost its sessions"));
-        };
+        let target = self.target.as_ref().ok_or_else(lost)?;
         let claim = ClaimKey::of_task(&run.id, &run.key(&Work::Part(id)));
         // The acknowledgement of a COMMIT may have been lost, or another process was here: the
         // receipts decide.
@@ -203,10 +204,17 @@ impl Sessions<'_> {
                 run.facts().receipts.add(receipt);
                 run.ledger.part(run, id);
             };
-            run.transfer
-                .copy_part((source, target), table, part, resume, committed)
-                .await
-                .map_err(|error| in_part(run, id, error))?
+            let ended = match (&run.origin, &self.source) {
+                (Origin::Archive(archive), _) => {
+                    run.transfer.load_part((archive, target), table, id, committed).await
+                }
+                (Origin::Server(_), Some(source)) => {
+                    let both = (source, target);
+                    run.transfer.copy_part(both, table, part, resume, committed).await
+                }
+                (Origin::Server(_), None) => Err(lost()),
+            };
+            ended.map_err(|error| in_part(run, id, error))?
         };
         claim.give_back(target).await?;
         if ended == Ended::Stopped {
@@ -221,11 +229,11 @@ impl Sessions<'_> {
     async fn copy_large_objects(&mut self, batch: usize) -> Result<Option<Verdict>, Error> {
         let run = self.run;
         let key = run.key(&Work::LargeObjects(batch));
-        self.open_source().await?;
+        if run.origin.server().is_some() {
+            self.open_source().await?;
+        }
         self.open_target(Purpose::Write).await?;
-        let (Some(source), Some(target)) = (&self.source, &self.target) else {
-            return Err(Error::new(ErrorKind::Bug, "a lane lost its sessions"));
-        };
+        let target = self.target.as_ref().ok_or_else(lost)?;
         let claim = ClaimKey::of_task(&run.id, &key);
         let Some(mut result) = claim.try_take_step(target, &key).await? else {
             return Ok(Some(Verdict::Elsewhere));
@@ -235,9 +243,17 @@ impl Sessions<'_> {
             let attributes =
                 Attributes { owner: run.options.owners, privileges: run.options.privileges };
             target.batch("begin a batch of large objects", "begin").await?;
-            let digest =
-                large_objects::copy(source, target, objects, attributes, &run.transfer.counters)
-                    .await?;
+            let counters = &run.transfer.counters;
+            let digest = match (&run.origin, &self.source) {
+                (Origin::Archive(archive), _) => {
+                    let these = (objects.as_slice(), attributes);
+                    archived::load_objects((archive, target), batch, these, counters).await?
+                }
+                (Origin::Server(_), Some(source)) => {
+                    large_objects::copy(source, target, objects, attributes, counters).await?
+                }
+                (Origin::Server(_), None) => return Err(lost()),
+            };
             let object = format!("{} large objects", objects.len());
             let unlinks: Vec<String> = objects
                 .iter()
@@ -302,6 +318,10 @@ pub(super) fn lost() -> Error {
 fn in_part(run: &Run, id: PartId, error: Error) -> Error {
     let part = &run.plan.parts[id.0];
     let table = &run.plan.tables[part.table];
+    if let Some(archive) = run.origin.archive() {
+        let file = archive.file_of(id);
+        return error.while_doing(format!("cannot restore `{}` from {file}", table.name));
+    }
     let all = run.plan.parts_of(part.table).count();
     let place = run.plan.parts_of(part.table).position(|other| other.id == id).unwrap_or(0) + 1;
     let until = part.until.map_or("the end".to_owned(), |block| format!("below {block}"));

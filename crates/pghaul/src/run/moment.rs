@@ -51,9 +51,20 @@ impl Moment {
         })
     }
 
+    /// In a run from an archive nothing has to be proven about a source.
+    pub(crate) fn of_archive() -> Self {
+        Self {
+            transactions: String::new(),
+            timeline: None,
+            stats_reset: None,
+            in_recovery: false,
+            own_ids: 0,
+        }
+    }
+
     /// The moment to go on from, and whether it is proven that it is the same.
     /// Both are read before their own export, so each counts from itself on.
-    pub(super) fn since(&self, now: Self) -> (Self, bool) {
+    pub(crate) fn since(&self, now: Self) -> (Self, bool) {
         let proven = self.proves_unchanged(&now);
         (now, proven)
     }
@@ -154,7 +165,7 @@ impl WriteCounters {
 }
 
 /// The finding about tables that were written to while the run went on.
-pub(super) fn written_meanwhile(tables: &[RelationName], severity: Severity) -> Vec<Finding> {
+pub(crate) fn written_meanwhile(tables: &[RelationName], severity: Severity) -> Vec<Finding> {
     tables
         .iter()
         .map(|table| {

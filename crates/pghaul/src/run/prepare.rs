@@ -2,6 +2,7 @@
 //! the plan. Nothing is written on either side.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::claim::ClaimKey;
 use super::moment::{Moment, WriteCounters};
 use super::obstacles;
 use super::options::{CloneOptions, Scope, Start};
+use super::origin::Origin;
 use super::source_schema::{self, Newness, Selected, SourceSchema};
 use super::stored::{StoredRun, large_objects_text};
 use crate::catalog::{Catalog, Relation, size};
@@ -19,7 +21,7 @@ use crate::name::RelationName;
 use crate::plan::filter::Filter;
 use crate::plan::format::Formats;
 use crate::plan::{PartSizing, Plan};
-use crate::schema::Step;
+use crate::schema::{Entry, Step};
 use crate::snapshot::{Keeper, SnapshotId};
 use crate::state::{self, DatabaseIdentity, Presence};
 use crate::transfer::large_objects::{self, LargeObject, OBJECTS_A_BATCH};
@@ -27,7 +29,7 @@ use crate::transfer::large_objects::{self, LargeObject, OBJECTS_A_BATCH};
 /// A clone that is ready to run: everything is known, nothing is written yet. Holds the source's
 /// snapshot until it is run or dropped.
 pub struct PreparedClone {
-    pub(super) source: Arc<Endpoint>,
+    pub(super) origin: Origin,
     pub(super) target: Arc<Endpoint>,
     pub(super) options: CloneOptions,
     pub(super) control: Session,
@@ -65,6 +67,14 @@ impl Consistency {
             Self::Reverified => "reverified",
         }
     }
+
+    /// The one of this name.
+    pub(crate) fn of_name(name: &str) -> Self {
+        [Self::ProvenUnchanged, Self::Reverified]
+            .into_iter()
+            .find(|consistency| consistency.name() == name)
+            .unwrap_or(Self::Snapshot)
+    }
 }
 
 impl PreparedClone {
@@ -85,7 +95,7 @@ impl PreparedClone {
         let control = target.connect(Purpose::Schema, "control").await?;
         let identities =
             (DatabaseIdentity::of(&look, &source), DatabaseIdentity::of(&control, &target));
-        let mut stored = meet_run(&control, &options, &identities).await?;
+        let mut stored = meet_run(&control, &options, &identities, None).await?;
         let options = match &stored {
             Some(stored) => options.shaped(stored.shape.clone()),
             None => options,
@@ -123,8 +133,14 @@ impl PreparedClone {
         };
         let snapshot = keeper.as_ref().map(Keeper::id);
         let sessions = (&look, &control);
-        let selected =
-            source_schema::dump(&source, sessions, snapshot, (&catalog, &filter), &options).await?;
+        let (selected, _) = source_schema::dump(
+            &source,
+            (&look, Some(control.version())),
+            snapshot,
+            (&catalog, &filter),
+            options.pg_dump.as_deref(),
+        )
+        .await?;
         let mut plan = plan(&catalog, sessions, (&filter, &selected), &options).await?;
         if let Some(stored) = &stored
             && options.scope != Scope::SchemaOnly
@@ -156,7 +172,7 @@ impl PreparedClone {
                 .await?;
         let schema = schema.checking(&unchecked);
         let prepared = Self {
-            source: Arc::new(source),
+            origin: Origin::Server(Arc::new(source)),
             target: Arc::new(target),
             options,
             control,
@@ -202,7 +218,7 @@ impl PreparedClone {
     }
 
     /// Going on under another schema would mix two moments.
-    fn refuse_another_schema(&self) -> Result<(), Error> {
+    pub(super) fn refuse_another_schema(&self) -> Result<(), Error> {
         let Some(stored) = &self.stored else { return Ok(()) };
         let what = if stored.record.schema_digest != self.schema.digest {
             "the schema was changed"
@@ -261,6 +277,17 @@ async fn plan(
         return Ok(Plan::default());
     }
     let formats = Formats::new(catalog, control, options.format).await?;
+    let sizing = (options.jobs, options.part_size);
+    plan_rows((catalog, look), &formats, (filter, &selected.entries), sizing).await
+}
+
+/// Plans the rows of what a selected schema makes.
+pub(crate) async fn plan_rows(
+    (catalog, look): (&Catalog, &Session),
+    formats: &Formats<'_>,
+    (filter, entries): (&Filter, &[Entry]),
+    (jobs, part_size): (NonZeroUsize, Option<u64>),
+) -> Result<Plan, Error> {
     let row = look
         .query_one(
             "ask for the block size",
@@ -268,16 +295,11 @@ async fn plan(
             &[],
         )
         .await?;
-    let sizing = PartSizing {
-        source: catalog.version,
-        jobs: options.jobs,
-        part_size: options.part_size,
-        block_size: size(row.get(0)),
-    };
+    let block_size = size(row.get(0));
+    let sizing = PartSizing { source: catalog.version, jobs, part_size, block_size };
     // What the schema's entries make is what has rows, so that a sequence goes with its table; the
     // tables of extensions have no entries.
-    let made: HashSet<RelationName> = selected
-        .entries
+    let made: HashSet<RelationName> = entries
         .iter()
         .map(|entry| RelationName::new(entry.namespace().unwrap_or_default(), entry.tag.as_str()))
         .collect();
@@ -285,17 +307,19 @@ async fn plan(
         made.contains(&relation.name)
             || (relation.extension_config.is_some() && filter.wants(catalog, relation))
     };
-    Plan::make(catalog, &formats, wants, sizing)
+    Plan::make(catalog, formats, wants, sizing)
 }
 
 /// How long a resume waits for another process of the run to be gone.
 const CLAIM_OF_THE_DEAD: Duration = Duration::from_secs(20);
 
 /// A run that is in the target already decides what may begin.
-async fn meet_run(
+/// `archive`: what a run of the archive that is restored has instead of a snapshot's name.
+pub(super) async fn meet_run(
     control: &Session,
     options: &CloneOptions,
     identities: &(DatabaseIdentity, DatabaseIdentity),
+    archive: Option<&str>,
 ) -> Result<Option<StoredRun>, Error> {
     let present = match state::look(control).await? {
         // Named beside everything else that stands in the way.
@@ -327,6 +351,7 @@ async fn meet_run(
     match options.start {
         Start::Resume | Start::ResumeRestarting(_) => {
             let stored = StoredRun::load(control).await?;
+            stored.refuse_another_origin(archive)?;
             stored.refuse_other_databases(identities)?;
             Ok(Some(stored))
         }

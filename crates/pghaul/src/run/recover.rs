@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::execute::Broken;
 use super::ledger::Ledger;
 use super::options::{CloneOptions, Start};
+use super::origin::Origin;
 use super::outcome::Outcome;
 use super::prepare::PreparedClone;
 use super::retry::{self, Budget};
@@ -51,7 +52,7 @@ impl PreparedClone {
         counters: Arc<Counters>,
         stop: Stop,
     ) -> Result<Outcome, Error> {
-        let ends = (Endpoint::clone(&self.source), Endpoint::clone(&self.target));
+        let ends = (self.origin.clone(), Endpoint::clone(&self.target));
         let mut options = self.options.clone();
         let budget = Arc::new(Budget::new(options.retries_per_run));
         let id = self.id();
@@ -123,7 +124,7 @@ impl PreparedClone {
 }
 
 async fn prepare_again(
-    (source, target): &(Endpoint, Endpoint),
+    (origin, target): &(Origin, Endpoint),
     options: &CloneOptions,
     id: &str,
 ) -> Result<PreparedClone, Error> {
@@ -143,5 +144,13 @@ async fn prepare_again(
         }
     };
     let options = CloneOptions { start, ..options.clone() };
-    PreparedClone::new(source.clone(), target.clone(), options).await
+    match origin {
+        Origin::Server(source) => {
+            PreparedClone::new(Endpoint::clone(source), target.clone(), options).await
+        }
+        Origin::Archive(archive) => {
+            let archive = Arc::clone(&archive.archive);
+            PreparedClone::of_archive(archive, target.clone(), options).await
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The source's schema as steps for the target, and its digest.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 
 use super::obstacles;
 use super::options::{CloneOptions, Deferred, Keep, Scope};
@@ -21,24 +22,24 @@ use crate::schema::{
 };
 use crate::snapshot::SnapshotId;
 use crate::transfer::large_objects::LargeObject;
+use crate::version::ServerVersion;
 
 /// The entries of the source's schema that are asked for.
-pub(super) struct Selected {
-    pub(super) entries: Vec<Entry>,
+pub(crate) struct Selected {
+    pub(crate) entries: Vec<Entry>,
     /// What cannot be without something that is left out.
-    pub(super) findings: Vec<Finding>,
+    pub(crate) findings: Vec<Finding>,
 }
 
-/// Dumps the schema, as far as the filter wants it.
-pub(super) async fn dump(
+/// Dumps the schema, as far as the filter wants it. Gives the version of the `pg_dump` too.
+pub(crate) async fn dump(
     source: &Endpoint,
-    (look, control): (&Session, &Session),
+    (look, target): (&Session, Option<ServerVersion>),
     snapshot: Option<&SnapshotId>,
     (catalog, filter): (&Catalog, &Filter),
-    options: &CloneOptions,
-) -> Result<Selected, Error> {
-    let pg_dump =
-        PgDump::select(options.pg_dump.as_deref(), look.version(), Some(control.version())).await?;
+    pg_dump: Option<&Path>,
+) -> Result<(Selected, ServerVersion), Error> {
+    let pg_dump = PgDump::select(pg_dump, look.version(), target).await?;
     let environment = source.child_environment("pg_dump").await?;
     let dumped = pg_dump
         .dump(&DumpRequest {
@@ -53,8 +54,13 @@ pub(super) async fn dump(
     let mut entries = dumped.toc.entries;
     let names = schema::not_null_names::not_null_names(look).await?;
     schema::not_null_names::quote_not_null_names(&mut entries, &names);
+    Ok((selected(entries, catalog, filter), pg_dump.version()))
+}
+
+/// What the filter wants of a schema.
+pub(crate) fn selected(entries: Vec<Entry>, catalog: &Catalog, filter: &Filter) -> Selected {
     if filter.is_everything() {
-        return Ok(Selected { entries, findings: Vec::new() });
+        return Selected { entries, findings: Vec::new() };
     }
     let by_name: HashMap<&RelationName, bool> = catalog
         .relations
@@ -66,7 +72,7 @@ pub(super) async fn dump(
     let others = if filter.names_what_is_wanted() { Others::Needed } else { Others::All };
     let selection = select(entries, wanted, others);
     let findings = selection.left_out.iter().map(LeftOut::finding).collect();
-    Ok(Selected { entries: selection.entries, findings })
+    Selected { entries: selection.entries, findings }
 }
 
 /// What the source's schema is, for the target.

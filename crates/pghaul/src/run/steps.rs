@@ -6,12 +6,15 @@
 
 use std::collections::HashMap;
 
+use tokio_util::sync::CancellationToken;
+
 use super::board::{TaskId, Verdict};
 use super::claim::ClaimKey;
 use super::evidence;
 use super::lane::lost;
 use super::options::Scope;
-use super::work::{Run, Sessions, Work};
+use super::origin::Origin;
+use super::work::{Sessions, Work};
 use crate::connect::{Purpose, Session};
 use crate::error::Error;
 use crate::event::Event;
@@ -92,13 +95,23 @@ impl Sessions<'_> {
     async fn data_finding(&self, step: &SchemaStep, error: &Error) -> Result<Finding, Error> {
         let run = self.run;
         let target = self.target.as_ref().ok_or_else(lost)?;
-        let source = run.source.connect(Purpose::Catalog, "evidence").await?;
+        // Without a server nobody says any more what the keys are, only that the rows forbid them.
+        let source = match run.origin.server() {
+            Some(source) => Some(source.connect(Purpose::Catalog, "evidence").await?),
+            None => None,
+        };
         let (code, message, remedy) = match error.sqlstate() {
             Some("23505") => {
                 let (key, object) = (step.source_oid, &step.step.object);
                 let on_target = (&*run.target, target);
-                let groups = evidence::duplicate_groups(&source, on_target, key, object);
-                let count = match Box::pin(groups).await {
+                let found = match &source {
+                    Some(source) => {
+                        let groups = evidence::duplicate_groups(source, on_target, key, object);
+                        Box::pin(groups).await
+                    }
+                    None => Ok(None),
+                };
+                let count = match found {
                     Ok(Some(found)) => found.to_string(),
                     Ok(None) => "rows share its key".to_owned(),
                     Err(error) if target.is_closed() => return Err(error),
@@ -113,8 +126,12 @@ impl Sessions<'_> {
             }
             Some("23503") => {
                 // Without the schema, the key is one that the target has already.
-                let knows_key = if run.options.scope == Scope::DataOnly { target } else { &source };
-                let found = evidence::orphans(knows_key, target, step.source_oid).await?;
+                let data_only = run.options.scope == Scope::DataOnly;
+                let knows_key = if data_only { Some(target) } else { source.as_ref() };
+                let found = match knows_key {
+                    Some(knows) => evidence::orphans(knows, target, step.source_oid).await?,
+                    None => None,
+                };
                 let rows = found.map_or_else(
                     || "rows refer to rows that are not there".to_owned(),
                     |found| found.to_string(),
@@ -170,13 +187,21 @@ impl Sessions<'_> {
     /// that is too high does no harm while one that is too low collides.
     pub(super) async fn sequences(&mut self) -> Result<Verdict, Error> {
         let run = self.run;
-        let source = run.source.connect(Purpose::Catalog, &format!("{} sequences", run.id)).await?;
+        let mut sql = String::new();
+        match &run.origin {
+            Origin::Server(source) => {
+                let name = format!("{} sequences", run.id);
+                let source = source.connect(Purpose::Catalog, &name).await?;
+                for batch in run.plan.sequences.chunks(SEQUENCES_A_STATEMENT) {
+                    sql.push_str(&set_sequences(&sequence_values(&source, batch).await?));
+                }
+            }
+            Origin::Archive(archive) => {
+                sql.push_str(&set_sequences(&archive.sequences(&run.plan.sequences)));
+            }
+        }
         self.open_target(Purpose::Schema).await?;
         let target = self.target.as_ref().ok_or_else(lost)?;
-        let mut sql = String::new();
-        for batch in run.plan.sequences.chunks(SEQUENCES_A_STATEMENT) {
-            sql.push_str(&set_sequences(&source, batch).await?);
-        }
         let key = run.key(&Work::Sequences);
         let object = format!("{} sequences", run.plan.sequences.len());
         let statement = Statement {
@@ -194,9 +219,21 @@ impl Sessions<'_> {
     }
 }
 
-const SEQUENCES_A_STATEMENT: usize = 200;
+pub(crate) const SEQUENCES_A_STATEMENT: usize = 200;
 
-async fn set_sequences(source: &Session, names: &[RelationName]) -> Result<String, Error> {
+/// `last_value` and `is_called` of a sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SequenceValue {
+    pub(crate) name: RelationName,
+    pub(crate) value: i64,
+    pub(crate) called: bool,
+}
+
+/// Reads the values of sequences, all in one statement.
+pub(crate) async fn sequence_values(
+    source: &Session,
+    names: &[RelationName],
+) -> Result<Vec<SequenceValue>, Error> {
     let selects: Vec<String> = names
         .iter()
         .enumerate()
@@ -206,18 +243,25 @@ async fn set_sequences(source: &Session, names: &[RelationName]) -> Result<Strin
         .collect();
     let rows =
         source.query("read the values of sequences", &selects.join(" union all "), &[]).await?;
-    let mut sql = String::new();
-    for row in rows {
-        let at = usize::try_from(row.get::<_, i32>(0)).unwrap_or(usize::MAX);
-        let (value, called): (i64, bool) = (row.get(1), row.get(2));
-        if let Some(name) = names.get(at) {
-            sql.push_str(&format!(
+    let value = |row: &tokio_postgres::Row| {
+        let at = usize::try_from(row.get::<_, i32>(0)).ok()?;
+        let name = names.get(at)?.clone();
+        Some(SequenceValue { name, value: row.get(1), called: row.get(2) })
+    };
+    Ok(rows.iter().filter_map(value).collect())
+}
+
+/// The statements that set sequences.
+pub(crate) fn set_sequences(values: &[SequenceValue]) -> String {
+    values
+        .iter()
+        .map(|SequenceValue { name, value, called }| {
+            format!(
                 "select pg_catalog.setval({}::pg_catalog.regclass, {value}, {called});\n",
                 literal(&name.quoted())
-            ));
-        }
-    }
-    Ok(sql)
+            )
+        })
+        .collect()
 }
 
 /// What became of a step.
@@ -293,19 +337,19 @@ fn not_refreshed(step: &SchemaStep, error: &Error) -> Finding {
 }
 
 /// Runs the steps of pre-data: serial, many in a transaction, since one each costs five times as
-/// much.
+/// much. Ends after a batch when stopping is asked for.
 pub(super) async fn pre_data(
     control: &Session,
-    run: &Run,
-    done: &HashMap<String, String>,
+    (steps, done): (&[SchemaStep], &HashMap<String, String>),
+    worker: &str,
+    stop: &CancellationToken,
 ) -> Result<(), Error> {
-    let (steps, worker) = (&run.steps, &run.transfer.worker);
     let wanted: Vec<&SchemaStep> = steps
         .iter()
         .filter(|step| step.step.stage == Stage::PreData && !done.contains_key(&step.step.key))
         .collect();
     for batch in wanted.chunks(STEPS_A_BATCH) {
-        if run.stop.soon.is_cancelled() {
+        if stop.is_cancelled() {
             return Ok(());
         }
         let mut sql = String::from("begin;\n");

@@ -95,6 +95,29 @@ impl StoredRun {
         Ok(())
     }
 
+    /// A run goes on with what it was begun with: a server, or this very archive.
+    pub(super) fn refuse_another_origin(&self, archive: Option<&str>) -> Result<(), Error> {
+        let begun_with =
+            Some(self.record.snapshot.as_str()).filter(|name| name.starts_with(ARCHIVE));
+        let (what, hint) = match (begun_with, archive) {
+            (None, None) => return Ok(()),
+            (Some(then), Some(now)) if then == now => return Ok(()),
+            (Some(_), None) => {
+                ("was begun from an archive", "go on with `pghaul restore --archive … --resume`")
+            }
+            (None, Some(_)) => (
+                "was begun from a server",
+                "go on with `pghaul clone --resume`, or begin again with --restart",
+            ),
+            (Some(_), Some(_)) => (
+                "was begun from another archive",
+                "name the archive that it was begun with, or begin again with --restart",
+            ),
+        };
+        Err(Error::new(ErrorKind::RunState, format!("the run in the target {what}"))
+            .with_hint(hint))
+    }
+
     pub(super) fn moment(&self) -> Result<Moment, Error> {
         serde_json::from_str(&self.record.moment).map_err(|error| {
             Error::new(ErrorKind::RunState, "target: the run's moment is damaged")
@@ -104,10 +127,7 @@ impl StoredRun {
     }
 
     pub(super) fn consistency(&self) -> Consistency {
-        [Consistency::ProvenUnchanged, Consistency::Reverified]
-            .into_iter()
-            .find(|consistency| consistency.name() == self.record.consistency)
-            .unwrap_or(Consistency::Snapshot)
+        Consistency::of_name(&self.record.consistency)
     }
 
     /// Whether every row, large object and read-back has its receipt: then the source's moment is
@@ -156,11 +176,14 @@ impl StoredRun {
     }
 }
 
+/// What the name of an archive begins with where the name of a snapshot would stand.
+pub(crate) const ARCHIVE: &str = "archive ";
+
 /// The step that says that all tables were read back.
 pub(super) const ALL_READ_BACK: &str = "all read back";
 
 /// Digest and number of the large objects, as stored.
-pub(super) fn large_objects_text(oids: &[u32]) -> String {
+pub(crate) fn large_objects_text(oids: &[u32]) -> String {
     use sha2::{Digest, Sha256};
     let mut hash = Sha256::new();
     for oid in oids {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::board::Board;
 use super::ledger::Ledger;
 use super::options::CloneOptions;
+use super::origin::Origin;
 use super::retry::Budget;
 use super::steps::SchemaStep;
 use super::undisturbed::Undisturbed;
@@ -68,7 +69,7 @@ pub(super) struct ReadBackResult {
 /// A run in progress.
 pub(super) struct Run {
     pub(super) id: String,
-    pub(super) source: Arc<Endpoint>,
+    pub(super) origin: Origin,
     pub(super) target: Arc<Endpoint>,
     pub(super) options: CloneOptions,
     pub(super) plan: Plan,

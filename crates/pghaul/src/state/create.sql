@@ -1,6 +1,7 @@
 -- The state of one run. Every table has a primary key, since a publication FOR ALL TABLES would
 -- otherwise forbid updates. Nobody but the owner may look: undo rows are user data.
-create schema pghaul;
+-- It may be there, with what repairs keep for undo.
+create schema if not exists pghaul;
 
 create table pghaul.run (
     id                text primary key,

@@ -15,7 +15,7 @@ use crate::event::Counters;
 use crate::name::{Ident, literal};
 
 /// Bytes read at once (manual, 33.4, `lo_get`).
-const CHUNK: i32 = 1 << 20;
+pub(crate) const CHUNK: i32 = 1 << 20;
 
 /// Objects of one transaction: each takes a lock on the target.
 pub const OBJECTS_A_BATCH: usize = 100;
@@ -143,7 +143,8 @@ pub async fn digest(session: &Session, oids: &[Oid], counters: &Counters) -> Res
     Ok(hex(&all.finalize()))
 }
 
-async fn read(session: &Session, object: Oid, offset: i64) -> Result<Vec<u8>, Error> {
+/// One chunk of an object; a shorter one than [`CHUNK`] is its last.
+pub(crate) async fn read(session: &Session, object: Oid, offset: i64) -> Result<Vec<u8>, Error> {
     let row = session
         .query_one(
             &format!("read large object {object}"),
@@ -169,7 +170,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn statements(object: &LargeObject, attributes: Attributes) -> String {
+pub(crate) fn statements(object: &LargeObject, attributes: Attributes) -> String {
     use crate::run::options::Keep;
     let name = format!("large object {}", object.oid);
     let mut sql = String::new();

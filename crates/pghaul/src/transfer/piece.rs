@@ -18,17 +18,21 @@ use crate::error::Error;
 use crate::plan::{PartId, TablePlan};
 use crate::state::Receipt;
 
-pub(super) struct Piece<'a> {
+pub(crate) struct Piece<'a> {
     target: &'a Session,
     table: &'a TablePlan,
     part: PartId,
     start: Tid,
     doing: String,
     sink: Pin<Box<CopyInSink<Bytes>>>,
-    writer: CopyWriter,
+    /// None where whole frames of a stream come in.
+    writer: Option<CopyWriter>,
     digest: TableDigest,
     bytes: u64,
 }
+
+/// Bytes of one message of a frame.
+const MESSAGE_BYTES: usize = 256 << 10;
 
 impl<'a> Piece<'a> {
     pub(super) async fn begin(
@@ -51,13 +55,38 @@ impl<'a> Piece<'a> {
             start,
             doing,
             sink: Box::pin(sink?),
-            writer: CopyWriter::new(table.format.format),
+            writer: Some(CopyWriter::new(table.format.format)),
             digest: TableDigest::default(),
             bytes: 0,
         })
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    /// A piece that gets its COPY stream whole, header and trailer included.
+    pub(crate) async fn begin_whole(
+        target: &'a Session,
+        table: &'a TablePlan,
+        part: PartId,
+    ) -> Result<Self, Error> {
+        let start = Tid { block: 0, offset: 0 };
+        Ok(Self { writer: None, ..Self::begin(target, table, part, start).await? })
+    }
+
+    /// Adds bytes of the stream, which hold these rows.
+    pub(crate) async fn push_frame(
+        &mut self,
+        mut bytes: Bytes,
+        rows: TableDigest,
+    ) -> Result<(), Error> {
+        self.digest.add(rows);
+        self.bytes += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let message = bytes.split_to(bytes.len().min(MESSAGE_BYTES));
+            self.send(message).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
@@ -71,20 +100,35 @@ impl<'a> Piece<'a> {
             None => self.digest.rows += 1,
         }
         self.bytes += row.tuple.len() as u64;
-        self.writer.push(&row.tuple);
-        while let Some(message) = self.writer.take_message() {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        writer.push(&row.tuple);
+        while let Some(message) = self.writer.as_mut().and_then(CopyWriter::take_message) {
             self.send(message).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn commit(
+    pub(super) async fn commit(self, next: Option<Tid>, worker: &str) -> Result<Receipt, Error> {
+        self.commit_with("", next, worker).await
+    }
+
+    /// Commits the last piece of a part that another statement makes known in the same
+    /// transaction.
+    pub(crate) async fn commit_after(
+        self,
+        statement: &str,
+        worker: &str,
+    ) -> Result<Receipt, Error> {
+        self.commit_with(&format!("{statement}; "), None, worker).await
+    }
+
+    async fn commit_with(
         mut self,
+        before: &str,
         next: Option<Tid>,
         worker: &str,
     ) -> Result<Receipt, Error> {
-        let writer = std::mem::replace(&mut self.writer, CopyWriter::new(self.table.format.format));
-        for message in writer.finish() {
+        for message in self.writer.take().map(CopyWriter::finish).unwrap_or_default() {
             self.send(message).await?;
         }
         let written = self
@@ -114,7 +158,7 @@ impl<'a> Piece<'a> {
             .batch(
                 &format!("commit a piece of `{}`", self.table.written_to),
                 &format!(
-                    "{}; {} commit",
+                    "{before}{}; {} commit",
                     receipt.insert_statement(image, worker),
                     self.table.guard.after
                 ),

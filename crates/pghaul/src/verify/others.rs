@@ -80,6 +80,17 @@ pub(super) async fn schema(
             "nothing to do; the manual of verify says what each of these is",
         ));
     }
+    if compared.public_as_made {
+        company.find(
+            Finding::new(
+                Severity::Note,
+                "public_schema",
+                "the schema public is on each side as its version makes it: up to 14 everybody may create objects there, from 15 on only the database's owner",
+                "grant or revoke CREATE on schema public, if the application depends on it",
+            )
+            .about("public"),
+        );
+    }
     facts(company, moment, &mut compared.differences).await?;
     Ok(compared.differences)
 }

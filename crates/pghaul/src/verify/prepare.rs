@@ -14,7 +14,7 @@ use tokio::sync::mpsc::Sender;
 use super::options::{Depth, Scope, VerifyOptions};
 use super::outcome::{TableDifferences, VerifiedTable, VerifyOutcome};
 use super::pairs::{Known, Pairs, pairs};
-use super::{name_rows, others, read_all};
+use super::{name_rows, others, read_all, repairs};
 use crate::catalog::{Catalog, size};
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
@@ -312,6 +312,7 @@ impl Progress {
         let read = read_all::read_all(company, moment, &mut self.done).await;
         self.end(company, begun);
         read?;
+        repairs::account(company, moment, &mut self.done).await?;
         let begun = self.begin(company, Phase::PostData);
         let named = name_rows::name_all(company, moment, &mut self.done).await;
         self.end(company, begun);

@@ -107,8 +107,10 @@ impl Flags {
 }
 
 /// How a scan ended that did not fail.
-enum Ended {
+pub enum Ended {
+    /// All that was asked for was scanned.
     Done(Survey),
+    /// It was stopped; nothing is kept.
     Stopped(Option<Signal>),
 }
 
@@ -139,12 +141,24 @@ async fn look(flags: &Flags, console: &Console) -> Result<Ended, Error> {
         )
         .with_hint("create it, or name another with --spill-dir"));
     }
+    find(&database, &flags.options(), &mut *sink, console).await
+}
+
+/// Scans with progress and signals; the caller prints.
+///
+/// # Errors
+/// As [`survey()`].
+pub async fn find(
+    database: &Endpoint,
+    options: &SurveyOptions,
+    sink: &mut dyn Sink,
+    console: &Console,
+) -> Result<Ended, Error> {
     let watch = Watch::start()?;
     let counters = Arc::new(Counters::default());
     let (progress, display) = ScanProgress::start(console, Arc::clone(&counters));
-    let options = flags.options();
     let company = (&*progress as _, &*counters, &watch.stop.soon);
-    let done = Box::pin(survey(&database, &options, &mut *sink, company)).await;
+    let done = Box::pin(survey(database, options, sink, company)).await;
     display.finish();
     Ok(match done? {
         Some(survey) => Ended::Done(survey),

@@ -30,4 +30,4 @@ select c.oid::int8
    and c.relpersistence <> 't'
    and n.nspname not in ('pg_catalog', 'information_schema', 'pghaul')
    and n.nspname !~ '^pg_(toast|temp)'
- order by n.nspname collate "C", c.relname collate "C", a.attnum
+ order by n.nspname::text collate "C", c.relname::text collate "C", a.attnum

@@ -26,4 +26,4 @@ select cn.nspname::text
  where o.contype = 'f'
    and cn.nspname <> 'pghaul'
    and coalesce((pg_catalog.to_jsonb(o) ->> 'conparentid')::int8, 0) = 0
- order by cn.nspname collate "C", c.relname collate "C", o.conname collate "C"
+ order by cn.nspname::text collate "C", c.relname::text collate "C", o.conname::text collate "C"

@@ -48,4 +48,4 @@ select tn.nspname::text
    and c.relkind in ('r', 'p')
    and tn.nspname not in ('pg_catalog', 'information_schema', 'pghaul')
    and tn.nspname !~ '^pg_(toast|temp)'
- order by tn.nspname collate "C", c.relname collate "C", not i.indisprimary, x.relname collate "C"
+ order by tn.nspname::text collate "C", c.relname::text collate "C", not i.indisprimary, x.relname::text collate "C"

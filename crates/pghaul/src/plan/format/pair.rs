@@ -30,6 +30,7 @@ impl<'a> Formats<'a> {
             target: ServerVersion::from_num(ServerVersion::TOO_NEW.num() - 1),
             target_types: None,
             choice: FormatChoice::Auto,
+            portable: false,
         }
     }
 }

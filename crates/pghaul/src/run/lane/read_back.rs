@@ -165,6 +165,9 @@ impl Sessions<'_> {
     }
 
     async fn name_differences(&mut self, what: &ReadBack) -> Result<Vec<Difference>, Error> {
+        if self.run.origin.server().is_none() {
+            return Ok(Vec::new());
+        }
         self.open_source().await?;
         let (Some(source), Some(reader)) = (&self.source, &self.reader) else {
             return Err(lost());

@@ -1,0 +1,357 @@
+//! A table as it will be once those that it refers to are merged, in SQL.
+//!
+//! The server computes keys, compares them by its own operators and reads its own heap; what is
+//! sent are the old and new values of the keys that go, joined by hash: one pass over a table,
+//! however many groups there are.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::types::ToSql;
+
+use super::work::Work;
+use crate::duplicates::references::Reference;
+use crate::duplicates::rules::ReferenceKind;
+use crate::error::Error;
+use crate::name::{Ident, literal};
+
+/// What becomes of the rows that had a value of a column that others refer to.
+#[derive(Debug, Default)]
+pub(super) struct Mapping {
+    /// By the old value.
+    pub(super) entries: BTreeMap<String, Mapped>,
+}
+
+/// What takes the place of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mapped {
+    /// The new value; none: the row goes for good.
+    pub(super) new: Option<String>,
+    /// The group, by its place among those of its table.
+    pub(super) group: usize,
+}
+
+/// Which rows are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Touched {
+    /// Those that refer to a row that goes.
+    Losers,
+    /// Those too that refer to a row that stays and takes another in.
+    Members,
+    /// Those that refer to a row that goes for good.
+    Gone,
+}
+
+impl Mapping {
+    /// Old and new values, for the server. For members, the rows that stay map to themselves.
+    fn columns(&self, which: Touched) -> (Vec<&str>, Vec<Option<&str>>) {
+        let mut old = Vec::with_capacity(self.entries.len());
+        let mut new = Vec::with_capacity(self.entries.len());
+        for (from, to) in &self.entries {
+            if which == Touched::Gone && to.new.is_some() {
+                continue;
+            }
+            old.push(from.as_str());
+            new.push(to.new.as_deref());
+        }
+        if which == Touched::Members {
+            let mut stay: Vec<&str> =
+                self.entries.values().filter_map(|to| to.new.as_deref()).collect();
+            stay.sort_unstable();
+            stay.dedup();
+            for value in stay {
+                old.push(value);
+                new.push(Some(value));
+            }
+        }
+        (old, new)
+    }
+
+    /// Whether anything goes for good.
+    pub(super) fn has_gone(&self) -> bool {
+        self.entries.values().any(|to| to.new.is_none())
+    }
+}
+
+/// Values of array columns as they will be, by ctid.
+pub(super) type Overrides = BTreeMap<String, BTreeMap<String, ArrayChange>>;
+
+/// An array as it will be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ArrayChange {
+    pub(super) new: Option<String>,
+    /// The groups that change it: table, and place among its groups.
+    pub(super) groups: Vec<(usize, usize)>,
+}
+
+/// A FROM clause whose rows are those of a table as they will be.
+pub(super) struct MappedTable {
+    /// `only "s"."t" as t left join …`.
+    pub(super) from: String,
+    /// What each column will be, by its name.
+    pub(super) columns: Vec<(String, String)>,
+    /// Whether a row is wanted.
+    pub(super) condition: String,
+    parameters: Vec<Vec<Option<String>>>,
+}
+
+impl MappedTable {
+    /// The parameters of the statement.
+    pub(super) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.parameters.iter().map(|list| list as &(dyn ToSql + Sync)).collect()
+    }
+
+    /// A subquery that gives `pghaul ctid`, `pghaul changed` and every column by its own name, as
+    /// it will be.
+    pub(super) fn subquery(&self) -> String {
+        let columns: Vec<String> = self
+            .columns
+            .iter()
+            .map(|(name, expression)| format!("{expression} as {}", Ident::new(name).quoted()))
+            .collect();
+        let changed: Vec<String> = self
+            .columns
+            .iter()
+            .filter(|(name, expression)| *expression != own(name))
+            .map(|(name, expression)| format!("{expression} is distinct from {}", own(name)))
+            .collect();
+        let changed = if changed.is_empty() { "false".to_owned() } else { changed.join(" or ") };
+        format!(
+            "(select t.ctid as \"pghaul ctid\", ({changed}) as \"pghaul changed\", {} \
+             from {} where {}) as x",
+            columns.join(", "),
+            self.from,
+            self.condition
+        )
+    }
+}
+
+fn own(name: &str) -> String {
+    format!("t.{}", Ident::new(name).quoted())
+}
+
+impl Work<'_> {
+    /// The references of a table whose parents have something that goes.
+    pub(super) fn active(&self, table: usize) -> Vec<&Reference> {
+        self.tables.of(table).filter(|reference| self.mapping(reference).is_some()).collect()
+    }
+
+    /// What becomes of the values that a reference can have.
+    pub(super) fn mapping(&self, reference: &Reference) -> Option<&Mapping> {
+        let mapping = self.states[reference.parent].maps.get(&reference.parent_column)?;
+        (!mapping.entries.is_empty()).then_some(mapping)
+    }
+
+    /// A table as it will be.
+    pub(super) fn mapped_table(
+        &self,
+        table: usize,
+        which: Touched,
+        overrides: &Overrides,
+    ) -> MappedTable {
+        let facts = &self.tables.list[table];
+        let mut from = format!("only {} as t", facts.name.quoted());
+        let mut parameters: Vec<Vec<Option<String>>> = Vec::new();
+        let mut conditions = Vec::new();
+        let mut instead: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for reference in self.active(table) {
+            let Some(mapping) = self.mapping(reference) else { continue };
+            if reference.kind == ReferenceKind::Array {
+                continue;
+            }
+            let type_name = &self.tables.list[reference.parent]
+                .column(&reference.parent_column)
+                .map_or_else(|| "text".to_owned(), |column| column.type_name.clone());
+            let (old, new) = mapping.columns(which);
+            let at = parameters.len();
+            parameters.push(old.into_iter().map(|value| Some(value.to_owned())).collect());
+            parameters.push(new.into_iter().map(|value| value.map(str::to_owned)).collect());
+            let is_type = match &reference.type_ {
+                Some(type_) => {
+                    format!(" and {}::text = {}", own(&type_.column), literal(&type_.value))
+                }
+                None => String::new(),
+            };
+            from.push_str(&format!(
+                " left join rows from (pg_catalog.unnest(${}::text[]::{type_name}[]), \
+                 pg_catalog.unnest(${}::text[]::{type_name}[])) as m{at} (old, new) on m{at}.old = {}{is_type}",
+                at + 1,
+                at + 2,
+                own(&reference.column),
+            ));
+            conditions.push(format!("m{at}.old is not null"));
+            instead.entry(&reference.column).or_default().push(format!("m{at}.new"));
+        }
+        for (number, (column, values)) in overrides.iter().enumerate() {
+            let at = parameters.len();
+            parameters.push(values.keys().map(|ctid| Some(ctid.clone())).collect());
+            parameters.push(values.values().map(|change| change.new.clone()).collect());
+            let type_name = facts.column(column).map_or("text", |column| &column.type_name);
+            from.push_str(&format!(
+                " left join rows from (pg_catalog.unnest(${}::text[]), pg_catalog.unnest(${}::text[])) \
+                 as o{number} (row, new) \
+                 on o{number}.row = t.ctid::text",
+                at + 1,
+                at + 2,
+            ));
+            conditions.push(format!("o{number}.row is not null"));
+            if let Some((name, _)) = overrides.get_key_value(column) {
+                instead
+                    .entry(name.as_str())
+                    .or_default()
+                    .push(format!("o{number}.new::{type_name}"));
+            }
+        }
+        let columns = facts
+            .columns
+            .iter()
+            .map(|column| {
+                let expression = match instead.get(column.name.as_str()) {
+                    Some(news) => format!("coalesce({}, {})", news.join(", "), own(&column.name)),
+                    None => own(&column.name),
+                };
+                (column.name.clone(), expression)
+            })
+            .collect();
+        let condition =
+            if conditions.is_empty() { "false".to_owned() } else { conditions.join(" or ") };
+        MappedTable { from, columns, condition, parameters }
+    }
+
+    /// Arrays that name rows that go, or stay and take others in, as they will be.
+    pub(super) async fn overrides(
+        &self,
+        table: usize,
+        which: Touched,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Overrides, Error> {
+        let mut all = Overrides::new();
+        for reference in self.active(table) {
+            if reference.kind != ReferenceKind::Array || !wanted(&reference.column) {
+                continue;
+            }
+            let Some(mapping) = self.mapping(reference) else { continue };
+            let name = &self.tables.list[table].name;
+            let (old, _) = mapping.columns(which);
+            let sql = format!(
+                "select distinct t.ctid::text \
+                   from only {} as t \
+                  cross join lateral pg_catalog.unnest(t.{}::text[]) as e (value) \
+                   join pg_catalog.unnest($1::text[]) as m (old) on m.old = e.value \
+                  where pg_catalog.array_ndims(t.{}) = 1",
+                name.quoted(),
+                Ident::new(&reference.column).quoted(),
+                Ident::new(&reference.column).quoted(),
+            );
+            let doing = format!("find the arrays of `{name}` that name duplicates");
+            let rows = self.session.query(&doing, &sql, &[&old]).await?;
+            let ctids: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+            let values = self.arrays(table, &reference.column, &ctids).await?;
+            let column = all.entry(reference.column.clone()).or_default();
+            for (ctid, value) in values {
+                let mut groups: Vec<(usize, usize)> = value
+                    .iter()
+                    .flatten()
+                    .flatten()
+                    .filter_map(|element| mapping.entries.get(element))
+                    .map(|mapped| (reference.parent, mapped.group))
+                    .collect();
+                groups.dedup();
+                let new = value.map(|value| self.map_array(reference, value));
+                column.insert(ctid, ArrayChange { new, groups });
+            }
+        }
+        Ok(all)
+    }
+
+    pub(super) async fn arrays(
+        &self,
+        table: usize,
+        column: &str,
+        ctids: &[String],
+    ) -> Result<Vec<(String, Option<Vec<Option<String>>>)>, Error> {
+        let name = &self.tables.list[table].name;
+        let mut values = Vec::new();
+        for chunk in ctids.chunks(super::work::ROWS_AT_ONCE) {
+            let sql = format!(
+                "select t.ctid::text, t.{}::text[] from only {} as t \
+                 where t.ctid = any ($1::text[]::pg_catalog.tid[])",
+                Ident::new(column).quoted(),
+                name.quoted(),
+            );
+            let doing = format!("read arrays of `{name}`");
+            for row in self.session.query(&doing, &sql, &[&chunk]).await? {
+                values.push((row.get(0), row.get(1)));
+            }
+        }
+        Ok(values)
+    }
+
+    /// An array as it will be: elements replaced, repetitions and what goes for good left out.
+    pub(super) fn map_array(&self, reference: &Reference, value: Vec<Option<String>>) -> String {
+        let mapping = self.mapping(reference);
+        let mut elements: Vec<Option<String>> = Vec::with_capacity(value.len());
+        for element in value {
+            let mapped = element.as_ref().and_then(|old| mapping?.entries.get(old));
+            let new = match (mapped, element) {
+                (Some(Mapped { new: None, .. }), _) => continue,
+                (Some(Mapped { new: Some(new), .. }), _) => Some(new.clone()),
+                (None, element) => element,
+            };
+            if new.is_none() || !elements.contains(&new) {
+                elements.push(new);
+            }
+        }
+        if reference.sorted {
+            sort_values(&mut elements);
+        }
+        array_literal(&elements)
+    }
+}
+
+/// Numbers by value, anything else by its text.
+pub(super) fn sort_values(values: &mut [Option<String>]) {
+    values.sort_by(|a, b| compare_values(a.as_deref(), b.as_deref()));
+}
+
+/// Numbers by value, anything else by its text; NULL last.
+pub(super) fn compare_values(a: Option<&str>, b: Option<&str>) -> std::cmp::Ordering {
+    match (a, b) {
+        (Some(a), Some(b)) => match (a.parse::<i128>(), b.parse::<i128>()) {
+            (Ok(a), Ok(b)) => a.cmp(&b),
+            _ => a.cmp(b),
+        },
+        (a, b) => a.is_none().cmp(&b.is_none()),
+    }
+}
+
+/// As Postgres reads an array (manual, 8.15.2).
+pub(super) fn array_literal(elements: &[Option<String>]) -> String {
+    let elements: Vec<String> = elements
+        .iter()
+        .map(|element| match element {
+            Some(text) => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+            None => "NULL".to_owned(),
+        })
+        .collect();
+    format!("{{{}}}", elements.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_are_quoted() {
+        let elements = [Some("a\"b".to_owned()), None, Some("\\".to_owned()), Some(String::new())];
+        assert_eq!(array_literal(&elements), r#"{"a\"b",NULL,"\\",""}"#);
+    }
+
+    #[test]
+    fn numbers_sort_as_numbers() {
+        let mut values: Vec<_> = ["10", "9", "-1"].map(|text| Some(text.to_owned())).to_vec();
+        values.push(None);
+        sort_values(&mut values);
+        let shown: Vec<_> = values.iter().map(|value| value.as_deref().unwrap_or("null")).collect();
+        assert_eq!(shown, ["-1", "9", "10", "null"]);
+    }
+}

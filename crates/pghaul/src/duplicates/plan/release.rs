@@ -1,0 +1,156 @@
+//! What rows have, in place of the keys that they share, until they are deleted.
+//!
+//! Invariant: a value that nobody else has: NULL where it keeps a row out of the index, a text or
+//! UUID made of the group's number, a whole number below all others.
+
+use super::file::Values;
+use super::work::Work;
+use crate::duplicates::tables::{Column, ColumnKind, Table, Unique};
+use crate::error::Error;
+use crate::name::Ident;
+
+/// What becomes of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Released {
+    Null,
+    Text,
+    Number,
+    Uuid,
+}
+
+/// Characters that a placeholder can need.
+const TEXT_LENGTH: u32 = 32;
+
+impl Work<'_> {
+    /// Columns that rows give up, for the indexes that found them; `twins`: for the key too by
+    /// which others refer to them. None if there is a key that they cannot give up.
+    pub(super) fn release(
+        &self,
+        table: usize,
+        found_by: u64,
+        twins: bool,
+    ) -> Option<Vec<(String, Released)>> {
+        let facts = &self.tables.list[table];
+        let mut released: Vec<(String, Released)> = Vec::new();
+        for (place, unique) in facts.uniques.iter().enumerate() {
+            let found = found_by & (1 << place.min(63)) != 0;
+            if !found || unique.by_rule {
+                continue;
+            }
+            let shared = self.is_shared_key(table, unique);
+            if shared && !twins {
+                continue;
+            }
+            if released.iter().any(|(column, _)| unique.reads.contains(column)) {
+                continue;
+            }
+            let choice = unique.reads.iter().find_map(|name| {
+                let column = facts.column(name)?;
+                Some((name.clone(), self.choice(table, unique, column, shared)?))
+            })?;
+            released.push(choice);
+        }
+        Some(released)
+    }
+
+    /// Whether others refer by its key, or it is the one column by which rows are named.
+    pub(super) fn is_shared_key(&self, table: usize, unique: &Unique) -> bool {
+        let [column] = unique.reads.as_slice() else { return false };
+        unique.primary || self.tables.to(table).any(|r| r.parent_column == *column)
+    }
+
+    fn choice(
+        &self,
+        table: usize,
+        unique: &Unique,
+        column: &Column,
+        shared: bool,
+    ) -> Option<Released> {
+        if column.generated || column.always {
+            return None;
+        }
+        if !shared && !column.not_null && !unique.nulls_equal && is_plain(unique, column) {
+            return Some(Released::Null);
+        }
+        let refers =
+            self.tables.of(table).any(|r| r.column == column.name && r.foreign_key.is_some());
+        match column.kind {
+            _ if refers => None,
+            ColumnKind::Text(length) if length.is_none_or(|n| n >= TEXT_LENGTH) => {
+                Some(Released::Text)
+            }
+            ColumnKind::Integer => Some(Released::Number),
+            ColumnKind::Uuid => Some(Released::Uuid),
+            _ => None,
+        }
+    }
+
+    /// The lowest value of the columns that need numbers which nobody has.
+    pub(super) async fn find_lowest(&mut self, table: usize) -> Result<(), Error> {
+        let facts = &self.tables.list[table];
+        let mut columns: Vec<&Column> = Vec::new();
+        for unique in facts.uniques.iter().filter(|unique| !unique.by_rule) {
+            let numbers = unique.reads.iter().filter_map(|name| facts.column(name));
+            columns.extend(numbers.filter(|column| column.kind == ColumnKind::Integer));
+        }
+        for column in columns {
+            if self.states[table].lowest.contains_key(&column.name) {
+                continue;
+            }
+            let sql = format!(
+                "select coalesce(pg_catalog.min(t.{}), 0)::text from only {} as t",
+                Ident::new(&column.name).quoted(),
+                facts.name.quoted()
+            );
+            let doing = format!("find the lowest key of `{}`", facts.name);
+            let row = self.session.query_one(&doing, &sql, &[]).await?;
+            let lowest: i128 = row.get::<_, &str>(0).parse().unwrap_or(0);
+            self.states[table].lowest.insert(column.name.clone(), lowest.min(0));
+        }
+        Ok(())
+    }
+
+    /// The values of one row.
+    pub(super) fn released(
+        &mut self,
+        table: usize,
+        columns: &[(String, Released)],
+        (group, number): (u32, usize),
+    ) -> Values {
+        let mut values = Values::new();
+        for (column, how) in columns {
+            let value = match how {
+                Released::Null => None,
+                Released::Text => Some(format!("pghaul {group} {number}")),
+                Released::Uuid => Some(format!(
+                    "00000000-0000-4000-{:04x}-{group:012x}",
+                    0x8000 + (number & 0xfff)
+                )),
+                Released::Number => {
+                    let lowest = self.states[table].lowest.entry(column.clone()).or_insert(0);
+                    *lowest -= 1;
+                    Some(lowest.to_string())
+                }
+            };
+            values.insert(column.clone(), value);
+        }
+        values
+    }
+}
+
+/// Whether the column itself is a key, and not something made of it.
+fn is_plain(unique: &Unique, column: &Column) -> bool {
+    unique.keys.iter().any(|key| *key == column.name || *key == Ident::new(&column.name).quoted())
+}
+
+/// The column that is set to NULL so that a row is in an index no more.
+pub(super) fn cleared_column(table: &Table, unique: &Unique) -> Option<String> {
+    unique
+        .reads
+        .iter()
+        .filter_map(|name| table.column(name))
+        .find(|column| {
+            !column.not_null && !column.generated && !unique.nulls_equal && is_plain(unique, column)
+        })
+        .map(|column| column.name.clone())
+}

@@ -1,0 +1,702 @@
+//! Does what a plan says: in phases over all groups, each in batches, each batch one transaction
+//! with its undo rows and its receipt.
+//!
+//! 1. All rows of the plan are looked at. Groups with a row that is not what it was are left alone,
+//!    with all groups that are linked to them; where that is most of them, the plan was made for
+//!    other data, and is refused.
+//! 2. *Release*: rows that go give up the keys that they share, rows that nothing can refer to are
+//!    deleted. No index is asked. Rows that can give up none of their keys are deleted before, once
+//!    what refers to them is changed.
+//! 3. *Rebuild*: the indexes that had duplicates.
+//! 4. *Change*: rows that referred to rows that go refer to those that stay, and these take in what
+//!    the others had.
+//! 5. *Delete*: rows that go are deleted, children first, and only where nothing refers to them any
+//!    more. References without a foreign key are looked for in one pass over each table; foreign
+//!    keys without an index get one for the time being.
+//!
+//! Invariants: killed at any instant it goes on with the same plan; what a batch did is there with
+//! its undo rows or not at all; a row that somebody else changed is left alone and reported.
+
+pub mod accounting;
+mod batch;
+mod script;
+pub(in crate::duplicates) mod state;
+pub(in crate::duplicates) mod subject;
+
+pub(in crate::duplicates) use batch::names;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
+use std::time::Instant;
+
+use pghaul_rows::Tid;
+
+use self::batch::{Bench, Done, groups_of};
+use self::script::{Job, Phase, Script};
+use self::subject::Subject;
+use super::plan::digests::Digests;
+use super::plan::file::TableLine;
+use crate::connect::{Endpoint, Purpose, Session};
+use crate::error::{Error, ErrorKind};
+use crate::event::{Event, Observer};
+use crate::finding::{Finding, Severity};
+use crate::name::{Ident, RelationName, literal};
+use crate::run::Stop;
+use crate::state::DatabaseIdentity;
+
+/// How a repair works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RepairOptions {
+    /// Rows of one transaction, 1 at least. A group is not cut.
+    pub batch_rows: usize,
+}
+
+/// 1000 rows.
+impl Default for RepairOptions {
+    fn default() -> Self {
+        Self { batch_rows: 1000 }
+    }
+}
+
+/// What a repair did.
+#[derive(Debug, Clone, Default)]
+pub struct Repaired {
+    /// Groups of the plan.
+    pub groups: u64,
+    /// Of these, left alone because somebody changed a row meanwhile, or the server refused.
+    pub skipped: u64,
+    /// Questions of the plan that nobody has answered.
+    pub asked: u64,
+    /// Rows deleted, by this call.
+    pub deleted: u64,
+    /// Rows changed, by this call; a row can be changed more than once.
+    pub changed: u64,
+    /// Whether it was stopped before its end.
+    pub stopped: bool,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
+/// Does what the plan says, or goes on with it. `observer` hears of each phase and batch.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for what is no plan; [`ErrorKind::Preflight`] for one made for other data,
+/// and for what the server would refuse: then nothing was written; [`ErrorKind::RunState`] when
+/// another repair is at work or unfinished; else what the server said, and the same call goes on.
+pub async fn repair(
+    database: &Endpoint,
+    plan: &Path,
+    options: RepairOptions,
+    observer: &dyn Observer,
+    stop: &Stop,
+) -> Result<Repaired, Error> {
+    let script = Script::read(plan)?;
+    let session = database.connect(Purpose::Write, "repair").await?;
+    let here = DatabaseIdentity::of(&session, database);
+    if !here.may_be(&script.header.database) {
+        return Err(Error::new(
+            ErrorKind::Preflight,
+            format!(
+                "the plan was made for database {} of another server",
+                script.header.database.database
+            ),
+        )
+        .with_hint("make the plan on the database that is to be repaired"));
+    }
+    state::claim(&session).await?;
+    let known = state::load(&session).await?;
+    let unfinished = known.iter().find(|repair| !repair.finished && !repair.undone);
+    let finished = known.iter().any(|r| r.finished && !r.undone && r.plan == script.digest);
+    if finished {
+        return Err(Error::new(ErrorKind::RunState, "this plan was carried out already")
+            .with_hint("look again with `pghaul duplicates scan`"));
+    }
+    if let Some(other) = unfinished.filter(|repair| repair.plan != script.digest) {
+        return Err(Error::new(
+            ErrorKind::RunState,
+            format!("repair {} of this database, by another plan, is not finished", other.id),
+        )
+        .with_hint("go on with its plan, or take it back with `pghaul duplicates undo`"));
+    }
+    let mut refused = Vec::new();
+    subject::check_server(&session, &mut refused).await?;
+    let mut subjects = Vec::new();
+    for (place, table) in (0_i32..).zip(&script.tables) {
+        subjects.push(Subject::read(&session, place, table, &mut refused).await?);
+    }
+    let can_quiet = can_quiet(&session).await?;
+    for table in &script.tables {
+        if table.follows_updates && !can_quiet && has_twins(&script, table)? {
+            refused.push(format!(
+                "{}: foreign keys to it follow updates of the key (ON UPDATE CASCADE), and only a \
+                 superuser can keep them quiet",
+                table.table
+            ));
+        }
+    }
+    subject::refuse(&refused)?;
+    let digests = Digests::of(&session).await?;
+    let repairing = Repairing {
+        script: &script,
+        subjects: &subjects,
+        options,
+        observer,
+        stop,
+        findings: writers(&session).await?,
+        bench: Bench {
+            session: &session,
+            digests: &digests,
+            repair: unfinished.map_or_else(|| known.first().map_or(1, |r| r.id + 1), |r| r.id),
+            lock_timeout_ms: lock_timeout(&session).await?,
+            can_quiet,
+        },
+        skipped: HashSet::new(),
+        done: Repaired::default(),
+    };
+    repairing.run(unfinished.is_some()).await
+}
+
+/// Whether foreign keys can be kept quiet.
+async fn can_quiet(session: &Session) -> Result<bool, Error> {
+    let doing = "see whether foreign keys can be kept quiet";
+    session.batch(doing, "begin").await?;
+    let quiet = session.batch(doing, "set local session_replication_role = replica").await.is_ok();
+    session.batch(doing, "rollback").await?;
+    Ok(quiet)
+}
+
+fn has_twins(script: &Script, table: &TableLine) -> Result<bool, Error> {
+    let Some(place) = script.tables.iter().position(|other| other.table == table.table) else {
+        return Ok(false);
+    };
+    let mut jobs = script.jobs(Phase::Release, place)?;
+    while let Some(job) = jobs.next_job()? {
+        let changes_key = match &job.what {
+            script::What::Twin(_) => true,
+            script::What::Update(values) => {
+                table.referenced.iter().any(|key| values.contains_key(key))
+            }
+            _ => false,
+        };
+        if changes_key {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Above `deadlock_timeout`: then a waiting lock has sent autovacuum away.
+pub(in crate::duplicates) async fn lock_timeout(session: &Session) -> Result<u64, Error> {
+    let sql = "select setting::int8 from pg_catalog.pg_settings where name = 'deadlock_timeout'";
+    let row = session.query_one("read deadlock_timeout", sql, &[]).await?;
+    Ok(crate::catalog::size(row.get(0)).saturating_add(4000))
+}
+
+/// Sessions of others, told before anything is done.
+async fn writers(session: &Session) -> Result<Vec<Finding>, Error> {
+    let rows = session
+        .query(
+            "look for other sessions",
+            "select coalesce(nullif(a.application_name, ''), 'no name'), \
+                    pg_catalog.count(*), pg_catalog.count(*) filter (where a.xact_start is not null) \
+               from pg_catalog.pg_stat_activity a \
+              where a.datname = pg_catalog.current_database() \
+                and a.pid <> pg_catalog.pg_backend_pid() \
+                and a.usename is not null \
+                and a.application_name !~ '^pghaul( |$)' \
+                and a.query !~ '^autovacuum:' \
+              group by 1 order by 1",
+            &[],
+        )
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let (name, sessions, busy): (String, i64, i64) = (row.get(0), row.get(1), row.get(2));
+            let severity = if busy > 0 { Severity::Warning } else { Severity::Note };
+            Finding::new(
+                severity,
+                "other_sessions",
+                format!("{sessions} sessions of {name} are connected, {busy} in a transaction"),
+                "stop the application while the database is repaired: groups with rows that it \
+                 changes are left alone",
+            )
+        })
+        .collect())
+}
+
+struct Repairing<'a> {
+    script: &'a Script,
+    subjects: &'a [Subject],
+    options: RepairOptions,
+    observer: &'a dyn Observer,
+    stop: &'a Stop,
+    findings: Vec<Finding>,
+    bench: Bench<'a>,
+    /// Numbers of clusters that are left alone.
+    skipped: HashSet<u32>,
+    done: Repaired,
+}
+
+impl Repairing<'_> {
+    async fn run(mut self, resumes: bool) -> Result<Repaired, Error> {
+        for finding in &self.findings {
+            self.observer.on_event(&Event::Found(finding));
+        }
+        if resumes {
+            self.load_skipped().await?;
+        } else {
+            self.look().await?;
+        }
+        let all: Vec<usize> = (0..self.subjects.len()).collect();
+        let backwards: Vec<usize> = all.iter().rev().copied().collect();
+        let mut go_on = self.phase(Phase::ChangeFirst, &all).await?;
+        go_on = go_on && self.phase(Phase::DeleteFirst, &backwards).await?;
+        go_on = go_on && self.phase(Phase::Release, &all).await?;
+        go_on = go_on && self.rebuild().await?;
+        go_on = go_on && self.phase(Phase::Change, &all).await?;
+        if go_on {
+            self.add_indexes().await?;
+            go_on = self.phase(Phase::Delete, &backwards).await?;
+        }
+        if go_on {
+            self.drop_indexes().await?;
+            let sql =
+                "update pghaul.repair set finished = pg_catalog.clock_timestamp() where id = $1";
+            self.bench.session.execute("finish the repair", sql, &[&self.bench.repair]).await?;
+        }
+        self.done.stopped = !go_on;
+        self.report().await
+    }
+
+    fn step(&self, what: &str, begun: Instant) {
+        self.observer.on_event(&Event::StepCommitted {
+            kind: "REPAIR",
+            object: what,
+            took: begun.elapsed(),
+        });
+    }
+
+    /// Compares every row of the plan with what it was, then creates the state.
+    async fn look(&mut self) -> Result<(), Error> {
+        let session = self.bench.session;
+        let mut reasons: BTreeMap<u32, (String, String)> = BTreeMap::new();
+        for (place, subject) in self.subjects.iter().enumerate() {
+            let mut jobs = self.script.jobs(Phase::Look, place)?;
+            let mut some: Vec<Job> = Vec::new();
+            loop {
+                let job = jobs.next_job()?;
+                let at_end = job.is_none();
+                some.extend(job);
+                if !some.is_empty() && (at_end || some.len() == 2000) {
+                    let tids = some.iter().map(|job| job.tid);
+                    let found = self.bench.digests.read(session, &subject.name, tids).await?;
+                    for job in some.drain(..) {
+                        if found.get(&job.tid) != Some(&job.digest) {
+                            for group in job.groups {
+                                let why = (
+                                    subject.name.to_string(),
+                                    "a row of it was changed since the plan was made".to_owned(),
+                                );
+                                reasons.entry(group).or_insert(why);
+                            }
+                        }
+                    }
+                }
+                if at_end {
+                    break;
+                }
+            }
+        }
+        if reasons.len() * 2 > self.script.groups.len() {
+            return Err(Error::new(
+                ErrorKind::Preflight,
+                format!(
+                    "the plan was made for other data: {} of {} groups are not as it says; nothing was written",
+                    reasons.len(),
+                    self.script.groups.len()
+                ),
+            )
+            .with_hint("make it again with `pghaul duplicates plan`"));
+        }
+        session.batch("begin the repair", "begin").await?;
+        let created = state::create(
+            session,
+            self.bench.repair,
+            &self.script.digest,
+            &self.script.header.rules,
+            &self.script.tables,
+        )
+        .await;
+        let created = match created {
+            Ok(()) => self.skip(&reasons).await,
+            Err(error) => Err(error),
+        };
+        match created {
+            Ok(()) => session.batch("begin the repair", "commit").await,
+            Err(error) => {
+                if !session.is_closed() {
+                    session.batch("begin the repair", "rollback").await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn skip(&mut self, reasons: &BTreeMap<u32, (String, String)>) -> Result<(), Error> {
+        for (group, (table, why)) in reasons {
+            self.skipped.insert(self.script.cluster(*group));
+            self.bench
+                .session
+                .execute(
+                    "note a group that is left alone",
+                    "insert into pghaul.repair_skip values ($1, $2, $3, $4) \
+                     on conflict (repair, number) do nothing",
+                    &[&self.bench.repair, &i64::from(*group), table, why],
+                )
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn load_skipped(&mut self) -> Result<(), Error> {
+        let sql = "select number from pghaul.repair_skip where repair = $1";
+        let rows =
+            self.bench.session.query("read what is left alone", sql, &[&self.bench.repair]).await?;
+        for row in &rows {
+            let group = u32::try_from(row.get::<_, i64>(0)).unwrap_or(0);
+            self.skipped.insert(self.script.cluster(group));
+        }
+        Ok(())
+    }
+
+    /// False if it was asked to stop.
+    async fn phase(&mut self, phase: Phase, places: &[usize]) -> Result<bool, Error> {
+        for place in places {
+            if !self.table(phase, *place).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn table(&mut self, phase: Phase, place: usize) -> Result<bool, Error> {
+        let subjects = self.subjects;
+        let subject = &subjects[place];
+        let session = self.bench.session;
+        let done = state::done(session, self.bench.repair, phase.name(), subject.place).await?;
+        let done = done.and_then(|line| u64::try_from(line).ok()).unwrap_or(0);
+        let script = self.script;
+        let mut jobs = script.jobs(phase, place)?;
+        let mut some: Vec<Job> = Vec::new();
+        let mut rows: HashSet<Tid> = HashSet::new();
+        let referred = if phase == Phase::Delete {
+            self.still_referred_to(place, done).await?
+        } else {
+            HashSet::new()
+        };
+        loop {
+            let job = jobs.next_job()?;
+            let full = some.len() >= self.options.batch_rows;
+            let cut = match &job {
+                // A row is touched once in a batch: its undo rows follow each other.
+                Some(job) => {
+                    (full && some.last().is_some_and(|last| last.line != job.line))
+                        || rows.contains(&job.tid)
+                }
+                None => !some.is_empty(),
+            };
+            if cut {
+                let done_to = job.as_ref().map_or_else(
+                    || some.last().map_or(0, |last| last.line),
+                    |next| next.line.saturating_sub(1),
+                );
+                rows.clear();
+                let begun = Instant::now();
+                let outcome =
+                    self.bench.run(subject, phase, std::mem::take(&mut some), done_to).await?;
+                self.take_in(subject, outcome).await?;
+                self.step(&format!("{} {}", phase.name(), subject.name), begun);
+                if self.stop.soon.is_cancelled() || self.stop.now.is_cancelled() {
+                    return Ok(false);
+                }
+            }
+            let Some(job) = job else { return Ok(true) };
+            let left_alone = job
+                .groups
+                .iter()
+                .any(|group| self.skipped.contains(&jobs.script().cluster(*group)));
+            if job.line <= done || left_alone {
+                continue;
+            }
+            if referred.contains(&job.tid) {
+                let why = "rows that the plan does not know refer to it".to_owned();
+                let done = Done { refused: vec![(job, why)], ..Done::default() };
+                self.take_in(subject, done).await?;
+                continue;
+            }
+            rows.insert(job.tid);
+            some.push(job);
+        }
+    }
+
+    async fn take_in(&mut self, subject: &Subject, done: Done) -> Result<(), Error> {
+        self.done.changed += done.changed;
+        self.done.deleted += done.deleted;
+        let mut reasons = BTreeMap::new();
+        for group in groups_of(&done.refused) {
+            let why = done
+                .refused
+                .iter()
+                .find(|(job, _)| job.groups.contains(&group))
+                .map_or_else(String::new, |(_, why)| why.clone());
+            reasons.insert(group, (subject.name.to_string(), why));
+        }
+        self.skip(&reasons).await
+    }
+
+    /// Rows to be deleted that something without a foreign key refers to all the same: one pass
+    /// over each table that could.
+    async fn still_referred_to(&self, place: usize, done: u64) -> Result<HashSet<Tid>, Error> {
+        let table = &self.script.tables[place];
+        let mut found = HashSet::new();
+        if table.referred_by.is_empty() {
+            return Ok(found);
+        }
+        let mut keys: BTreeMap<String, Tid> = BTreeMap::new();
+        let mut jobs = self.script.jobs(Phase::Delete, place)?;
+        while let Some(job) = jobs.next_job()? {
+            let skipped =
+                job.groups.iter().any(|group| self.skipped.contains(&self.script.cluster(*group)));
+            // A twin has the key of the one that stays.
+            if let (Some(key), false, script::What::Delete) = (job.key, skipped, &job.what)
+                && job.line > done
+            {
+                keys.insert(key, job.tid);
+            }
+        }
+        if keys.is_empty() {
+            return Ok(found);
+        }
+        let list: Vec<&String> = keys.keys().collect();
+        let subject = &self.subjects[place];
+        for reference in &table.referred_by {
+            let child = RelationName::new(&reference.schema, &reference.table).quoted();
+            let type_name = subject.type_of(&reference.to);
+            let is_type = reference.only.as_ref().map_or_else(String::new, |(column, value)| {
+                format!(" and t.{}::text = {}", Ident::new(column).quoted(), literal(value))
+            });
+            let column = Ident::new(&reference.column).quoted();
+            let sql = format!(
+                "select distinct pg_catalog.format('%s', t.{column}) from only {child} as t \
+                   join pg_catalog.unnest($1::text[]::{type_name}[]) as k (key) \
+                     on k.key = t.{column}{is_type}"
+            );
+            let doing = format!("look who refers to `{}`", subject.name);
+            let heap = "begin; set local enable_indexscan = off; set local enable_indexonlyscan = off; \
+                        set local enable_bitmapscan = off; set local enable_nestloop = off";
+            self.bench.session.batch(&doing, heap).await?;
+            let rows = self.bench.session.query(&doing, &sql, &[&list]).await;
+            self.bench.session.batch(&doing, "rollback").await?;
+            for row in rows? {
+                found.extend(keys.get(row.get::<_, &str>(0)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Rebuilds the indexes that had duplicates. Whether one still has some is the server's to say.
+    async fn rebuild(&mut self) -> Result<bool, Error> {
+        let script = self.script;
+        for (place, table) in (0_i32..).zip(&script.tables) {
+            let session = self.bench.session;
+            let done = state::done(session, self.bench.repair, "rebuild", place).await?;
+            for (number, (schema, name)) in (1_i64..).zip(&table.rebuild) {
+                if done.is_some_and(|done| done >= number) {
+                    continue;
+                }
+                let index = RelationName::new(schema, name);
+                let begun = Instant::now();
+                if let Err(error) = self.rebuild_one(place, number, &index).await {
+                    if !session.is_closed() {
+                        session.batch("roll back", "rollback").await?;
+                    }
+                    if error.sqlstate() != Some("23505") {
+                        return Err(error);
+                    }
+                    self.findings.push(
+                        Finding::new(
+                            Severity::Warning,
+                            "index_not_rebuilt",
+                            "rows still share its key, so it cannot be rebuilt yet",
+                            "answer the questions of the plan, or look at the groups that were left \
+                             alone; then plan and repair again",
+                        )
+                        .about(&index),
+                    );
+                }
+                self.step(&format!("rebuild {index}"), begun);
+                if self.stop.soon.is_cancelled() || self.stop.now.is_cancelled() {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    async fn rebuild_one(
+        &self,
+        place: i32,
+        number: i64,
+        index: &RelationName,
+    ) -> Result<(), Error> {
+        let session = self.bench.session;
+        let doing = format!("rebuild the index `{index}`");
+        let sql = format!(
+            "begin; set local lock_timeout = {}; reindex index {}",
+            self.bench.lock_timeout_ms,
+            index.quoted()
+        );
+        session.batch(&doing, &sql).await?;
+        let receipt = state::BatchReceipt {
+            repair: self.bench.repair,
+            phase: "rebuild",
+            place,
+            line: number,
+            rows: 0,
+            before: pghaul_rows::TableDigest::default(),
+            after: pghaul_rows::TableDigest::default(),
+        };
+        receipt.insert(session, state::next_batch(session).await?).await?;
+        session.batch(&doing, "commit").await
+    }
+
+    /// Foreign keys that would scan a table for each row that is deleted get an index.
+    async fn add_indexes(&self) -> Result<(), Error> {
+        let session = self.bench.session;
+        for (place, subject) in self.subjects.iter().enumerate() {
+            if self.script.jobs(Phase::Delete, place)?.next_job()?.is_none() {
+                continue;
+            }
+            let sql = include_str!("repair/unindexed.sql");
+            let rows = session
+                .query("look for foreign keys without an index", sql, &[&subject.oid()])
+                .await?;
+            for (number, row) in rows.iter().enumerate() {
+                let child = RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1));
+                let column = Ident::new(row.get::<_, String>(2)).quoted();
+                let name = Ident::new(format!("pghaul_repair_{}_{number}", subject.oid()));
+                let drop =
+                    format!("drop index if exists {}.{}", child.schema.quoted(), name.quoted());
+                let sql = format!(
+                    "begin; set local lock_timeout = {}; {drop}; create index {} on {} ({column}); \
+                     delete from pghaul.undo_statement where statement = {drop_text}; \
+                     insert into pghaul.undo_statement (repair, statement) values ({}, {drop_text}); \
+                     commit",
+                    self.bench.lock_timeout_ms,
+                    name.quoted(),
+                    child.quoted(),
+                    self.bench.repair,
+                    drop_text = literal(&drop),
+                );
+                if let Err(error) =
+                    session.batch(&format!("index `{child}` for a while"), &sql).await
+                {
+                    if !session.is_closed() {
+                        session.batch("roll back", "rollback").await?;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn drop_indexes(&self) -> Result<(), Error> {
+        drop_temporary(self.bench.session, self.bench.repair).await
+    }
+
+    async fn report(mut self) -> Result<Repaired, Error> {
+        let sql =
+            "select number, table_name, why from pghaul.repair_skip where repair = $1 order by 1";
+        let rows =
+            self.bench.session.query("read what is left alone", sql, &[&self.bench.repair]).await?;
+        let clusters: BTreeSet<u32> = rows
+            .iter()
+            .map(|row| {
+                let group = u32::try_from(row.get::<_, i64>(0)).unwrap_or(0);
+                self.script.cluster(group)
+            })
+            .collect();
+        let skipped = self
+            .script
+            .groups
+            .iter()
+            .filter(|g| clusters.contains(&self.script.cluster(**g)))
+            .count();
+        let mut by_reason: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for row in &rows {
+            *by_reason.entry((row.get(1), row.get(2))).or_default() += 1;
+        }
+        for ((table, why), groups) in by_reason {
+            self.findings.push(
+                Finding::new(
+                    Severity::Warning,
+                    "duplicates_skipped",
+                    format!("{groups} groups are left alone: {why}"),
+                    "plan and repair again",
+                )
+                .about(table),
+            );
+        }
+        if self.script.questions > 0 {
+            self.findings.push(Finding::new(
+                Severity::Warning,
+                "duplicates_asked",
+                format!("{} groups wait for answers", self.script.questions),
+                "answer the questions of the plan in a file for `duplicates plan --answers`",
+            ));
+        }
+        self.done.groups = self.script.groups.len() as u64;
+        self.done.skipped = skipped as u64;
+        self.done.asked = self.script.questions;
+        self.done.findings = self.findings;
+        Ok(self.done)
+    }
+}
+
+/// Removes what repairs of this database keep for undo: they cannot be undone any more.
+///
+/// # Errors
+/// [`ErrorKind::RunState`] when a repair is at work, or unfinished; [`ErrorKind::Connect`].
+pub async fn forget(database: &Endpoint) -> Result<(), Error> {
+    let session = database.connect(Purpose::Write, "forget undo").await?;
+    state::claim(&session).await?;
+    let known = state::load(&session).await?;
+    if known.iter().any(|repair| !repair.finished && !repair.undone) {
+        return Err(Error::new(ErrorKind::RunState, "a repair of this database is not finished")
+            .with_hint("go on with its plan, or take it back with `pghaul duplicates undo`"));
+    }
+    if known.is_empty() && !state::is_present(&session).await? {
+        return Ok(());
+    }
+    let sql = format!("begin; {} commit", include_str!("repair/drop.sql"));
+    session.batch("forget how to undo repairs", &sql).await
+}
+
+/// Drops the indexes that were there for a while.
+pub(in crate::duplicates) async fn drop_temporary(
+    session: &Session,
+    repair: i32,
+) -> Result<(), Error> {
+    let sql = "select id, statement from pghaul.undo_statement \
+                where repair = $1 and statement like 'drop index if exists %pghaul\\_repair\\_%'";
+    for row in session.query("read which indexes were added", sql, &[&repair]).await? {
+        let (id, statement): (i64, String) = (row.get(0), row.get(1));
+        let sql = format!(
+            "begin; {statement}; delete from pghaul.undo_statement where id = {id}; commit"
+        );
+        session.batch("drop an index that was there for a while", &sql).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,377 @@
+//! A plan as a repair reads it: checked whole before anything is done, then line by line.
+//!
+//! Invariants: a plan that contradicts itself is refused before the first write; what is held in
+//! memory are its tables, and some bytes for each group.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use pghaul_rows::{RowDigest, Tid};
+use sha2::{Digest as _, Sha256};
+
+use crate::duplicates::plan::file::{
+    ChangeLine, Counts, GroupLine, Header, Line, PlanReader, RowLine, TableLine, Then, Values,
+};
+use crate::error::{Error, ErrorKind};
+
+/// A checked plan.
+pub(in crate::duplicates) struct Script {
+    path: PathBuf,
+    /// Of the file.
+    pub(in crate::duplicates) digest: String,
+    pub(in crate::duplicates) header: Header,
+    pub(in crate::duplicates) tables: Vec<TableLine>,
+    runs: Vec<Run>,
+    /// By the lowest number of groups that belong together.
+    linked: HashMap<u32, u32>,
+    pub(in crate::duplicates) groups: HashSet<u32>,
+    pub(in crate::duplicates) counts: Counts,
+    pub(in crate::duplicates) questions: u64,
+}
+
+/// Lines of one kind and table that follow each other.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    is_group: bool,
+    place: usize,
+    /// The line before the first, and where the first begins.
+    number: u64,
+    offset: u64,
+    lines: u64,
+}
+
+/// What is to be done with one row.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) line: u64,
+    pub(super) tid: Tid,
+    pub(super) digest: RowDigest,
+    pub(super) key: Option<String>,
+    pub(super) what: What,
+    pub(super) groups: Vec<u32>,
+}
+
+/// What is done with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum What {
+    /// Nothing: it is only looked at.
+    Look,
+    Update(Values),
+    Delete,
+    /// A twin: deleted where foreign keys can be kept quiet, else updated and deleted last.
+    Twin(Values),
+    /// A twin that was updated.
+    DeleteTwin,
+}
+
+/// The phases of a repair that touch rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// All rows are looked at.
+    Look,
+    /// Rows refer to others, where those that they referred to cannot wait.
+    ChangeFirst,
+    /// Rows that cannot wait go.
+    DeleteFirst,
+    /// Rows give up keys, or go where nothing refers to them.
+    Release,
+    /// Rows refer to others, and take in what others had.
+    Change,
+    /// Rows go.
+    Delete,
+}
+
+impl Phase {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Look => "look",
+            Self::ChangeFirst => "change first",
+            Self::DeleteFirst => "delete first",
+            Self::Release => "release",
+            Self::Change => "change",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+impl Script {
+    /// Reads a plan and checks it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for what is no plan; [`ErrorKind::LocalIo`].
+    pub(in crate::duplicates) fn read(path: &Path) -> Result<Self, Error> {
+        let mut reader = PlanReader::open(path)?;
+        let Some(Line::Header(header)) = reader.next_line()? else {
+            return Err(reader.wrong("it does not begin with `plan`"));
+        };
+        let mut script = Self {
+            path: path.to_owned(),
+            digest: digest(path)?,
+            header,
+            tables: Vec::new(),
+            runs: Vec::new(),
+            linked: HashMap::new(),
+            groups: HashSet::new(),
+            counts: Counts::default(),
+            questions: 0,
+        };
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let mut wanted: HashSet<u32> = HashSet::new();
+        loop {
+            let (number, offset) = (reader.number(), reader.offset());
+            let Some(line) = reader.next_line()? else { break };
+            let place = |name: &str| places.get(name).copied();
+            match line {
+                Line::Header(_) => return Err(reader.wrong("a second header")),
+                Line::Table(table) => {
+                    if places.insert(table.table.clone(), script.tables.len()).is_some() {
+                        return Err(reader.wrong("a table that was there already"));
+                    }
+                    script.tables.push(table);
+                }
+                Line::Group(group) => {
+                    let place = place(&group.table)
+                        .ok_or_else(|| reader.wrong("a table that the plan does not describe"))?;
+                    script.check_group(place, &group).map_err(|why| reader.wrong(&why))?;
+                    if !script.groups.insert(group.group) {
+                        return Err(reader.wrong("a group that was there already"));
+                    }
+                    script.count(true, place, number, offset);
+                }
+                Line::Change(change) => {
+                    let place = place(&change.change)
+                        .ok_or_else(|| reader.wrong("a table that the plan does not describe"))?;
+                    script
+                        .check_row(place, &change.row, &change.set)
+                        .map_err(|why| reader.wrong(&why))?;
+                    wanted.extend(&change.groups);
+                    script.count(false, place, number, offset);
+                }
+                Line::Linked(linked) => {
+                    let lowest = linked.linked.iter().min().copied().unwrap_or(0);
+                    script.linked.extend(linked.linked.iter().map(|group| (*group, lowest)));
+                }
+                Line::Question(_) => script.questions += 1,
+                Line::Counts(counts) => script.counts = counts,
+            }
+        }
+        if let Some(group) = wanted.difference(&script.groups).min() {
+            return Err(reader.wrong(&format!(
+                "a change is for group {group}, which is not in the plan; take out the change too"
+            )));
+        }
+        Ok(script)
+    }
+
+    fn count(&mut self, is_group: bool, place: usize, number: u64, offset: u64) {
+        match self.runs.last_mut() {
+            Some(run)
+                if run.is_group == is_group
+                    && run.place == place
+                    && run.number + run.lines == number =>
+            {
+                run.lines += 1;
+            }
+            _ => self.runs.push(Run { is_group, place, number, offset, lines: 1 }),
+        }
+    }
+
+    fn check_group(&self, place: usize, group: &GroupLine) -> Result<(), String> {
+        let mut seen = BTreeSet::new();
+        if let Some(keep) = &group.keep {
+            self.check_row(place, &keep.row, &keep.set)?;
+            seen.insert(&keep.row.ctid);
+        }
+        for other in &group.others {
+            self.check_row(place, &other.row, &other.set)?;
+            if !seen.insert(&other.row.ctid) {
+                return Err(format!("row {} stands in the group twice", other.row.ctid));
+            }
+            let has_values = !other.set.is_empty();
+            let needs = match other.then {
+                Then::Change => true,
+                Then::Release => false,
+                Then::Delete | Then::DeleteLast | Then::MoveFirst => {
+                    if has_values {
+                        return Err("a row that is deleted cannot have new values".to_owned());
+                    }
+                    false
+                }
+                Then::Twin => false,
+            };
+            if needs && !has_values {
+                return Err("a row that changes has no new values".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn check_row(&self, place: usize, row: &RowLine, set: &Values) -> Result<(), String> {
+        if row.ctid.parse::<Tid>().is_err() {
+            return Err(format!("`{}` is no ctid", row.ctid));
+        }
+        if row.digest.parse::<RowDigest>().is_err() {
+            return Err(format!("`{}` is no digest of a row", row.digest));
+        }
+        let columns = &self.tables[place].columns;
+        match set.keys().find(|name| !columns.iter().any(|(column, _)| column == *name)) {
+            Some(name) => Err(format!("the table has no column `{name}`")),
+            None => Ok(()),
+        }
+    }
+
+    /// The groups that are done together with these, by one number.
+    pub(super) fn cluster(&self, group: u32) -> u32 {
+        self.linked.get(&group).copied().unwrap_or(group)
+    }
+
+    /// The jobs of a phase for one table.
+    pub(super) fn jobs(&self, phase: Phase, place: usize) -> Result<Jobs<'_>, Error> {
+        Ok(Jobs {
+            runs: self
+                .runs
+                .iter()
+                .filter(|run| run.place == place && (run.is_group || phase.has_changes()))
+                .copied()
+                .collect::<Vec<_>>()
+                .into_iter(),
+            reader: PlanReader::open(&self.path)?,
+            left: 0,
+            phase,
+            ready: Vec::new().into_iter(),
+            script: self,
+        })
+    }
+}
+
+impl Phase {
+    /// Whether rows go to which foreign keys refer.
+    pub(super) fn deletes(self) -> bool {
+        matches!(self, Self::DeleteFirst | Self::Delete)
+    }
+
+    fn has_changes(self) -> bool {
+        matches!(self, Self::Look | Self::ChangeFirst | Self::Change)
+    }
+}
+
+/// Jobs, one after another.
+pub(super) struct Jobs<'a> {
+    runs: std::vec::IntoIter<Run>,
+    reader: PlanReader,
+    left: u64,
+    phase: Phase,
+    ready: std::vec::IntoIter<Job>,
+    script: &'a Script,
+}
+
+impl Jobs<'_> {
+    /// The next one.
+    pub(super) fn next_job(&mut self) -> Result<Option<Job>, Error> {
+        loop {
+            if let Some(job) = self.ready.next() {
+                return Ok(Some(job));
+            }
+            if self.left == 0 {
+                let Some(run) = self.runs.next() else { return Ok(None) };
+                self.reader.seek(run.number, run.offset)?;
+                self.left = run.lines;
+                continue;
+            }
+            self.left -= 1;
+            let line = self.reader.next_line()?;
+            let number = self.reader.number();
+            self.ready = match line {
+                Some(Line::Group(group)) => self.of_group(&group, number),
+                Some(Line::Change(change)) => self.of_change(&change, number),
+                _ => return Err(self.reader.wrong("the file was changed while it was read")),
+            }
+            .into_iter();
+        }
+    }
+
+    fn of_group(&self, group: &GroupLine, number: u64) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        let mut add = |row: &RowLine, what: What| {
+            if let (Ok(tid), Ok(digest)) = (row.ctid.parse(), row.digest.parse()) {
+                let groups = vec![group.group];
+                jobs.push(Job { line: number, tid, digest, key: row.key.clone(), what, groups });
+            }
+        };
+        if let Some(keep) = &group.keep {
+            match self.phase {
+                Phase::Look => add(&keep.row, What::Look),
+                Phase::Change if !keep.set.is_empty() => {
+                    add(&keep.row, What::Update(keep.set.clone()));
+                }
+                _ => {}
+            }
+        }
+        for other in &group.others {
+            let what = match (self.phase, other.then) {
+                (Phase::Look, _) => What::Look,
+                (Phase::DeleteFirst, Then::MoveFirst) => What::Delete,
+                (Phase::Release, Then::Change) => What::Update(other.set.clone()),
+                (Phase::Release, Then::Release) if !other.set.is_empty() => {
+                    What::Update(other.set.clone())
+                }
+                (Phase::Release, Then::Delete) => What::Delete,
+                (Phase::Release, Then::Twin) => What::Twin(other.set.clone()),
+                (Phase::Delete, Then::Release | Then::DeleteLast) => What::Delete,
+                (Phase::Delete, Then::Twin) => What::DeleteTwin,
+                _ => continue,
+            };
+            add(&other.row, what);
+        }
+        jobs
+    }
+
+    fn of_change(&self, change: &ChangeLine, number: u64) -> Vec<Job> {
+        let what = match self.phase {
+            Phase::Look => What::Look,
+            Phase::ChangeFirst if !change.first => return Vec::new(),
+            Phase::Change if change.first => return Vec::new(),
+            _ => What::Update(change.set.clone()),
+        };
+        match (change.row.ctid.parse(), change.row.digest.parse()) {
+            (Ok(tid), Ok(digest)) => vec![Job {
+                line: number,
+                tid,
+                digest,
+                key: change.row.key.clone(),
+                what,
+                groups: change.groups.clone(),
+            }],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The plan that they are of.
+    pub(super) fn script(&self) -> &Script {
+        self.script
+    }
+}
+
+fn digest(path: &Path) -> Result<String, Error> {
+    let failed = |error: std::io::Error| {
+        Error::new(ErrorKind::LocalIo, format!("cannot read the plan {}", path.display()))
+            .caused_by(error)
+    };
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    let mut hash = Sha256::new();
+    std::io::copy(&mut file, &mut Hashing(&mut hash)).map_err(failed)?;
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+struct Hashing<'a>(&'a mut Sha256);
+
+impl std::io::Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

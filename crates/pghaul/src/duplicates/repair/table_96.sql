@@ -1,0 +1,52 @@
+-- 9.6, which has no publications. What the server would refuse, and what a repair must know, of the table $1.
+select c.oid::int8
+     , pg_catalog.pg_has_role(c.relowner, 'usage') as owned
+     , pg_catalog.has_table_privilege(c.oid, 'select')
+       and pg_catalog.has_table_privilege(c.oid, 'update')
+       and pg_catalog.has_table_privilege(c.oid, 'delete') as writable
+     , array(
+           select r.rulename::text from pg_catalog.pg_rewrite r
+            where r.ev_class = c.oid and r.ev_enabled <> 'D'
+            order by 1
+       ) as rules
+     , array(
+           select t.tgname::text from pg_catalog.pg_trigger t
+            where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D'
+            order by 1
+       ) as triggers
+     , array(
+           select t.tgenabled::text from pg_catalog.pg_trigger t
+            where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D'
+            order by t.tgname::text
+       ) as states
+     , c.relreplident = 'n'
+       or c.relreplident = 'd'
+          and not exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary)
+       as without_identity
+     , c.relrowsecurity and (c.relforcerowsecurity or not pg_catalog.pg_has_role(c.relowner, 'usage'))
+       and not (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles r where r.rolname = current_user)
+       as secured
+     , array(
+           select pg_catalog.json_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod))::text
+             from pg_catalog.pg_attribute a
+            where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+            order by a.attnum
+       ) as columns
+     , array(
+           select a.attname::text
+             from pg_catalog.pg_attribute a
+            where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+              and coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') = ''
+            order by a.attnum
+       ) as stored
+     , array(
+           select distinct o.conrelid::int8 from pg_catalog.pg_constraint o
+            where o.confrelid = c.oid and o.contype = 'f'
+            order by 1
+       ) as children
+     , false as published
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+ where n.nspname = $1
+   and c.relname = $2
+   and c.relkind = 'r'

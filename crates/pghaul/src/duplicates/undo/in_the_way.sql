@@ -1,0 +1,34 @@
+-- The index $1.$2, if it keeps rows apart: how to drop it, how to bring it back, and the foreign
+-- keys that need it. Rows that share a key do not fit under it.
+select i.indexrelid::int8
+     , pg_catalog.pg_get_indexdef(i.indexrelid) as index_definition
+     , tn.nspname::text as table_schema
+     , t.relname::text as table_name
+     , o.conname::text as constraint_name
+     , pg_catalog.pg_get_constraintdef(o.oid) as constraint_definition
+     , array(
+           select pg_catalog.format('alter table %I.%I drop constraint %I', fn.nspname, ft.relname, f.conname)
+             from pg_catalog.pg_constraint f
+             join pg_catalog.pg_class ft on ft.oid = f.conrelid
+             join pg_catalog.pg_namespace fn on fn.oid = ft.relnamespace
+            where f.contype = 'f' and f.conindid = i.indexrelid
+            order by fn.nspname::text collate "C", ft.relname::text collate "C", f.conname::text collate "C"
+       ) as key_drops
+     , array(
+           select pg_catalog.format('alter table %I.%I add constraint %I %s', fn.nspname, ft.relname, f.conname
+                                   , pg_catalog.pg_get_constraintdef(f.oid))
+             from pg_catalog.pg_constraint f
+             join pg_catalog.pg_class ft on ft.oid = f.conrelid
+             join pg_catalog.pg_namespace fn on fn.oid = ft.relnamespace
+            where f.contype = 'f' and f.conindid = i.indexrelid
+            order by fn.nspname::text collate "C", ft.relname::text collate "C", f.conname::text collate "C"
+       ) as key_adds
+  from pg_catalog.pg_index i
+  join pg_catalog.pg_class x on x.oid = i.indexrelid
+  join pg_catalog.pg_namespace xn on xn.oid = x.relnamespace
+  join pg_catalog.pg_class t on t.oid = i.indrelid
+  join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
+  left join pg_catalog.pg_constraint o on o.conindid = i.indexrelid and o.contype in ('p', 'u') and o.conrelid = i.indrelid
+ where xn.nspname = $1
+   and x.relname = $2
+   and i.indisunique

@@ -1,0 +1,6 @@
+//! Databases go into archives and out of them: the same rows, whatever was interrupted.
+
+mod by_hand;
+mod harness;
+mod interrupted;
+mod round_trips;
