@@ -114,10 +114,12 @@ impl Running {
         true
     }
 
-    /// SIGKILL, and all is over; false if it had ended by itself.
-    pub(crate) fn kill(mut self) -> bool {
+    /// SIGKILL, and all is over.
+    pub(crate) fn kill(mut self) -> Killed {
         self.child.kill().unwrap();
-        self.child.wait().unwrap().code().is_none()
+        let by_us = self.child.wait().unwrap().code().is_none();
+        self.stderr.read_to_string(&mut self.read).unwrap();
+        Killed { by_us, stderr: self.read }
     }
 
     /// `kill -SIGNAL`.
@@ -133,6 +135,14 @@ impl Running {
         self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
         Output { code: code(self.child.wait().unwrap()), stdout, stderr: self.read }
     }
+}
+
+/// What was left of a binary.
+#[derive(Debug)]
+pub(crate) struct Killed {
+    /// False if it had ended by itself.
+    pub(crate) by_us: bool,
+    pub(crate) stderr: String,
 }
 
 fn code(status: ExitStatus) -> i32 {

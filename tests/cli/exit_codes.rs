@@ -6,7 +6,7 @@ use std::fs::File;
 use std::process::Stdio;
 
 use expect_test::expect;
-use pghaul_testbed::Role;
+use pghaul_testbed::{Database, Major, Options, Role, Server};
 
 use crate::command::{clone, database, filled, pghaul};
 
@@ -241,6 +241,23 @@ fn code_12_and_then_the_run_goes_on_where_it_was() {
     let output = clone(&source, &target, &["--resume"]).run();
     assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
     assert_eq!(target.value("select count(*) from homely").wait().unwrap().as_deref(), Some("10"));
+}
+
+#[test]
+fn code_12_a_server_that_is_lost_in_mid_run() {
+    let own = Server::start(Major::NEWEST, &Options::new()).unwrap();
+    let (source, target) = (filled("source"), Database::new(&own, "target").unwrap());
+    let flags =
+        ["--progress", "json", "--jobs", "1", "--max-rate", "100kB", "--part-size", "64KiB"];
+    let mut running = clone(&source, &target, &flags).args(&["--attempts", "2"]).start();
+    running.wait_for("piece_committed");
+    own.crash().unwrap();
+    let output = running.end();
+    assert_eq!(output.code, 12, "{}", output.stderr);
+    assert!(output.stderr.contains("pghaul clone --resume"), "{}", output.stderr);
+    own.start_again().unwrap();
+    let output = clone(&source, &target, &["--resume"]).run();
+    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
 }
 
 #[test]

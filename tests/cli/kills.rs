@@ -1,13 +1,38 @@
-//! Killed at any instant, without a chance to tidy up, a run goes on: SIGKILL at seeded instants
-//! spread over all phases. `PGHAUL_TEST_KILLS` sets how many, 10 if not set.
+//! Killed at any instant, without a chance to tidy up, a run goes on: SIGKILL at fifty seeded
+//! instants spread over all phases. Every fifth of them, or as many as `PGHAUL_TEST_KILLS` says.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pghaul_testbed::mastodon::{self, Shape, Version};
-use pghaul_testbed::{Database, Major, Server};
+use pghaul_testbed::oracle::{self, Options as OracleOptions};
+use pghaul_testbed::{Database, Major, Options, Server};
+use serde_json::Value;
 
 use crate::command::{clone, server};
+
+const KILLS: u64 = 50;
+const JOBS: usize = 4;
+
+/// Where a kill is aimed at. They overlap, as the work does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    PreData,
+    Copy,
+    Indexes,
+    ReadBack,
+    Constraints,
+    PostData,
+}
+
+const PHASES: [Phase; 6] = [
+    Phase::PreData,
+    Phase::Copy,
+    Phase::Indexes,
+    Phase::ReadBack,
+    Phase::Constraints,
+    Phase::PostData,
+];
 
 /// Numbers that look random and are the same every time (splitmix64).
 fn spread(seed: u64) -> u64 {
@@ -17,10 +42,75 @@ fn spread(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// The lines of a run's progress, or of as much of it as there was.
+struct Progress(Vec<Value>);
+
+impl Progress {
+    fn of(stderr: &str) -> Self {
+        Self(stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+
+    fn elapsed(&self, event: &str, phase: &str) -> u64 {
+        let line = self.0.iter().find(|line| line["event"] == event && line["phase"] == phase);
+        line.unwrap()["elapsed_ms"].as_u64().unwrap()
+    }
+
+    fn planned(&self) -> u64 {
+        let line = self.0.iter().find(|line| line["event"] == "planned");
+        line.unwrap()["elapsed_ms"].as_u64().unwrap()
+    }
+
+    /// The lines that begin and end something of a phase.
+    fn marks(&self, phase: Phase) -> (Vec<usize>, Vec<usize>) {
+        let lines = |wanted: &dyn Fn(&Value) -> bool| {
+            let all = self.0.iter().enumerate();
+            all.filter(|(_, line)| wanted(line)).map(|(at, _)| at).collect::<Vec<_>>()
+        };
+        let event = |name: &'static str| lines(&|line| line["event"] == name);
+        let step = |event: &'static str, kinds: &'static [&'static str]| {
+            lines(&|line| line["event"] == event && kinds.iter().any(|kind| line["kind"] == **kind))
+        };
+        match phase {
+            Phase::PreData => {
+                let begun =
+                    lines(&|line| line["event"] == "phase_started" && line["phase"] == "pre_data");
+                (begun, event("planned"))
+            }
+            Phase::Copy => (event("planned"), event("table_copied")),
+            Phase::Indexes => {
+                (step("step_started", &["INDEX"]), step("step_committed", &["INDEX"]))
+            }
+            Phase::ReadBack => (event("table_copied"), event("table_verified")),
+            Phase::Constraints => {
+                let kinds = &["CONSTRAINT", "FK CONSTRAINT"];
+                (step("step_started", kinds), step("step_committed", kinds))
+            }
+            Phase::PostData => {
+                let of = |name: &'static str| {
+                    lines(&|line| line["event"] == name && line["phase"] == "post_data")
+                };
+                (of("phase_started"), of("phase_finished"))
+            }
+        }
+    }
+
+    /// Whether it ends within a phase, of which an undisturbed run has `whole`.
+    fn ends_within(&self, phase: Phase, whole: &Self) -> bool {
+        let (begun, ended) = self.marks(phase);
+        !begun.is_empty() && ended.len() < whole.marks(phase).1.len()
+    }
+
+    /// The line after which a kill hits a phase, somewhere in it.
+    fn line_within(&self, phase: Phase, seed: u64) -> usize {
+        let (begun, ended) = self.marks(phase);
+        let (first, last) = (begun[0], *ended.last().unwrap());
+        first + 1 + usize::try_from(seed).unwrap_or(0) % (last - first).max(1)
+    }
+}
+
 /// Committed pieces and steps, with the time of each.
 fn receipts(target: &Database<'_>) -> Vec<Option<String>> {
-    let there = "select to_regclass('pghaul.step')::text";
-    if target.value(there).wait().unwrap().is_none() {
+    if target.value("select to_regclass('pghaul.step')::text").wait().unwrap().is_none() {
         return Vec::new();
     }
     let sql = "select part || ' ' || block || ' ' || line || ' ' || committed from pghaul.receipt \
@@ -28,66 +118,122 @@ fn receipts(target: &Database<'_>) -> Vec<Option<String>> {
     target.query_text(sql).wait().unwrap().into_iter().flatten().collect()
 }
 
-fn phase(target: &Database<'_>) -> String {
-    let there = target.value("select to_regclass('pghaul.run')::text").wait().unwrap();
-    match there {
-        None => "before".to_owned(),
-        Some(_) => target.value("select phase from pghaul.run").wait().unwrap().unwrap(),
+fn count(target: &Database<'_>, of: &str) -> usize {
+    target.value(format!("select count(*) from {of}")).wait().unwrap().unwrap().parse().unwrap()
+}
+
+/// A source on which nothing happens by itself, and which tells what is read of it.
+struct Source<'a> {
+    database: &'a Database<'a>,
+    /// A run that nobody disturbed.
+    whole: Progress,
+    /// What came out of it.
+    copy: &'a Database<'a>,
+}
+
+impl Source<'_> {
+    /// How often a part was read, by what the server logged from a place on.
+    fn reads(&self, from: usize) -> usize {
+        let log = self.database.server().log();
+        // A statement that failed is logged once more.
+        let reads = log[from..].lines().filter(|line| line.contains(": LOG:  "));
+        reads.filter(|line| line.contains("copy (select ")).count()
     }
+
+    fn logged(&self) -> usize {
+        self.database.server().log().len()
+    }
+}
+
+const FLAGS: [&str; 6] = ["--progress", "json", "--part-size", "64KiB", "--jobs", "4"];
+
+/// One kill. Gives the phases that it hit.
+fn kill(source: &Source<'_>, number: u64, aim: Phase) -> Vec<Phase> {
+    let target = Database::new(server(), "kills_dst").unwrap();
+    let logged = source.logged();
+    let mut running = clone(source.database, &target, &FLAGS).start();
+    let (lines, within) = if aim == Phase::PreData {
+        // No line tells of its progress.
+        let begun = source.whole.elapsed("phase_started", "pre_data");
+        (1, 800 * (source.whole.planned() - begun).max(1))
+    } else {
+        (source.whole.line_within(aim, spread(number)), 3_000)
+    };
+    running.wait_for_lines(lines);
+    std::thread::sleep(Duration::from_micros(spread(number + 1000) % within));
+    let killed = running.kill();
+    let progress = Progress::of(&killed.stderr);
+    let hit = PHASES.into_iter().filter(|phase| progress.ends_within(*phase, &source.whole));
+    let hit: Vec<Phase> = hit.collect();
+
+    let read_before = source.reads(logged);
+    let unread = "pghaul.part p where not exists (select from pghaul.receipt r \
+                  where r.part = p.id and r.next_block is null)";
+    let mut tries = 0;
+    let (output, kept, left, read_after) = loop {
+        // The dead process' last transaction may still be committed.
+        let begun = target.value("select to_regclass('pghaul.run')::text").wait().unwrap();
+        let left = begun.as_ref().map(|_| count(&target, unread));
+        let (kept, logged) = (receipts(&target), source.logged());
+        let flags: &[&str] = if begun.is_some() { &["--resume"] } else { &[] };
+        let output = clone(source.database, &target, flags).run();
+        // A new run does not wait for the dead one's session to go.
+        if begun.is_some() || output.code != 20 || tries == 100 {
+            break (output, kept, left, source.reads(logged));
+        }
+        tries += 1;
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let said = format!("kill {number}: {}{}", output.stdout, output.stderr);
+    assert_eq!(output.code, 0, "{said}");
+    let rows = OracleOptions::new().without_schema().without_catalog();
+    let equal = |one: &Database<'_>, options: &OracleOptions| {
+        oracle::compare(&one.url(), &target.url(), options).wait().unwrap().check().unwrap();
+    };
+    equal(source.database, &rows);
+    equal(source.copy, &OracleOptions::new());
+    let all = receipts(&target);
+    for receipt in &kept {
+        assert!(all.contains(receipt), "kill {number}: {receipt:?} was done again");
+    }
+    let parts = count(&target, "pghaul.part");
+    if let Some(left) = left {
+        // What was on its way to be committed may have arrived after we looked.
+        let unread = left.saturating_sub(JOBS)..=left;
+        assert!(unread.contains(&read_after), "kill {number}: {read_after} parts read, not {left}");
+        assert!(
+            read_before + read_after <= parts + JOBS,
+            "kill {number}: {read_before} of {parts}"
+        );
+    }
+    assert!(killed.by_us, "kill {number}: it had ended");
+    hit
 }
 
 #[test]
 fn killed_anywhere_a_run_goes_on() {
     let kills: u64 = std::env::var("PGHAUL_TEST_KILLS").map_or(10, |text| text.parse().unwrap());
-    let flags = ["--progress", "json", "--part-size", "64KiB"];
-    let mut phases: BTreeMap<String, u64> = BTreeMap::new();
-    for from in [Major::V9_6, Major::V14] {
-        let source = Database::new(Server::shared(from).unwrap(), "kills_src").unwrap();
+    let mut hit: BTreeMap<Phase, u64> = PHASES.map(|phase| (phase, 0)).into();
+    for (side, from) in [Major::V9_6, Major::V14].into_iter().enumerate() {
+        let quiet = Options::new().set("autovacuum", "off").set("log_statement", "all");
+        let old = Server::start(from, &quiet).unwrap();
+        let database = Database::new(&old, "kills_src").unwrap();
         let shape = Shape { version: Version::V3_5_3, statuses: 400, seed: 11 };
-        mastodon::create(&source, shape).wait().unwrap();
-        let before = mastodon::digest(&source.connect().wait().unwrap()).wait().unwrap();
-        let whole = Database::new(server(), "kills_dst").unwrap();
-        let begun = Instant::now();
-        let lines = clone(&source, &whole, &flags).run().stderr.lines().count();
-        let third = u64::try_from(begun.elapsed().as_micros() / 3).unwrap();
-        for kill in (0..kills).filter(|kill| (*kill % 2 == 0) == (from == Major::V9_6)) {
-            let target = Database::new(server(), "kills_dst").unwrap();
-            // One in each of as many equal stretches of the run, somewhere within it.
-            let at = kill * 1000 + spread(kill) % 1000;
-            let at = usize::try_from(at).unwrap() * lines / usize::try_from(kills * 1000).unwrap();
-            let mut running = clone(&source, &target, &flags).start();
-            // Before rows move there is hardly a line, so every fifth goes by time.
-            let (lines, within) = if kill % 5 == 2 { (1, third) } else { (at, 20_000) };
-            running.wait_for_lines(lines);
-            std::thread::sleep(Duration::from_micros(spread(kill + 1000) % within));
-            let killed = running.kill();
-            *phases.entry(phase(&target)).or_default() += 1;
-            let kept = receipts(&target);
-            let begun = phase(&target) != "before";
-            let flags: &[&str] = if begun { &["--resume"] } else { &[] };
-            if killed || begun {
-                let mut output = clone(&source, &target, flags).run();
-                for _ in 0..50 {
-                    // A new run does not wait for the dead one's session to go.
-                    if begun || output.code != 20 {
-                        break;
-                    }
-                    std::thread::sleep(Duration::from_millis(100));
-                    output = clone(&source, &target, flags).run();
-                }
-                let said = format!("kill {kill}: {}{}", output.stdout, output.stderr);
-                assert_eq!(output.code, 0, "{said}");
+        mastodon::create(&database, shape).wait().unwrap();
+        let copy = Database::new(server(), "kills_dst").unwrap();
+        let output = clone(&database, &copy, &FLAGS).run();
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        let whole = Progress::of(&output.stderr);
+        let source = Source { database: &database, whole, copy: &copy };
+        for kill in (0..kills).skip(side).step_by(2) {
+            let number = kill * KILLS.max(kills) / kills;
+            let aim = PHASES[usize::try_from(number).unwrap() % PHASES.len()];
+            for phase in self::kill(&source, number, aim) {
+                *hit.entry(phase).or_default() += 1;
             }
-            let after = mastodon::digest(&target.connect().wait().unwrap()).wait().unwrap();
-            assert_eq!(before, after, "kill {kill}");
-            let all = receipts(&target);
-            for receipt in &kept {
-                assert!(all.contains(receipt), "kill {kill}: {receipt:?} was done again");
-            }
-            let left = "select (select count(*) from pg_index where not indisvalid) \
-                        + (select count(*) from pg_constraint where not convalidated)";
-            assert_eq!(target.value(left).wait().unwrap().as_deref(), Some("0"), "kill {kill}");
         }
     }
-    assert!(phases.len() >= 2 && phases.contains_key("data"), "{phases:?}");
+    let least = kills / 10;
+    assert!(hit.values().all(|count| *count >= least), "{hit:?}");
+    println!("{kills} kills, within {hit:?}");
 }

@@ -8,10 +8,12 @@
 mod command;
 mod exit_codes;
 mod kills;
+mod large_table;
 mod output;
 mod repair;
 mod results;
 mod scan;
 mod secrets;
 mod signals;
+mod verify;
 mod workers;

@@ -111,7 +111,8 @@ fn help_of_clone_names_all_flags_and_bounds() {
               --data-only          Only rows, into tables that are there
               --no-owner           Objects belong to the role that runs, not to their owners on the source
               --no-privileges      No GRANTs and default privileges
-              --defer <WHAT>       Leave this for a later --resume (repeatable) [possible values: matviews]
+              --defer <WHAT>       Leave this for a later --resume (repeatable) [possible values: matviews,
+                                   validation]
               --format <FORMAT>    How rows travel; auto is binary where that is safe [default: auto]
                                    [possible values: auto, text, binary]
               --verify <HOW>       How much is proven: full reads every row of the target back [default:
@@ -130,6 +131,13 @@ fn help_of_clone_names_all_flags_and_bounds() {
               --memory <SIZE>     Memory of the whole process, such as 64MiB; fewer jobs run if it is small
                                   [from 16MiB]
               --pg-dump <PATH>    The pg_dump to use, instead of the one that is found
+
+        Patience:
+              --attempts <N>  How often in a row a part or step may fail, with pauses of up to TIME, before
+                              it is given up; a committed piece begins the count anew [1 to 1000] [default:
+                              10]
+              --retries <N>   How often anything may be tried again in the whole run [0 to 1000000]
+                              [default: 1000]
 
         Output:
               --progress <HOW>    Progress on stderr [auto: bars on a terminal, else a line every 10

@@ -18,13 +18,14 @@ fn a_worker_shares_the_run() {
         ["--part-size", "64KiB", "--max-rate", "300kB", "--jobs", "1", "--progress", "json"];
     let mut begun = clone(&source, &target, &flags).start();
     begun.wait_for("piece_committed");
-    let worker = pghaul(&["worker", "--jobs", "2"])
+    let worker = pghaul(&["worker", "--json", "--jobs", "2"])
         .arg("--pg-dump")
         .arg(clients().unwrap().pg_dump())
         .source(&source.url())
         .target(&target.url())
         .run();
     assert_eq!(worker.code, 0, "{}{}", worker.stdout, worker.stderr);
+    assert_eq!(worker.json()["verb"], "worker");
     let begun = begun.end();
     assert_eq!(begun.code, 0, "{}{}", begun.stdout, begun.stderr);
     let counts = "select (select count(distinct worker) from pghaul.receipt) || ' ' || count(*) from letters";

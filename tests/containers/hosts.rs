@@ -40,7 +40,7 @@ async fn start(pair: &Pair, verb: &str, more: &[&str]) -> Host {
     program(&pair.network, image(), &command, &urls).await.unwrap()
 }
 
-async fn wait_for(pair: &Pair, question: &str) {
+async fn wait_for(pair: &Pair, first: &Host, question: &str) {
     for _ in 0..600 {
         if let Ok(Some(answer)) = pair.target.value("app", question).await
             && answer == "t"
@@ -49,18 +49,19 @@ async fn wait_for(pair: &Pair, question: &str) {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("never: {question}");
+    let (stdout, stderr) = first.output().await.unwrap();
+    panic!("never: {question}\n{stdout}{stderr}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_hosts_share_a_run_that_two_of_them_do_not_survive() {
     let pair = Pair::new(Major::V14, &Setup::default()).await;
     let first = start(&pair, "clone", &["--json", "--part-size", "256KiB"]).await;
-    wait_for(&pair, "select phase = 'data' from pghaul.run").await;
+    wait_for(&pair, &first, "select phase = 'data' from pghaul.run").await;
     let killed = start(&pair, "worker", &[]).await;
     let cut_off = start(&pair, "worker", &[]).await;
     let workers = "select count(distinct worker) = 3 from pghaul.receipt";
-    wait_for(&pair, workers).await;
+    wait_for(&pair, &first, workers).await;
     killed.kill().unwrap();
     cut_off.cut_off().unwrap();
     let code = first.wait().unwrap();

@@ -8,14 +8,18 @@
 )]
 
 mod archive;
+mod cancel;
 mod clone;
+mod conflicts;
 mod connect;
 mod data_only;
+mod deferred;
 mod duplicates;
 mod faults;
 mod harness;
 mod hazards;
 mod moment;
+mod observer;
 mod pairs;
 mod parts;
 mod preflight;
@@ -25,4 +29,5 @@ mod repair;
 mod restart;
 mod resume;
 mod schema;
+mod verify;
 mod worker;

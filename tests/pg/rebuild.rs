@@ -4,6 +4,7 @@ mod build;
 mod health;
 mod interrupted;
 mod obstacles;
+mod trees;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

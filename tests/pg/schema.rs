@@ -108,6 +108,7 @@ fn request(database: &Database<'_>) -> DumpRequest {
         snapshot: None,
         contents: Contents::Schema,
         lock_wait: None,
+        server: None,
     }
 }
 

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pghaul::run::CloneOptions;
 
 use crate::exit::Exit;
 use crate::verbs;
@@ -32,12 +33,16 @@ pub enum Verb {
     Check(verbs::check::Flags),
     /// Copy a database: schema, rows, indexes, constraints, sequences, large objects; verified
     Clone(Box<verbs::clone::Flags>),
+    /// Compare two databases, whatever made one of the other: rows, schema, sequences, large objects
+    Verify(Box<verbs::verify::Flags>),
     /// Show the run in the target: its phase, what is done, what was found; writes nothing
     Status(verbs::status::Flags),
     /// Work on the run that is in the target, beside the process that began it, from any machine
     Worker(verbs::worker::Flags),
     /// Hold a snapshot of the source, with locks against DDL, until Ctrl-C; prints its name
     Snapshot(verbs::snapshot::Flags),
+    /// Rebuild the indexes that a changed collation, a crash or damage left unreliable; checked
+    Rebuild(Box<verbs::rebuild::Flags>),
     /// Remove the state of the run that is in the target, once you are satisfied with it
     Finish(verbs::finish::Flags),
     /// Find rows that share the key of a unique index, which damaged indexes let in
@@ -153,6 +158,19 @@ pub struct Database {
     /// The database: anything libpq accepts, URI or key=value words
     #[arg(long, env = "PGHAUL_DATABASE", hide_env_values = true, value_name = "URL")]
     pub database: String,
+}
+
+/// How often something is tried again, see the handbook's `manual::resume`.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Patience")]
+pub struct Patience {
+    /// How often in a row a part or step may fail, with pauses of up to 30 s, before it is given
+    /// up; a committed piece begins the count anew [1 to 1000]
+    #[arg(long, value_name = "N", default_value_t = CloneOptions::default().attempts, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub attempts: u32,
+    /// How often anything may be tried again in the whole run [0 to 1000000]
+    #[arg(long, value_name = "N", default_value_t = CloneOptions::default().retries_per_run, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub retries: u32,
 }
 
 /// Says what is wrong with a command line, or prints the help that was asked for.

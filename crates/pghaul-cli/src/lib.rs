@@ -37,10 +37,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Verb::Man => verbs::man::run(&console),
         Verb::Check(verb) => in_runtime(&console, verbs::check::run(&verb, &console)),
         Verb::Clone(verb) => in_runtime(&console, verbs::clone::run(&verb, &console)),
+        Verb::Verify(verb) => in_runtime(&console, verbs::verify::run(&verb, &console)),
         Verb::Duplicates(verb) => in_runtime(&console, verbs::duplicates::run(&verb, &console)),
         Verb::Finish(verb) => in_runtime(&console, verbs::finish::run(&verb, &console)),
         Verb::Worker(verb) => in_runtime(&console, verbs::worker::run(&verb, &console)),
         Verb::Snapshot(verb) => in_runtime(&console, verbs::snapshot::run(&verb, &console)),
+        Verb::Rebuild(verb) => in_runtime(&console, verbs::rebuild::run(&verb, &console)),
         Verb::Status(verb) => in_runtime(&console, verbs::status::run(&verb, &console)),
     }
 }

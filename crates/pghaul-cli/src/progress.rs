@@ -9,6 +9,7 @@ pub mod batches;
 mod estimate;
 mod json;
 mod lines;
+pub mod rebuild;
 pub mod scan;
 mod tracker;
 
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use pghaul::event::{Counters, Event, Observer};
 use pghaul::run::{CloneOptions, PreparedClone};
+use pghaul::verify::PreparedVerify;
 
 use crate::console::{Console, Shown};
 use crate::progress::tracker::{Counted, Expected, Sample, Told, Tracker};
@@ -32,6 +34,16 @@ pub struct Progress {
     counters: Arc<Counters>,
     options: CloneOptions,
     voice: Voice,
+}
+
+/// What is being done: decides the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Task {
+    /// A database is carried.
+    #[default]
+    Carry,
+    /// Two databases are compared.
+    Compare,
 }
 
 /// The thread that draws.
@@ -68,6 +80,20 @@ impl Progress {
         counters: Arc<Counters>,
         options: &CloneOptions,
     ) -> (Arc<Self>, Display) {
+        Self::start_task(console, counters, options, Task::Carry)
+    }
+
+    /// Begins to show a comparison.
+    pub fn start_comparison(console: &Console, counters: Arc<Counters>) -> (Arc<Self>, Display) {
+        Self::start_task(console, counters, &CloneOptions::default(), Task::Compare)
+    }
+
+    fn start_task(
+        console: &Console,
+        counters: Arc<Counters>,
+        options: &CloneOptions,
+        task: Task,
+    ) -> (Arc<Self>, Display) {
         let (sender, receiver) = channel();
         let voice = Voice(sender);
         let progress = Arc::new(Self {
@@ -81,7 +107,7 @@ impl Progress {
         let observed = Arc::clone(&progress);
         let thread = std::thread::Builder::new()
             .name("progress".to_owned())
-            .spawn(move || draw(&observed, &receiver, renderer(console)));
+            .spawn(move || draw(&observed, &receiver, renderer(console, task)));
         // Without a thread there is no progress to see; the work does not need it.
         (progress, Display { voice, thread: thread.ok() })
     }
@@ -89,6 +115,11 @@ impl Progress {
     /// Tells what is to be expected.
     pub fn expect(&self, prepared: &PreparedClone) {
         self.tracker().expect(Expected::of(prepared, &self.options));
+    }
+
+    /// Tells what is to be compared.
+    pub fn expect_comparison(&self, prepared: &PreparedVerify) {
+        self.tracker().expect(Expected::of_comparison(prepared));
     }
 
     /// To say something.
@@ -158,10 +189,10 @@ impl Drop for Display {
     }
 }
 
-fn renderer(console: Console) -> Box<dyn Renderer> {
+fn renderer(console: Console, task: Task) -> Box<dyn Renderer> {
     match console.progress {
-        Shown::Bars => Box::new(bars::Bars::new(console)),
-        Shown::Lines => Box::new(lines::Lines::new(console)),
+        Shown::Bars => Box::new(bars::Bars::new(console, task)),
+        Shown::Lines => Box::new(lines::Lines::new(console, task)),
         Shown::Json => Box::new(json::Json::new(console)),
         Shown::Nothing => Box::new(()),
     }

@@ -8,9 +8,11 @@ pub mod failure;
 pub mod findings;
 pub mod log;
 pub mod plan;
+pub mod rebuild;
 pub mod repair;
 pub mod scan;
 pub mod status;
+pub mod verify;
 pub mod wire;
 
 use pghaul::Severity;

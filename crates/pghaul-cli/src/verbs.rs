@@ -6,6 +6,8 @@ pub mod completions;
 pub mod duplicates;
 pub mod finish;
 pub mod man;
+pub mod rebuild;
 pub mod snapshot;
 pub mod status;
+pub mod verify;
 pub mod worker;

@@ -2,15 +2,16 @@
 //! the network forgets, a disk that is full.
 //!
 //! Servers are `postgres:<version>`, or what `PGHAUL_TEST_IMAGE` says: `{major}` in it stands for
-//! 9.6 or 10 to 18. [`images`](crate::images) builds such images where no registry can be reached.
+//! 9.6 or 10 to 18. Where that is [`images::PATTERN`], they are built first, from the testbed's own
+//! binaries: no registry is asked.
 //! The test's own process reaches containers by their addresses, so this needs Docker on Linux, on
 //! this machine.
 //!
-//! Invariants: each test has a network of its own; an address stays with its container, whatever
-//! is stopped, cut off or started again; all of it goes with the test.
+//! Invariants: each test has a network of its own; a server keeps its address, whatever is stopped,
+//! cut off or started again; all of it goes with the test.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use testcontainers::core::Mount;
@@ -19,7 +20,7 @@ use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
 use tokio_postgres::Config;
 
 use crate::error::{Doing, Error, Result};
-use crate::images::docker;
+use crate::images::{self, docker};
 use crate::servers::{Major, Rows, session};
 use crate::work::Answer;
 
@@ -78,7 +79,8 @@ impl Drop for Network {
 pub struct Host {
     container: ContainerAsync<GenericImage>,
     network: Arc<Network>,
-    address: String,
+    /// A fixed one, if it has that.
+    address: Option<String>,
 }
 
 impl Host {
@@ -91,16 +93,7 @@ impl Host {
             .start()
             .await
             .doing(|| "cannot start a container".to_owned())?;
-        let host = Self { container, network: Arc::clone(network), address: network.address() };
-        // The engine gave it an address of its own choice, which would be another after a restart.
-        host.cut_off()?;
-        host.connect()?;
-        Ok(host)
-    }
-
-    /// Its address.
-    pub fn address(&self) -> &str {
-        &self.address
+        Ok(Self { container, network: Arc::clone(network), address: None })
     }
 
     /// Freezes all of its processes; its kernel goes on to answer for them.
@@ -128,10 +121,12 @@ impl Host {
         docker(&["network", "disconnect", &self.network.name, self.container.id()]).map(drop)
     }
 
-    /// Puts the cable back, at the same address.
+    /// Puts the cable back; a server gets the same address.
     pub fn connect(&self) -> Result<()> {
-        let id = self.container.id();
-        docker(&["network", "connect", "--ip", &self.address, &self.network.name, id]).map(drop)
+        let mut arguments = vec!["network", "connect"];
+        arguments.extend(self.address.iter().flat_map(|address| ["--ip", address]));
+        arguments.extend([self.network.name.as_str(), self.container.id()]);
+        docker(&arguments).map(drop)
     }
 
     /// All that it has printed, on stdout and stderr.
@@ -152,6 +147,7 @@ impl Host {
 /// A Postgres server in a container.
 pub struct Server {
     host: Host,
+    address: String,
     major: Major,
 }
 
@@ -181,7 +177,7 @@ impl Setup {
 impl Server {
     /// Starts a server and waits until it answers.
     pub async fn start(network: &Arc<Network>, major: Major, setup: &Setup) -> Result<Self> {
-        let (name, tag) = image(major);
+        let (name, tag) = image(major)?;
         let mut arguments = vec!["postgres".to_owned()];
         let quick = [("fsync", "off"), ("max_connections", "60")];
         let given = setup.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -202,7 +198,13 @@ impl Server {
             let mount = Mount::tmpfs_mount(DISK).with_size_bytes(bytes).with_mode(0o1777);
             request = request.with_mount(mount);
         }
-        let server = Self { host: Host::start(network, request).await?, major };
+        // The engine gives an address of its own choice, which would be another after a restart.
+        let mut host = Host::start(network, request).await?;
+        let address = network.address();
+        host.address = Some(address.clone());
+        host.cut_off()?;
+        host.connect()?;
+        let server = Self { host, address, major };
         server.wait_until_ready()?;
         Ok(server)
     }
@@ -219,7 +221,7 @@ impl Server {
 
     /// The URL of a database for the superuser.
     pub fn url(&self, database: &str) -> String {
-        format!("postgresql://postgres:{PASSWORD}@{}:5432/{database}", self.host.address)
+        format!("postgresql://postgres:{PASSWORD}@{}:5432/{database}", self.address)
     }
 
     /// Waits until the server takes connections.
@@ -252,7 +254,7 @@ impl Server {
     fn config(&self, database: &str) -> Config {
         let mut config = Config::new();
         config
-            .host(&self.host.address)
+            .host(&self.address)
             .user("postgres")
             .password(PASSWORD)
             .dbname(database)
@@ -277,16 +279,24 @@ pub async fn program(
     Host::start(network, request).await
 }
 
-/// Name and tag of a major's image.
-fn image(major: Major) -> (String, String) {
+/// Name and tag of a major's image, which is built first if it is one of ours.
+fn image(major: Major) -> Result<(String, String)> {
+    static BUILT: [OnceLock<Result<String>>; Major::ALL.len()] =
+        [const { OnceLock::new() }; Major::ALL.len()];
     let pattern = std::env::var("PGHAUL_TEST_IMAGE")
         .ok()
         .filter(|pattern| !pattern.is_empty())
         .unwrap_or_else(|| "postgres:{major}".to_owned());
+    if pattern == images::PATTERN {
+        BUILT[major.index()]
+            .get_or_init(|| images::build_server(major))
+            .as_ref()
+            .map_err(Clone::clone)?;
+    }
     let image = pattern.replace("{major}", &major.to_string());
-    match image.rsplit_once(':') {
+    Ok(match image.rsplit_once(':') {
         // A colon before a slash belongs to a registry's port.
         Some((name, tag)) if !tag.contains('/') => (name.to_owned(), tag.to_owned()),
         _ => (image, "latest".to_owned()),
-    }
+    })
 }

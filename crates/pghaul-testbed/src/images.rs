@@ -81,8 +81,9 @@ pub fn build_programs(tag: &str, programs: &[&Path]) -> Result<String> {
     }
     files.libraries_of(&resolved, Path::new("/nonexistent"))?;
     files.shell()?;
-    let dockerfile = "FROM scratch\nCOPY root/ /\nCOPY --chown=70:70 empty/ /tmp/\n\
-                      ENV HOME=/tmp USER=postgres\nUSER 70:70\n";
+    // Not /tmp: a program may come from below that folder, which is root's then.
+    let dockerfile = "FROM scratch\nCOPY root/ /\nCOPY --chown=70:70 empty/ /scratch/\n\
+                      ENV HOME=/scratch TMPDIR=/scratch USER=postgres\nUSER 70:70\n";
     files.build(tag, dockerfile)
 }
 

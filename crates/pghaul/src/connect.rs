@@ -48,6 +48,7 @@ pub use self::driver::Notice;
 pub use self::environment::Environment;
 pub use self::failure::{Trouble, trouble};
 pub use self::identity::Identity;
+pub(crate) use self::pins::startup_options;
 pub use self::session::{CancelToken, Session};
 
 /// Which server something is about.

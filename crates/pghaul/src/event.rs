@@ -3,6 +3,27 @@
 //! Invariants: an event about something durable is sent after its COMMIT was acknowledged; there
 //! is no event per row; numbers that move all the time are counters in [`Counters`], which a
 //! renderer samples.
+//!
+//! # What an observer can rely on
+//!
+//! [`PieceCommitted`](Event::PieceCommitted), [`TableCopied`](Event::TableCopied),
+//! [`TableVerified`](Event::TableVerified) (where `equal`) and
+//! [`StepCommitted`](Event::StepCommitted) are durable facts of the target. In one call of
+//! [`PreparedClone::run`](crate::run::PreparedClone::run), each is told exactly once, whoever did
+//! it (a worker's within about a second), also when the run loses its servers and prepares itself
+//! anew in between. What was done before that call is not told: see
+//! [`tables_before`](crate::run::PreparedClone::tables_before) and its neighbours. Only a call that
+//! fails, or is stopped at once, may leave its last facts untold.
+//!
+//! The order: pieces of a table, in each part that of the heap; then the table copied; then the
+//! table verified. A step's `StepStarted`, where this process runs it, comes before its
+//! `StepCommitted`; statements of [`Phase::PreData`] have no events of their own. `PhaseStarted`
+//! and `PhaseFinished` nest nothing and follow the order of [`Phase`]; after a recovery they begin
+//! again with `PreData`, and `Planned` is told again. `Retrying` and `Found` are not durable, and
+//! come as often as it happens.
+//!
+//! The observer is called under a lock that keeps this order: while it does not return, others
+//! wait.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -77,7 +98,7 @@ pub enum Event<'a> {
         kind: &'a str,
         /// The object.
         object: &'a str,
-        /// How long it took.
+        /// How long it took; zero if another process did it.
         took: Duration,
     },
     /// Something failed and is tried again.

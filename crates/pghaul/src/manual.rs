@@ -4,3 +4,4 @@ pub mod duplicates;
 pub mod repair;
 pub mod resume;
 pub mod rows;
+pub mod verify;

@@ -17,7 +17,7 @@ mod options;
 mod outcome;
 pub mod plan;
 mod prepare;
-mod rows_in_the_way;
+pub mod rows_in_the_way;
 mod select;
 mod trouble;
 mod twin;
@@ -35,6 +35,7 @@ pub use options::{Locking, Need, RebuildOptions, Views};
 pub use outcome::{IndexEnd, IndexOutcome, Rebuilt};
 pub use plan::Plan;
 pub use prepare::PreparedRebuild;
+pub use rows_in_the_way::SharedKeys;
 pub use select::Selection;
 
 use crate::connect::Endpoint;

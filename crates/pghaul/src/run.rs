@@ -12,6 +12,7 @@ mod execute;
 mod finish;
 mod graph;
 mod lane;
+mod ledger;
 pub mod moment;
 mod obstacles;
 pub mod options;

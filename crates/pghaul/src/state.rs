@@ -126,7 +126,8 @@ pub async fn look(target: &Session) -> Result<Presence, Error> {
     })
 }
 
-/// Creates the state of a new run, plan included, in one transaction.
+/// Creates the state of a new run, plan included, in one transaction: the one that has dropped the
+/// run before, if the session is in it.
 ///
 /// # Errors
 /// What the target said; nothing is left behind then.
@@ -298,6 +299,15 @@ impl StepReceipt<'_> {
             values.map(literal).join(", ")
         )
     }
+}
+
+/// Notes with which options the run goes on.
+///
+/// # Errors
+/// What the target said.
+pub async fn set_options(target: &Session, options: &str) -> Result<(), Error> {
+    let sql = "update pghaul.run set options = $1 where options <> $1";
+    target.execute("note the run's options", sql, &[&options]).await.map(drop)
 }
 
 /// Notes under which moment the run goes on.

@@ -28,7 +28,7 @@ use crate::event::Counters;
 use crate::name::{Ident, RelationName};
 use crate::plan::{Part, ReadBack, TablePlan};
 use crate::transfer::pace::Pace;
-use reading::{Blocks, DigestedBy, Heap, Reading, RowsOf, SideTable};
+use reading::{Blocks, DigestedBy, Heap, KeyKind, Reading, RowsOf, SideTable};
 
 /// How a table of a run is read on the source. Of several, the leaves of one tree.
 pub(crate) fn on_source(first: &TablePlan, others: &[&TablePlan]) -> SideTable {
@@ -61,7 +61,7 @@ fn side_table(
         first.key.iter().map(|name| format.columns.iter().position(|column| column == name));
     let key = places.collect::<Option<Vec<usize>>>().unwrap_or_default();
     let (heaps, digested_by, sample) = (heaps.collect(), DigestedBy::Client, String::new());
-    SideTable { heaps, format, key, digested_by, sample }
+    SideTable { heaps, format, key, key_kind: KeyKind::Primary, digested_by, sample }
 }
 
 /// Reads a table of the target back, or those of its blocks that have the numbers of a part's blocks

@@ -1,13 +1,13 @@
 //! What stands in the way: rows, other sessions, rights, names, indexes that go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pghaul::ErrorKind;
 use pghaul::event::Event;
 use pghaul::finding::{Finding, Severity};
-use pghaul::rebuild::{Holder, Locking, RebuildOptions, Rebuilt, Selection};
+use pghaul::rebuild::{Holder, IndexEnd, Locking, RebuildOptions, Rebuilt, Selection};
 use pghaul::run::Stop;
 use pghaul_testbed::damage::{Damage, Order, Recipe};
 use pghaul_testbed::{Database, Major, Options, Role, Server, Session};
@@ -50,7 +50,16 @@ async fn rows_that_share_a_key() {
             database.execute(TABLE).await.unwrap();
             let session = database.connect().await.unwrap();
             let damage = Damage::new(index, recipe).groups(5).extra(2).only("src.id < 1000");
-            damage.plant(&session).await.unwrap();
+            let planted = damage.plant(&session).await.unwrap();
+            let mut expected: Vec<BTreeSet<String>> = planted
+                .groups
+                .iter()
+                .map(|group| {
+                    let rows = std::iter::once(&group.original).chain(&group.copies);
+                    rows.map(|row| row.tid.clone()).collect()
+                })
+                .collect();
+            expected.sort();
             drop(session);
             let (before, lay) = (described(&database).await, files(&database).await);
             for locking in [Locking::Concurrent, Locking::Blocking] {
@@ -64,6 +73,18 @@ async fn rows_that_share_a_key() {
                 let finding = found(&rebuilt, "duplicates");
                 assert_eq!(finding.len(), 1, "{context}");
                 assert_eq!(finding[0].object.as_deref(), Some(name.as_str()), "{context}");
+                let refused = rebuilt.indexes.iter().find(|one| one.index.name.to_string() == name);
+                let IndexEnd::Refused(Some(keys)) = &refused.unwrap().end else {
+                    panic!("{context}: no groups: {finding:?}");
+                };
+                let mut groups: Vec<BTreeSet<String>> = keys
+                    .groups
+                    .iter()
+                    .map(|group| group.iter().map(|row| row.tid.to_string()).collect())
+                    .collect();
+                groups.sort();
+                assert_eq!(groups, expected, "{context}");
+                assert_eq!((keys.found.groups, keys.found.rows), (5, 15), "{context}");
                 assert!(!finding[0].message.contains("(v)="), "no value is shown: {finding:?}");
                 assert_eq!(rebuilt.severity(), Some(Severity::Warning), "{context}");
             }

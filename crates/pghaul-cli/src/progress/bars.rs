@@ -5,9 +5,9 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pghaul::event::Phase;
 
-use super::Renderer;
 use super::lines::{line, phase_text, rate_text, remaining};
 use super::tracker::{Sample, Told};
+use super::{Renderer, Task};
 use crate::console::Console;
 use crate::quantity::{bytes, duration, grouped};
 use crate::report::log;
@@ -19,6 +19,7 @@ const BAR: &str = "  {prefix:<10} {bar:28} {msg}";
 /// Draws bars.
 pub(super) struct Bars {
     console: Console,
+    task: Task,
     all: MultiProgress,
     phase: ProgressBar,
     copy: ProgressBar,
@@ -28,11 +29,15 @@ pub(super) struct Bars {
 }
 
 impl Bars {
-    pub(super) fn new(console: Console) -> Self {
-        Self::on(console, ProgressDrawTarget::stderr())
+    pub(super) fn new(console: Console, task: Task) -> Self {
+        Self::on(console, task, ProgressDrawTarget::stderr())
     }
 
-    fn on(console: Console, target: ProgressDrawTarget) -> Self {
+    fn on(console: Console, task: Task, target: ProgressDrawTarget) -> Self {
+        let (first, second) = match task {
+            Task::Carry => ("rows", "read back"),
+            Task::Compare => ("source", "target"),
+        };
         let all = MultiProgress::with_draw_target(target);
         let style = |template: &str| {
             ProgressStyle::with_template(template)
@@ -45,9 +50,10 @@ impl Bars {
         };
         Self {
             console,
+            task,
             phase: row("{msg}", ""),
-            copy: row(BAR, "rows"),
-            read_back: row(BAR, "read back"),
+            copy: row(BAR, first),
+            read_back: row(BAR, second),
             indexes: row(BAR, "indexes"),
             steps: row("  {msg}", ""),
             all,
@@ -70,7 +76,7 @@ impl Renderer for Bars {
         if matches!(told, Told::PhaseStarted(_) | Told::Planned { .. }) {
             return;
         }
-        if let Some(text) = line(told, self.console) {
+        if let Some(text) = line(told, self.console, self.task) {
             let text = log::line(self.console.log, &text);
             // Where it cannot be drawn, nobody looks.
             let _ = self.all.println(self.console.for_stderr(text.trim_end()));
@@ -81,7 +87,7 @@ impl Renderer for Bars {
         self.phase.set_message(format!(
             "{}  {}",
             duration(sample.elapsed),
-            phase_text(sample.phase)
+            phase_text(sample.phase, self.task)
         ));
         if sample.phase < Phase::Data {
             return;
@@ -171,7 +177,7 @@ mod tests {
     fn bars_show_where_a_run_is_and_leave_nothing_behind() {
         let terminal = InMemoryTerm::new(10, 100);
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
-        let mut bars = Bars::on(Console::new(&Output::default()), target);
+        let mut bars = Bars::on(Console::new(&Output::default()), Task::Carry, target);
         bars.sample(&sample());
         for row in bars.rows() {
             row.tick();

@@ -5,9 +5,9 @@ use std::time::Duration;
 use pghaul::Severity;
 use pghaul::event::Phase;
 
-use super::Renderer;
 use super::estimate::Remaining;
 use super::tracker::{Sample, Told};
+use super::{Renderer, Task};
 use crate::console::{Console, Detail};
 use crate::quantity::{bytes, counted, duration, grouped};
 use crate::report::{self, log};
@@ -15,11 +15,12 @@ use crate::report::{self, log};
 /// Writes lines.
 pub(super) struct Lines {
     console: Console,
+    task: Task,
 }
 
 impl Lines {
-    pub(super) fn new(console: Console) -> Self {
-        Self { console }
+    pub(super) fn new(console: Console, task: Task) -> Self {
+        Self { console, task }
     }
 }
 
@@ -29,13 +30,13 @@ impl Renderer for Lines {
     }
 
     fn told(&mut self, told: &Told, _: Duration) {
-        if let Some(line) = line(told, self.console) {
+        if let Some(line) = line(told, self.console, self.task) {
             self.console.message(&log::line(self.console.log, &line));
         }
     }
 
     fn sample(&mut self, sample: &Sample) {
-        let text = summary(sample);
+        let text = summary(sample, self.task);
         self.console.message(&log::line(self.console.log, &text));
     }
 
@@ -43,7 +44,7 @@ impl Renderer for Lines {
 }
 
 /// A fact in a line, if it is worth one.
-pub(super) fn line(told: &Told, console: Console) -> Option<String> {
+pub(super) fn line(told: &Told, console: Console, task: Task) -> Option<String> {
     let verbose = console.detail >= Detail::Verbose;
     match told {
         Told::Message(text) => Some(text.clone()),
@@ -53,18 +54,23 @@ pub(super) fn line(told: &Told, console: Console) -> Option<String> {
             counted(*tables, "table", "tables"),
             counted(*parts, "part", "parts")
         )),
-        Told::PhaseStarted(phase) => Some(phase_text(*phase).to_owned()),
+        Told::PhaseStarted(phase) => Some(phase_text(*phase, task).to_owned()),
         Told::PhaseFinished(phase, took) => {
             verbose.then(|| format!("{}: {}", report::phase(*phase), duration(*took)))
         }
         Told::PieceCommitted { .. } | Told::StepStarted { .. } => None,
         Told::TableCopied { table, rows } => {
-            verbose.then(|| format!("copied {table}: {} rows", grouped(*rows)))
+            let done = if task == Task::Carry { "copied" } else { "read" };
+            verbose.then(|| format!("{done} {table}: {} rows", grouped(*rows)))
         }
-        Told::TableVerified { table, equal: true } => {
-            verbose.then(|| format!("read back {table}: equal"))
+        Told::TableVerified { table, equal } => {
+            let done = if task == Task::Carry { "read back" } else { "compared" };
+            if *equal {
+                verbose.then(|| format!("{done} {table}: equal"))
+            } else {
+                Some(format!("{done} {table}: DIFFERS"))
+            }
         }
-        Told::TableVerified { table, equal: false } => Some(format!("read back {table}: DIFFERS")),
         Told::StepCommitted { kind, object, took } => verbose
             .then(|| format!("created {} {object} in {}", kind.to_lowercase(), duration(*took))),
         Told::Retrying { what, after } => {
@@ -83,12 +89,15 @@ pub(super) fn line(told: &Told, console: Console) -> Option<String> {
     }
 }
 
-pub(super) fn phase_text(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Prepare => "looking at both databases",
-        Phase::PreData => "creating types, functions and tables",
-        Phase::Data => "copying rows, building indexes, reading back",
-        Phase::PostData => "adding keys, views, triggers, privileges",
+pub(super) fn phase_text(phase: Phase, task: Task) -> &'static str {
+    match (phase, task) {
+        (Phase::Prepare, _) => "looking at both databases",
+        (Phase::PreData, Task::Carry) => "creating types, functions and tables",
+        (Phase::Data, Task::Carry) => "copying rows, building indexes, reading back",
+        (Phase::PostData, Task::Carry) => "adding keys, views, triggers, privileges",
+        (Phase::PreData, Task::Compare) => "comparing schemas, sequences and large objects",
+        (Phase::Data, Task::Compare) => "comparing rows",
+        (Phase::PostData, Task::Compare) => "naming the rows that differ",
     }
 }
 
@@ -104,8 +113,13 @@ pub(super) fn remaining(remaining: Remaining) -> String {
     }
 }
 
-fn summary(sample: &Sample) -> String {
-    let mut parts = vec![format!("{}: {}", duration(sample.elapsed), phase_text(sample.phase))];
+fn summary(sample: &Sample, task: Task) -> String {
+    let phase = phase_text(sample.phase, task);
+    let mut parts = vec![format!("{}: {phase}", duration(sample.elapsed))];
+    let (first, second) = match task {
+        Task::Carry => ("copied", "read back"),
+        Task::Compare => ("read on the source", "compared"),
+    };
     if sample.phase >= Phase::Data && sample.to_copy > 0 {
         parts.push(format!(
             "{} of {} ({} %)",
@@ -116,10 +130,10 @@ fn summary(sample: &Sample) -> String {
         if let Some(rate) = sample.rate {
             parts.push(format!("{}/s", rate_text(rate)));
         }
-        parts.push(of("table", sample.tables_copied, sample.tables, "copied"));
+        parts.push(of("table", sample.tables_copied, sample.tables, first));
         if sample.to_read_back > 0 {
             parts.push(format!(
-                "{} read back ({} %)",
+                "{} {second} ({} %)",
                 grouped(sample.tables_verified as u64),
                 percent(sample.read_back, sample.to_read_back)
             ));

@@ -15,6 +15,7 @@ use pghaul::run::PreparedClone;
 use pghaul::run::before::TableBefore;
 use pghaul::run::options::{CloneOptions, Verify};
 use pghaul::schema::Step;
+use pghaul::verify::PreparedVerify;
 
 use super::estimate::{Limit, Pace, Remaining, Work, remaining};
 
@@ -133,6 +134,21 @@ impl Expected {
                 verified: prepared.verified_before().cloned().collect(),
                 steps: prepared.steps_before().map(owned).collect(),
             },
+        }
+    }
+
+    /// What a comparison reads on the source stands for what is copied, what it reads on the
+    /// target for what is read back.
+    pub(super) fn of_comparison(prepared: &PreparedVerify) -> Self {
+        let tables = &prepared.pairs().tables;
+        Self {
+            tables: tables.iter().map(|pair| (pair.name.clone(), pair.source.bytes())).collect(),
+            read_backs: tables
+                .iter()
+                .map(|pair| (pair.name.clone(), pair.target.bytes()))
+                .collect(),
+            index_jobs: 1,
+            ..Self::default()
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The result of a clone.
+//! The result of a clone, or of a worker's part in one.
 
 use std::time::Duration;
 
@@ -19,7 +19,6 @@ use crate::report::{failure, findings};
 use crate::signals::Signal;
 use crate::verbs::clone::{BegunBy, Cloned};
 
-const VERB: &str = "clone";
 /// Rows that differ, named by table.
 const DIFFERENCES_NAMED: usize = 10;
 
@@ -35,7 +34,7 @@ struct Body<'a> {
 }
 
 /// Prints the result of a run that came to an end; gives its exit code.
-pub fn done(console: &Console, cloned: &Cloned) -> Exit {
+pub fn done(console: &Console, verb: &'static str, cloned: &Cloned) -> Exit {
     let exit = Exit::of_outcome(&cloned.outcome, cloned.signal);
     match console.results {
         Results::Text => match console.result(&text(cloned, console.detail)) {
@@ -53,14 +52,20 @@ pub fn done(console: &Console, cloned: &Cloned) -> Exit {
                 constraints: outcome.constraints,
                 phases: phases(cloned).map(|(phase, took)| wire::phase(phase, took)).collect(),
             };
-            Envelope::new(VERB, exit, cloned.took, &outcome.findings, body).print(console, exit)
+            Envelope::new(verb, exit, cloned.took, &outcome.findings, body).print(console, exit)
         }
     }
 }
 
 /// Prints a failure; gives its exit code. `so_far` is what is kept and what was found until then,
 /// once anything was written.
-pub fn failed(console: &Console, took: Duration, error: &Error, so_far: Option<&SoFar>) -> Exit {
+pub fn failed(
+    console: &Console,
+    verb: &'static str,
+    took: Duration,
+    error: &Error,
+    so_far: Option<&SoFar>,
+) -> Exit {
     let exit = Exit::of_failure(error.kind());
     // Going on as it is is not what these ask for.
     let kept = match error.kind() {
@@ -76,7 +81,7 @@ pub fn failed(console: &Console, took: Duration, error: &Error, so_far: Option<&
     failure::print(console, error, kept);
     match console.results {
         Results::Text => exit,
-        Results::Json => Envelope::failed(VERB, exit, took, error, kept)
+        Results::Json => Envelope::failed(verb, exit, took, error, kept)
             .with_findings(so_far.map_or(&[], |so_far| &so_far.findings))
             .print(console, exit),
     }
@@ -90,6 +95,7 @@ struct Stopped {
 /// Prints that a run was stopped before it could say more; gives its exit code.
 pub fn stopped(
     console: &Console,
+    verb: &'static str,
     took: Duration,
     signal: Option<Signal>,
     kept: Option<&Kept>,
@@ -102,7 +108,7 @@ pub fn stopped(
         }),
         Results::Json => {
             let body = Stopped { kept: kept.map(wire::kept_in_target) };
-            return Envelope::new(VERB, exit, took, &[], body).print(console, exit);
+            return Envelope::new(verb, exit, took, &[], body).print(console, exit);
         }
     };
     written.err().unwrap_or(exit)

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use pghaul::name::Ident;
 use pghaul::run::TableOutcome;
 use pghaul::state::DatabaseIdentity;
 use pghaul::verify::difference::{Difference, DifferenceKind};
@@ -224,6 +225,22 @@ pub struct RowDifference<'a> {
     kind: &'static str,
     source_ctid: Option<String>,
     target_ctid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_relation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_relation: Option<String>,
+    key_digest: String,
+    copies: u64,
+    columns: Vec<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    values: BTreeMap<&'a str, SideValues<'a>>,
+}
+
+/// One column of a row that differs.
+#[derive(Debug, Serialize)]
+pub struct SideValues<'a> {
+    source: Option<&'a str>,
+    target: Option<&'a str>,
 }
 
 /// A table as it is printed.
@@ -237,17 +254,31 @@ pub fn table(table: &TableOutcome) -> Table<'_> {
         digest: table.digest.as_ref().map(|(hex, _)| hex.as_str()),
         digest_kind: table.digest.as_ref().map(|(_, kind)| *kind),
         verified: table.verified,
-        differences: table.differences.iter().map(|one| difference(table, one)).collect(),
+        differences: table.differences.iter().map(|one| difference(&table.key, one)).collect(),
     }
 }
 
-fn difference<'a>(table: &'a TableOutcome, difference: &'a Difference) -> RowDifference<'a> {
-    let names = table.key.iter().map(pghaul::name::Ident::as_str);
+/// A row that differs, as it is printed; `key` are the columns that name it.
+pub fn difference<'a>(key: &'a [Ident], difference: &'a Difference) -> RowDifference<'a> {
+    let names = key.iter().map(Ident::as_str);
     RowDifference {
         key: names.zip(difference.key.iter().map(Option::as_deref)).collect(),
         kind: difference_kind(difference.kind),
         source_ctid: difference.source.map(|tid| tid.to_string()),
         target_ctid: difference.target.map(|tid| tid.to_string()),
+        source_relation: difference.source_relation.as_ref().map(ToString::to_string),
+        target_relation: difference.target_relation.as_ref().map(ToString::to_string),
+        key_digest: difference.key_digest.to_string(),
+        copies: difference.copies,
+        columns: difference.columns.iter().map(Ident::as_str).collect(),
+        values: difference
+            .values
+            .iter()
+            .map(|one| {
+                let (source, target) = (one.source.as_deref(), one.target.as_deref());
+                (one.column.as_str(), SideValues { source, target })
+            })
+            .collect(),
     }
 }
 

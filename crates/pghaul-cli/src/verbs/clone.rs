@@ -16,11 +16,13 @@ use pghaul::state::DatabaseIdentity;
 
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::{Source, Target};
+use crate::flags::{Patience, Source, Target};
 use crate::progress::{Kept, Progress, SoFar};
 use crate::quantity::parse_size;
 use crate::report;
 use crate::signals::{Signal, Watch};
+
+const VERB: &str = "clone";
 
 /// Flags of `clone`.
 #[derive(Debug, Args)]
@@ -118,12 +120,16 @@ pub struct Flags {
     /// The pg_dump to use, instead of the one that is found
     #[arg(long, value_name = "PATH", help_heading = "Resources")]
     pg_dump: Option<PathBuf>,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Defer {
     /// Materialized views are not refreshed
     Matviews,
+    /// Foreign keys check new rows only, and are validated later
+    Validation,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -153,7 +159,7 @@ pub(super) fn rate(text: &str) -> Result<NonZeroU64, String> {
         .and_then(|size| NonZeroU64::new(size).ok_or_else(String::new))
 }
 
-fn part_size(text: &str) -> Result<u64, String> {
+pub(super) fn part_size(text: &str) -> Result<u64, String> {
     bounded(text, 64 << 10, 1 << 40, "a part is between 64KiB and 1TiB")
 }
 
@@ -196,6 +202,7 @@ impl Flags {
                 .iter()
                 .map(|what| match what {
                     Defer::Matviews => Deferred::Matviews,
+                    Defer::Validation => Deferred::Validation,
                 })
                 .collect(),
             max_rate: self.max_rate,
@@ -210,7 +217,8 @@ impl Flags {
                 (false, true) => Start::Restart,
                 (false, false) => Start::New,
             },
-            ..CloneOptions::default()
+            attempts: self.patience.attempts,
+            retries_per_run: self.patience.retries,
         }
     }
 }
@@ -226,12 +234,12 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
     };
     let (source, target) = match connect() {
         Ok(both) => both,
-        Err(error) => return report::clone::failed(console, begun.elapsed(), &error, None),
+        Err(error) => return report::clone::failed(console, VERB, begun.elapsed(), &error, None),
     };
     if flags.dry_run {
         return dry_run(source, target, flags.options(), console).await;
     }
-    clone(source, target, flags.options(), console).await
+    clone(VERB, (source, target), flags.options(), console).await
 }
 
 /// Which process began a run.
@@ -263,19 +271,19 @@ pub struct Cloned {
 
 /// Clones with progress and signals, prints the result, and says how it ended.
 pub async fn clone(
-    source: Endpoint,
-    target: Endpoint,
+    verb: &'static str,
+    (source, target): (Endpoint, Endpoint),
     options: CloneOptions,
     console: &Console,
 ) -> Exit {
     let begun = Instant::now();
     match carry(source, target, options, console).await {
-        Ok(cloned) => report::clone::done(console, &cloned),
+        Ok(cloned) => report::clone::done(console, verb, &cloned),
         Err(Unfinished::Failed(error, so_far)) => {
-            report::clone::failed(console, begun.elapsed(), &error, so_far.as_ref())
+            report::clone::failed(console, verb, begun.elapsed(), &error, so_far.as_ref())
         }
         Err(Unfinished::Stopped(signal, kept)) => {
-            report::clone::stopped(console, begun.elapsed(), signal, kept.as_ref())
+            report::clone::stopped(console, verb, begun.elapsed(), signal, kept.as_ref())
         }
     }
 }
@@ -356,6 +364,6 @@ async fn dry_run(
     let begun = Instant::now();
     match PreparedClone::new(source, target, options).await {
         Ok(prepared) => report::plan::print(console, begun.elapsed(), &prepared),
-        Err(error) => report::clone::failed(console, begun.elapsed(), &error, None),
+        Err(error) => report::clone::failed(console, VERB, begun.elapsed(), &error, None),
     }
 }

@@ -12,7 +12,7 @@ use pghaul::run::{CloneOptions, Stop, worker};
 use super::clone::{clone, jobs, rate};
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::{Source, Target};
+use crate::flags::{Patience, Source, Target};
 use crate::report;
 
 /// Flags of `worker`.
@@ -34,6 +34,8 @@ pub struct Flags {
     /// The pg_dump to use, instead of the one that is found
     #[arg(long, value_name = "PATH", help_heading = "Resources")]
     pg_dump: Option<PathBuf>,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 impl Flags {
@@ -44,6 +46,8 @@ impl Flags {
             max_rate: self.max_rate,
             pg_dump: self.pg_dump.clone(),
             start: Start::Join,
+            attempts: self.patience.attempts,
+            retries_per_run: self.patience.retries,
             ..CloneOptions::default()
         }
     }
@@ -59,7 +63,7 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
         Ok((source, target))
     };
     match ready.await {
-        Ok((source, target)) => clone(source, target, flags.options(), console).await,
+        Ok((source, target)) => clone("worker", (source, target), flags.options(), console).await,
         Err(error) => report::failure::end(console, "worker", begun.elapsed(), &error),
     }
 }

@@ -119,13 +119,25 @@ async fn demo(flags: &Flags) -> Result<Exit> {
     let cloned = match carry(from, to, options.clone(), &console).await {
         Ok(cloned) => cloned,
         Err(Unfinished::Failed(error, so_far)) => {
-            return Ok(report::clone::failed(&console, begun.elapsed(), &error, so_far.as_ref()));
+            return Ok(report::clone::failed(
+                &console,
+                "clone",
+                begun.elapsed(),
+                &error,
+                so_far.as_ref(),
+            ));
         }
         Err(Unfinished::Stopped(signal, kept)) => {
-            return Ok(report::clone::stopped(&console, begun.elapsed(), signal, kept.as_ref()));
+            return Ok(report::clone::stopped(
+                &console,
+                "clone",
+                begun.elapsed(),
+                signal,
+                kept.as_ref(),
+            ));
         }
     };
-    report::clone::done(&console, &cloned);
+    report::clone::done(&console, "clone", &cloned);
     if cloned.signal.is_some() {
         return Ok(Exit::of_outcome(&cloned.outcome, cloned.signal));
     }

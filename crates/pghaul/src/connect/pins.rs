@@ -185,7 +185,7 @@ pub(super) async fn apply_singly(
 
 /// `options` for a server that ends sessions or statements faster than pins can be sent.
 /// Postgres gives what a client says at startup precedence over the settings of its role.
-pub(super) fn startup_options(version: ServerVersion) -> String {
+pub(crate) fn startup_options(version: ServerVersion) -> String {
     let mut options = "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0".to_owned();
     if version.at_least(14) {
         options.push_str(" -c idle_session_timeout=0");

@@ -9,9 +9,11 @@ use tokio::process::Command;
 use super::PgDump;
 use super::complaint::readable;
 use crate::connect::Side;
+use crate::connect::startup_options;
 use crate::error::{Error, ErrorKind};
 use crate::schema::tag::plain_tags;
 use crate::schema::{Entry, Kind, Toc, TocError};
+use crate::version::ServerVersion;
 
 /// A schema of a million objects takes about this much.
 const LARGEST_ARCHIVE: u64 = 2 << 30;
@@ -60,6 +62,9 @@ pub struct DumpRequest {
     pub contents: Contents,
     /// How long to wait for a table that somebody holds with ACCESS EXCLUSIVE; for ever if `None`.
     pub lock_wait: Option<std::time::Duration>,
+    /// The server's version, where it is known: then none of its timeouts ends the program's
+    /// session, not even before its first statement.
+    pub server: Option<ServerVersion>,
 }
 
 /// What came of it.
@@ -75,6 +80,7 @@ impl PgDump {
     /// Dumps a schema. Dropping the future ends the program.
     ///
     /// # Errors
+    /// [`ErrorKind::Connect`] when its server goes away or does not let it in for now,
     /// [`ErrorKind::Preflight`] when it fails or when its archive cannot be read. The cause holds
     /// its complaints, without details, queries or passwords.
     pub async fn dump(&self, request: &DumpRequest) -> Result<Dumped, Error> {
@@ -192,6 +198,7 @@ impl PgDump {
         let error = match () {
             () if why.contains("invalid byte sequence") => error.with_hint(NOT_UTF8),
             // pg_dump waits under a statement timeout.
+            () if lost_its_server(&why) => error.with_kind(ErrorKind::Connect),
             () if request.lock_wait.is_some() && why.contains("timeout") => {
                 error.with_hint("another session holds a table exclusively: end it or wait for it")
             }
@@ -208,6 +215,27 @@ struct Output {
     success: bool,
     archive: Vec<u8>,
     complaints: Vec<String>,
+}
+
+/// What libpq and a server say when a connection breaks, or cannot be had for now (57P01 to 57P03,
+/// 53300): there is no SQLSTATE to go by.
+fn lost_its_server(why: &str) -> bool {
+    [
+        "connection to server",
+        "server closed the connection",
+        "could not connect to server",
+        "could not receive data from server",
+        "could not send data to server",
+        "terminating connection",
+        "the database system is",
+        "SSL connection has been closed",
+        "too many clients",
+    ]
+    .iter()
+    .any(|word| why.contains(word))
+        && !["authentication", "does not exist", "certificate", "pg_hba"]
+            .iter()
+            .any(|word| why.contains(word))
 }
 
 /// Takes away every variable that libpq would read, so that a `PGHOST` or `PGSERVICE` of the
@@ -233,6 +261,9 @@ fn options(request: &DumpRequest) -> OsString {
     let mut options = variable(request, "PGOPTIONS").map(OsStr::to_owned).unwrap_or_default();
     for (name, value) in SETTINGS {
         options.push(format!(" -c {name}={value}"));
+    }
+    if let Some(version) = request.server {
+        options.push(format!(" {}", startup_options(version)));
     }
     options
 }
@@ -298,6 +329,7 @@ mod tests {
             snapshot: Some("00000003-1".to_owned()),
             contents: Contents::Schema,
             lock_wait: Some(Duration::from_secs(3)),
+            server: None,
         }
     }
 

@@ -152,7 +152,7 @@ async fn work(shared: &Arc<Shared>, plan: super::plan::Plan) -> Result<Rebuilt, 
     let mut broken: BTreeSet<u32> = rebuilt
         .indexes
         .iter()
-        .filter(|one| matches!(one.end, IndexEnd::Refused | IndexEnd::Failed))
+        .filter(|one| matches!(one.end, IndexEnd::Refused(_) | IndexEnd::Failed))
         .map(|one| one.index.table_oid)
         .collect();
     for view in plan.views {

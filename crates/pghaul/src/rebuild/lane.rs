@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::amcheck::{Amcheck, Verdict};
-use super::index::Index;
+use super::index::{Index, IndexOf, IndexRule, IndexState};
 use super::leftovers::{self, Leftover};
 use super::options::RebuildOptions;
 use super::outcome::IndexEnd;
 use super::plan::{self, Method, Task};
+use super::rows_in_the_way::SharedKeys;
 use super::twin::{Twin, present};
 use super::watch::{Watch, what_waits};
 use super::{rows_in_the_way, trouble};
@@ -178,9 +179,7 @@ impl<'a> Lane<'a> {
                 continue;
             }
             if trouble::is_of_rows(&error) {
-                let finding = rows_in_the_way::finding(&shared.database, &task.index, &error).await;
-                shared.found(finding);
-                break IndexEnd::Refused;
+                break self.refused(task, &error).await;
             }
             failures += 1;
             if failures < ATTEMPTS && retry::is_worth_another_try(&error) {
@@ -195,6 +194,29 @@ impl<'a> Lane<'a> {
             self.shared.observer.on_event(&Event::StepCommitted { kind, object: &object, took });
         }
         Ok(end)
+    }
+
+    /// Which rows stopped the build.
+    async fn refused(&self, task: &Task, error: &Error) -> IndexEnd {
+        let (shared, index) = (self.shared, &task.index);
+        if index.rule != IndexRule::Unique {
+            let nothing = SharedKeys::default();
+            shared.found(rows_in_the_way::finding(index, error, Ok(&nothing)));
+            return IndexEnd::Refused(None);
+        }
+        let found =
+            rows_in_the_way::find(&shared.database, index, &shared.options, &shared.stop.now).await;
+        match found {
+            Ok(None) => IndexEnd::NotDone,
+            Ok(Some(keys)) => {
+                shared.found(rows_in_the_way::finding(index, error, Ok(&keys)));
+                IndexEnd::Refused(Some(keys))
+            }
+            Err(why) => {
+                shared.found(rows_in_the_way::finding(index, error, Err(&why)));
+                IndexEnd::Refused(None)
+            }
+        }
     }
 
     /// One attempt.
@@ -276,7 +298,7 @@ impl<'a> Lane<'a> {
         session.batch(&doing, &begin).await?;
         let done = async {
             // What could come to hold on to the index needs a lock that this keeps away.
-            if index.of == super::index::IndexOf::Table {
+            if index.of == IndexOf::Table {
                 let lock =
                     format!("lock table only {} in access exclusive mode", index.table.quoted());
                 raced(session, halt, session.batch(&doing, &lock)).await?;
@@ -334,8 +356,7 @@ impl<'a> Lane<'a> {
             shared.found(trouble::still_invalid(&task.index));
             return Ok(Some(IndexEnd::Failed));
         }
-        let index =
-            Index { oid: now.oid, state: super::index::IndexState::Valid, ..task.index.clone() };
+        let index = Index { oid: now.oid, state: IndexState::Valid, ..task.index.clone() };
         let check = shared.amcheck.index(session, &index, shared.options.thoroughness);
         let verdict = match raced(session, &shared.stop.now, check).await {
             Ok(verdict) => verdict,

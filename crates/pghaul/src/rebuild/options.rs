@@ -1,6 +1,7 @@
 //! What a rebuild is to do, and how.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::amcheck::Thoroughness;
@@ -24,6 +25,10 @@ pub struct RebuildOptions {
     /// How long to wait for sessions that hold locks or old snapshots before an index is given up;
     /// none: for ever. They are named in either case.
     pub max_wait: Option<Duration>,
+    /// The memory, in bytes, with which rows that share a key are looked for when they stop a build.
+    pub memory: usize,
+    /// Where digests of keys go then that do not fit it.
+    pub spill_dir: PathBuf,
 }
 
 impl Default for RebuildOptions {
@@ -36,6 +41,8 @@ impl Default for RebuildOptions {
             thoroughness: Thoroughness::default(),
             views: Views::default(),
             max_wait: None,
+            memory: 64 << 20,
+            spill_dir: std::env::temp_dir(),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::amcheck::Verdict;
 use super::health::Reason;
 use super::index::Index;
 use super::plan::Method;
+use super::rows_in_the_way::SharedKeys;
 use crate::finding::{Finding, Severity};
 use crate::name::RelationName;
 
@@ -58,8 +59,9 @@ pub enum IndexEnd {
         /// What amcheck says of it.
         verdict: Verdict,
     },
-    /// Rows forbid it: they share its key, or exclude each other. It is what it was before.
-    Refused,
+    /// Rows forbid it: they share its key, or exclude each other. It is what it was before. With the
+    /// groups that share a key, unless they could not be found out.
+    Refused(Option<SharedKeys>),
     /// It could not be rebuilt; it is what it was before.
     Failed,
     /// It was dropped meanwhile, by somebody else.
@@ -73,7 +75,7 @@ impl IndexEnd {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Rebuilt { .. } => "rebuilt",
-            Self::Refused => "refused",
+            Self::Refused(_) => "refused",
             Self::Failed => "failed",
             Self::Gone => "gone",
             Self::NotDone => "not_done",

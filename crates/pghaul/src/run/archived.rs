@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::moment::{Moment, WriteCounters};
 use super::options::{CloneOptions, Scope};
 use super::origin::Origin;
@@ -122,7 +124,9 @@ impl PreparedClone {
         let record = self.record(&id)?;
         state::create(&self.control, &record, &self.plan).await?;
         let worker = format!("{id} pid {} stream", std::process::id());
-        steps::pre_data(&self.control, &self.schema.steps, &HashMap::new(), &worker).await?;
+        let (steps, done) = (&self.schema.steps, HashMap::new());
+        let stop = CancellationToken::new();
+        steps::pre_data(&self.control, (steps, &done), &worker, &stop).await?;
         state::set_phase(&self.control, "data", false).await?;
         Ok(BegunStream {
             _control: self.control,

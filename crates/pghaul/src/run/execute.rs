@@ -11,8 +11,9 @@ use tokio::task::JoinSet;
 use super::board::{Board, LaneKind};
 use super::graph;
 use super::lane;
+use super::ledger::Ledger;
 use super::moment::{WriteCounters, written_meanwhile};
-use super::options::{CloneOptions, SourceUse, Start, Verify};
+use super::options::{CloneOptions, Deferred, SourceUse, Start, Verify};
 use super::outcome::{Ending, Outcome, TableOutcome};
 use super::prepare::{Consistency, PreparedClone};
 use super::refresh::{self, Seen};
@@ -28,6 +29,7 @@ use crate::event::{Counters, Event, Observer, Phase};
 use crate::finding::{Finding, Severity};
 use crate::name::literal;
 use crate::plan::{PartId, Plan};
+use crate::schema::step::Makes;
 use crate::snapshot::hold::Hold;
 use crate::state::{self, RunRecord, StepReceipt};
 use crate::transfer::Transfer;
@@ -49,9 +51,6 @@ pub(super) enum Broken {
     },
 }
 
-/// Who is told, and who may stop it.
-pub(super) type Company = (Arc<dyn Observer>, Arc<Counters>, Stop);
-
 impl PreparedClone {
     /// The run's name.
     pub(super) fn id(&self) -> String {
@@ -62,40 +61,26 @@ impl PreparedClone {
     pub(super) async fn run_to_the_end(
         self,
         id: &str,
-        (observer, counters, stop): Company,
+        (counters, stop): (Arc<Counters>, Stop),
+        ledger: Arc<Ledger>,
         (budget, given_up): (Arc<Budget>, BTreeSet<PartId>),
     ) -> Result<Outcome, Broken> {
+        let observer = ledger.observer();
         let mut phases = Phases::new(Arc::clone(&observer));
         phases.begin(Phase::PreData);
         let record = self.record(id).map_err(Broken::ForGood)?;
         let joins = self.options.start == Start::Join;
-        let begun = async {
-            if self.stored.is_none() {
-                state::create(&self.control, &record, &self.plan).await?;
-            }
-            let done = self.stored.as_ref().map(|stored| stored.steps.clone()).unwrap_or_default();
-            let worker = format!("{id} pid {} {}", std::process::id(), new_run_id());
-            if !joins {
-                steps::pre_data(&self.control, &self.schema.steps, &done, &worker).await?;
-            }
-            Ok((done, worker))
-        };
-        let (done, worker) = begun.await.map_err(|error| broken(error, None))?;
         let Self { origin, target, options, control, keeper, plan, schema, .. } = self;
+        let done = self.stored.as_ref().map(|stored| stored.steps.clone()).unwrap_or_default();
         let tasks = graph::build(
             &plan,
             &schema.steps,
             self.large_objects.len(),
             (&options, control.version()),
         );
-        observer.on_event(&Event::Planned {
-            tables: plan.tables.len(),
-            parts: plan.parts.len(),
-            bytes: plan.bytes(),
-            steps: tasks.len() - plan.parts.len(),
-        });
+        let is_new = self.stored.is_none();
+        let goes_on = !is_new && keeper.is_some() && !joins;
         let stored = self.stored.map(|stored| (stored.receipts, stored.alone));
-        let goes_on = stored.is_some() && keeper.is_some() && !joins;
         let (receipts, alone) = stored.unwrap_or_default();
         let run = Arc::new(Run {
             id: id.to_owned(),
@@ -116,7 +101,7 @@ impl PreparedClone {
                     Verify::Full => Digesting::Sha256,
                     Verify::Rows | Verify::None => Digesting::Off,
                 },
-                worker,
+                worker: format!("{id} pid {} {}", std::process::id(), new_run_id()),
             },
             options,
             plan,
@@ -124,6 +109,7 @@ impl PreparedClone {
             large_objects: self.large_objects,
             board: Board::new(tasks),
             observer,
+            ledger,
             stop,
             facts: Mutex::new(Facts { findings: self.findings, receipts, ..Facts::default() }),
             tries: AtomicU64::new(0),
@@ -131,10 +117,46 @@ impl PreparedClone {
             undisturbed: Undisturbed::default(),
             given_up,
         });
+        let stopped =
+            |phases: Phases| outcome(&run, self.consistency, Ending::Stopped, phases.end());
+        if is_new {
+            // Not to be stopped: from here on there is something to resume.
+            let created = state::create(&control, &record, &run.plan).await;
+            created.map_err(|error| broken(error, None))?;
+        }
+        let begun = async {
+            if !joins {
+                state::set_options(&control, &record.options).await?;
+                let (worker, stop) = (&run.transfer.worker, &run.stop.soon);
+                steps::pre_data(&control, (&run.steps, &done), worker, stop).await?;
+            }
+            Ok(())
+        };
+        // Dropped in the middle, what was sent is committed with its receipt or not at all.
+        let begun = tokio::select! {
+            begun = begun => begun,
+            () = run.stop.now.cancelled() => return Ok(stopped(phases)),
+        };
+        begun.map_err(|error| broken(error, None))?;
+        run.observer.on_event(&Event::Planned {
+            tables: run.plan.tables.len(),
+            parts: run.plan.parts.len(),
+            bytes: run.plan.bytes(),
+            steps: run.board.tasks().count() - run.plan.parts.len(),
+        });
         if goes_on {
-            go_on(&run, &control, &done, self.consistency, &record)
-                .await
-                .map_err(|error| broken(error, None))?;
+            // Nothing is copied meanwhile, so nothing is lost by stopping at once.
+            let proven = tokio::select! {
+                proven = go_on(&run, &control, &done, self.consistency, &record) => proven,
+                () = run.stop.soon.cancelled() => Ok(()),
+                () = run.stop.now.cancelled() => return Ok(stopped(phases)),
+            };
+            proven.map_err(|error| broken(error, None))?;
+        }
+        if run.stop.soon.is_cancelled() {
+            let ended = end(&run, &control, true).await;
+            ended.map_err(|error| broken(error, None))?;
+            return Ok(stopped(phases));
         }
         let carried = async {
             StoredRun::let_others_in(alone, &control).await?;
@@ -197,10 +219,13 @@ fn broken(error: Error, run: Option<&Run>) -> Broken {
 }
 
 fn again(error: Error, run: &Run) -> Broken {
+    // A host that loses its power takes leave of nobody; only a server that is still there can tell
+    // the other sessions that one of them crashed it.
+    let told = run.hold.as_ref().is_some_and(Hold::told_of_crash);
     let facts = run.facts();
     Broken::Again {
         error,
-        suspects: facts.suspects.iter().copied().collect(),
+        suspects: facts.suspects.iter().copied().filter(|_| told).collect(),
         progress: facts.progress,
         gone_on: true,
     }
@@ -240,6 +265,8 @@ async fn end(run: &Run, control: &Session, stopped: bool) -> Result<Ending, Erro
         ("stopped", Ending::Stopped)
     } else if run.board.left_out() > 0 || run.rows_differ() {
         ("waiting for a repair", Ending::Complete)
+    } else if !deferred(run).is_empty() {
+        ("waiting for what was deferred", Ending::Complete)
     } else {
         ("complete", Ending::Complete)
     };
@@ -303,6 +330,7 @@ async fn go_on(
         for part in run.plan.parts_of(table) {
             run.facts().receipts.replace(part.id, Vec::new());
         }
+        run.ledger.forget(run, table);
     }
     state::set_moment(control, &record.snapshot, &record.moment, &record.consistency).await
 }
@@ -323,6 +351,7 @@ fn skip_what_is_done(run: &Run, done: &HashMap<String, String>) {
             other => done.get(&run.key(other)).is_some_and(|text| run.learn(other, text)),
         };
         if is_done {
+            refresh::tell(run, &task.work);
             run.board.already_done(id);
         }
     }
@@ -432,6 +461,7 @@ fn outcome(
     let facts = run.facts();
     let mut findings = facts.findings.clone();
     findings.extend(unverified(&run.plan, &run.options));
+    findings.extend(deferred(run));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let mut tables = Vec::new();
     for (at, read_back) in run.plan.read_backs.iter().enumerate() {
@@ -470,11 +500,34 @@ fn outcome(
     }
 }
 
+/// What was left for later stands in the result, and keeps the run from being finished.
+fn deferred(run: &Run) -> Vec<Finding> {
+    let keys = || run.steps.iter().filter(|step| step.step.makes == Makes::ForeignKey);
+    let views = run.plan.refreshes.iter().map(|name| {
+        ("matview_deferred", "the materialized view is not refreshed yet", name.to_string())
+    });
+    let keys = keys().map(|step| {
+        ("validation_deferred", "the foreign key is not validated yet", step.step.object.clone())
+    });
+    let (mut left, of) = (Vec::new(), &run.options.deferred);
+    if of.contains(&Deferred::Matviews) {
+        left.extend(views);
+    }
+    if of.contains(&Deferred::Validation) {
+        left.extend(keys);
+    }
+    let note = |(code, what, object): (&'static str, &str, String)| {
+        Finding::new(Severity::Note, code, what, "go on with `pghaul clone --resume`").about(object)
+    };
+    left.into_iter().map(note).collect()
+}
+
 /// What was asked not to be proven stands in the result.
 fn unverified(plan: &Plan, options: &CloneOptions) -> Vec<Finding> {
     let mut notes: Vec<Finding> = plan
         .refreshes
         .iter()
+        .filter(|_| !options.deferred.contains(&Deferred::Matviews))
         .map(|name| {
             Finding::new(
                 Severity::Note,

@@ -201,9 +201,8 @@ impl Sessions<'_> {
         } else {
             run.undisturbed.begin(run, part.table).await;
             let committed = |receipt: state::Receipt| {
-                let (rows, bytes) = (receipt.digest.rows, receipt.bytes);
                 run.facts().receipts.add(receipt);
-                run.observer.on_event(&Event::PieceCommitted { table: &table.name, rows, bytes });
+                run.ledger.part(run, id);
             };
             let ended = match (&run.origin, &self.source) {
                 (Origin::Archive(archive), _) => {
@@ -221,9 +220,8 @@ impl Sessions<'_> {
         if ended == Ended::Stopped {
             return Ok(None);
         }
-        if let Some(rows) = run.rows_if_whole(part.table) {
+        if run.is_whole(part.table) {
             run.undisturbed.end(part.table).await;
-            run.observer.on_event(&Event::TableCopied { table: &table.name, rows });
         }
         Ok(Some(Verdict::Done))
     }

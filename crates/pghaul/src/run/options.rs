@@ -101,6 +101,9 @@ pub struct Shape {
     pub format: FormatChoice,
     /// Bytes of a part, TOAST included.
     pub part_size: Option<u64>,
+    /// What is left for later.
+    #[serde(default)]
+    pub deferred: Vec<Deferred>,
 }
 
 impl CloneOptions {
@@ -115,15 +118,20 @@ impl CloneOptions {
             verify: self.verify,
             format: self.format,
             part_size: self.part_size,
+            deferred: self.deferred.clone(),
         }
     }
 
-    /// These options under the shape of a run that has begun.
+    /// These options under the shape of a run that has begun. What it deferred, a resume does,
+    /// unless it is to be deferred again; a worker leaves it alone.
     #[must_use]
     pub fn shaped(self, shape: Shape) -> Self {
-        let Shape { scope, include, exclude, owners, privileges, verify, format, part_size } =
-            shape;
-        Self { scope, include, exclude, owners, privileges, verify, format, part_size, ..self }
+        let Shape { scope, include, exclude, owners, privileges, .. } = shape;
+        let Shape { verify, format, part_size, .. } = shape;
+        let joins = self.start == Start::Join;
+        let of_run = Self { scope, include, exclude, owners, privileges, ..self };
+        let deferred = if joins { shape.deferred } else { of_run.deferred };
+        Self { verify, format, part_size, deferred, ..of_run }
     }
 }
 

@@ -78,8 +78,9 @@ impl Consistency {
 }
 
 impl PreparedClone {
-    /// Looks at both sides, takes the snapshot and plans. With [`Start::Restart`] it first drops
-    /// what the run in the target has created; otherwise nothing is written.
+    /// Looks at both sides, takes the snapshot and plans. Nothing is written: with
+    /// [`Start::Restart`] what the run in the target has created is dropped in a transaction that
+    /// only [`PreparedClone::run`] commits; until then it is locked.
     ///
     /// # Errors
     /// [`ErrorKind::Connect`], [`ErrorKind::Preflight`], [`ErrorKind::Usage`],

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::execute::Broken;
+use super::ledger::Ledger;
 use super::options::{CloneOptions, Start};
 use super::origin::Origin;
 use super::outcome::Outcome;
@@ -36,7 +37,13 @@ impl PreparedClone {
         stop: Stop,
     ) -> Result<Outcome, Error> {
         // Boxed: the future of a whole run is large, and its callers' need not be.
-        Box::pin(self.run_and_recover(observer, counters, stop)).await
+        let ended = Box::pin(self.run_and_recover(observer, counters, stop)).await;
+        // Whoever prepared it has reached both servers: one that is lost later has failed the
+        // transfer.
+        ended.map_err(|error| match error.kind() {
+            ErrorKind::Connect => error.with_kind(ErrorKind::Transfer),
+            _ => error,
+        })
     }
 
     async fn run_and_recover(
@@ -52,6 +59,7 @@ impl PreparedClone {
         let mut crashes: BTreeMap<PartId, u32> = BTreeMap::new();
         let mut prepared = self;
         let mut attempt = 0;
+        let ledger = Arc::new(Ledger::new(Arc::clone(&observer), prepared.stored.as_ref()));
         loop {
             let crashed_before = prepared.moment.stats_reset.clone();
             let given_up: BTreeSet<PartId> = crashes
@@ -59,12 +67,13 @@ impl PreparedClone {
                 .filter(|(_, crashes)| **crashes >= CRASHES)
                 .map(|(part, _)| *part)
                 .collect();
-            let work = (Arc::clone(&observer), Arc::clone(&counters), stop.clone());
-            let broken =
-                match prepared.run_to_the_end(&id, work, (Arc::clone(&budget), given_up)).await {
-                    Ok(outcome) => return Ok(outcome),
-                    Err(broken) => broken,
-                };
+            let company = (Arc::clone(&counters), stop.clone());
+            let limits = (Arc::clone(&budget), given_up);
+            let ran = prepared.run_to_the_end(&id, company, Arc::clone(&ledger), limits).await;
+            let broken = match ran {
+                Ok(outcome) => return Ok(outcome),
+                Err(broken) => broken,
+            };
             let (mut error, suspects, progress) = match broken {
                 Broken::ForGood(error) => return Err(error),
                 Broken::Again { error, suspects, progress, gone_on } => {

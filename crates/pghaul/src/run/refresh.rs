@@ -12,7 +12,6 @@ use super::options::Start;
 use super::work::{Run, Work};
 use crate::connect::Session;
 use crate::error::Error;
-use crate::event::Event;
 use crate::plan::PartId;
 use crate::state::{self, Receipts};
 
@@ -63,7 +62,7 @@ async fn parts(run: &Run, control: &Session) -> Result<(), Error> {
             && run.facts().receipts.is_done(part)
         {
             let table = run.plan.parts[part.0].table;
-            if run.rows_if_whole(table).is_some() {
+            if run.is_whole(table) {
                 run.undisturbed.end(table).await;
             }
             run.board.already_done(id);
@@ -74,20 +73,14 @@ async fn parts(run: &Run, control: &Session) -> Result<(), Error> {
 
 /// Takes over what is stored of a part, and tells of what is new.
 pub(super) fn learn_part(run: &Run, part: PartId, stored: Vec<state::Receipt>) {
-    let new: Vec<(u64, u64)> = {
+    {
         let mut facts = run.facts();
-        let known = facts.receipts.of(part).len();
-        if stored.len() <= known {
+        if stored.len() <= facts.receipts.of(part).len() {
             return;
         }
-        let new = stored[known..].iter().map(|one| (one.digest.rows, one.bytes)).collect();
         facts.receipts.replace(part, stored);
-        new
-    };
-    let table = &run.plan.tables[run.plan.parts[part.0].table].name;
-    for (rows, bytes) in new {
-        run.observer.on_event(&Event::PieceCommitted { table, rows, bytes });
     }
+    run.ledger.part(run, part);
 }
 
 async fn steps(run: &Run, control: &Session) -> Result<(), Error> {
@@ -109,11 +102,36 @@ async fn steps(run: &Run, control: &Session) -> Result<(), Error> {
             continue;
         }
         let Some(result) = done.get(&run.key(&task.work)) else { continue };
+        if let Work::ReadBack(at) = task.work {
+            // Its last receipts may be younger than our look at them.
+            for table in &run.plan.read_backs[at].tables {
+                for part in run.plan.parts_of(*table) {
+                    if !run.facts().receipts.is_done(part.id) {
+                        learn_part(run, part.id, Receipts::load_part(control, part.id).await?);
+                    }
+                }
+            }
+        }
         if run.learn(&task.work, result) {
+            tell(run, &task.work);
             run.board.already_done(id);
         }
     }
     Ok(())
+}
+
+/// Tells of what somebody else has done, as far as there is an event for it.
+pub(super) fn tell(run: &Run, work: &Work) {
+    match work {
+        Work::Part(part) => run.ledger.part(run, *part),
+        Work::ReadBack(at) => run.ledger.verified(run, *at, true),
+        Work::Schema(at) => run.ledger.step(run, *at, Duration::ZERO),
+        Work::LargeObjects(_)
+        | Work::ReadSlice(_)
+        | Work::Analyze(_)
+        | Work::Sequences
+        | Work::Gate(_) => {}
+    }
 }
 
 /// Whoever keeps the snapshot says so: the process that began the run whenever the name changes, a

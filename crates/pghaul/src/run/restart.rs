@@ -1,7 +1,8 @@
 //! Beginning again: drops exactly what a run's receipts say it created, and nothing else.
 //!
-//! Invariant: never CASCADE. What somebody else has built upon our objects stops the drop with the
-//! server's own words, and everything stays as it was: one transaction.
+//! Invariants: never CASCADE; what somebody else has built upon our objects stops the drop with
+//! the server's own words; it is one transaction with the state of the run that begins, so until
+//! then, and whatever stands in its way, everything stays as it was.
 
 use crate::connect::Session;
 use crate::error::{Error, ErrorKind};
@@ -9,7 +10,8 @@ use crate::error::{Error, ErrorKind};
 /// Statements of one message: bounded, so that a run of 100,000 objects needs no huge text.
 const STATEMENTS_A_MESSAGE: usize = 200;
 
-/// Drops the objects of the run in the target, and its state.
+/// Drops the objects of the run in the target, and its state. Leaves the transaction open: it is
+/// committed with the state of the new run, or ends with the session.
 pub(super) async fn drop_what_was_created(control: &Session) -> Result<(), Error> {
     let rows = control
         .query(
@@ -30,6 +32,5 @@ pub(super) async fn drop_what_was_created(control: &Session) -> Result<(), Error
         }
     }
     // The state's own tables are known by name, so this needs no CASCADE either.
-    control.batch(doing, include_str!("../state/drop.sql")).await?;
-    control.batch(doing, "commit").await
+    control.batch(doing, include_str!("../state/drop.sql")).await
 }

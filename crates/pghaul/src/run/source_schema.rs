@@ -48,6 +48,7 @@ pub(crate) async fn dump(
             snapshot: snapshot.map(|id| id.as_str().to_owned()),
             contents: Contents::Schema,
             lock_wait: None,
+            server: Some(look.version()),
         })
         .await?;
     let mut entries = dumped.toc.entries;

@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use tokio_util::sync::CancellationToken;
+
 use super::board::{TaskId, Verdict};
 use super::claim::ClaimKey;
 use super::evidence;
@@ -67,11 +69,13 @@ impl Sessions<'_> {
         let resources = &run.board.task(id).resources;
         match run_step(target, &run.id, &step.statement(), resources, &run.transfer.worker).await {
             Ok(Ran::Elsewhere) => Ok(Verdict::Elsewhere),
-            Ok(Ran::Before) => Ok(Verdict::Done),
+            Ok(Ran::Before) => {
+                run.ledger.step(run, at, std::time::Duration::ZERO);
+                Ok(Verdict::Done)
+            }
             Ok(Ran::Now) => {
                 run.count(step);
-                let took = begun.elapsed();
-                run.observer.on_event(&Event::StepCommitted { kind, object, took });
+                run.ledger.step(run, at, begun.elapsed());
                 Ok(Verdict::Done)
             }
             Err(error) if is_of_the_data(&error) => {
@@ -333,18 +337,21 @@ fn not_refreshed(step: &SchemaStep, error: &Error) -> Finding {
 }
 
 /// Runs the steps of pre-data: serial, many in a transaction, since one each costs five times as
-/// much.
+/// much. Ends after a batch when stopping is asked for.
 pub(super) async fn pre_data(
     control: &Session,
-    steps: &[SchemaStep],
-    done: &HashMap<String, String>,
+    (steps, done): (&[SchemaStep], &HashMap<String, String>),
     worker: &str,
+    stop: &CancellationToken,
 ) -> Result<(), Error> {
     let wanted: Vec<&SchemaStep> = steps
         .iter()
         .filter(|step| step.step.stage == Stage::PreData && !done.contains_key(&step.step.key))
         .collect();
     for batch in wanted.chunks(STEPS_A_BATCH) {
+        if stop.is_cancelled() {
+            return Ok(());
+        }
         let mut sql = String::from("begin;\n");
         for step in batch {
             sql.push_str(step.step.sql());

@@ -8,6 +8,7 @@ use pghaul_rows::TableDigest;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
+use super::ledger::Ledger;
 use super::options::CloneOptions;
 use super::origin::Origin;
 use super::retry::Budget;
@@ -81,6 +82,7 @@ pub(super) struct Run {
     pub(super) transfer: Transfer,
     pub(super) board: Board<Work>,
     pub(super) observer: Arc<dyn Observer>,
+    pub(super) ledger: Arc<Ledger>,
     pub(super) stop: Stop,
     pub(super) facts: Mutex<Facts>,
     pub(super) tries: AtomicU64,
@@ -143,13 +145,10 @@ impl Run {
         true
     }
 
-    /// The rows of a table of which every part is committed.
-    pub(super) fn rows_if_whole(&self, table: usize) -> Option<u64> {
+    /// Whether every part of a table is committed.
+    pub(super) fn is_whole(&self, table: usize) -> bool {
         let facts = self.facts();
-        let parts = || self.plan.parts_of(table).map(|part| part.id);
-        parts()
-            .all(|part| facts.receipts.is_done(part))
-            .then(|| parts().map(|part| facts.receipts.digest(part).rows).sum())
+        self.plan.parts_of(table).all(|part| facts.receipts.is_done(part.id))
     }
 
     /// Whether a table of the target was found to hold something else than was read.

@@ -24,7 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Works on the run found in the target until nothing is left to do, or `stop` asks for the end.
 /// Of `options`, the run's own decide what is carried; `jobs`, `index_jobs`, `max_rate`,
-/// `deferred`, `pg_dump`, `attempts` and `retries_per_run` are this worker's.
+/// `pg_dump`, `attempts` and `retries_per_run` are this worker's.
 ///
 /// Waits until the process that began the run has created what rows go into. What was found and
 /// whether the run is complete is noted by that process, or by a `--resume` where it is gone.

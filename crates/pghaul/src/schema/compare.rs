@@ -69,6 +69,9 @@ pub struct SchemaComparison {
     pub explained: BTreeSet<&'static str>,
     /// Entries of the source.
     pub entries: usize,
+    /// The schema `public` is on both sides as their versions make it, and so not the same: up to
+    /// 14 everybody may create objects there, from 15 on only the database's owner.
+    pub public_as_made: bool,
 }
 
 /// A way in which two majors write one schema differently.
@@ -197,7 +200,12 @@ fn group<'a>(
         let what = shown::what_differs(one, other, versions, leniency);
         all.differences.push(difference(one.entry, SchemaDifferenceKind::Changed, what));
     }
+    let remote = versions.0.at_least(15) != versions.1.at_least(15);
     for one in here.iter().skip(pairs) {
+        if remote && !versions.0.at_least(15) && is_old_public(one) {
+            all.public_as_made = true;
+            continue;
+        }
         all.differences.push(difference(one.entry, SchemaDifferenceKind::Missing, String::new()));
     }
     for other in there.iter().skip(pairs) {
@@ -205,7 +213,26 @@ fn group<'a>(
             all.explained.insert(name);
             continue;
         }
+        if remote && !versions.1.at_least(15) && is_old_public(other) {
+            all.public_as_made = true;
+            continue;
+        }
         all.differences.push(difference(other.entry, SchemaDifferenceKind::Extra, String::new()));
+    }
+}
+
+/// What `pg_dump` of 15 and newer says of the schema `public` as servers up to 14 make it; of one as
+/// newer servers make it, it says nothing.
+fn is_old_public(one: &Canonical<'_>) -> bool {
+    const GRANTS: [&str; 2] =
+        ["REVOKE USAGE ON SCHEMA public FROM PUBLIC", "GRANT ALL ON SCHEMA public TO PUBLIC"];
+    match one.entry.kind {
+        Kind::Schema => one.entry.tag == "public",
+        Kind::Acl if one.entry.tag == "SCHEMA public" => {
+            let statements = one.tokens.split(|token| token == ";").filter(|some| !some.is_empty());
+            statements.map(|some| some.join(" ")).all(|text| GRANTS.contains(&text.as_str()))
+        }
+        _ => false,
     }
 }
 

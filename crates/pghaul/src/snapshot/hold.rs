@@ -5,7 +5,7 @@
 //! both are gone the snapshot is gone, and nobody is given its name any more.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -28,6 +28,7 @@ pub struct Hold {
     id: watch::Receiver<Option<SnapshotId>>,
     doubt: Arc<Notify>,
     exports: Arc<AtomicU64>,
+    crash: Arc<AtomicBool>,
     watcher: JoinHandle<()>,
 }
 
@@ -37,14 +38,16 @@ impl Hold {
         let (tell, id) = watch::channel(Some(keeper.id().clone()));
         let doubt = Arc::new(Notify::new());
         let exports = Arc::new(AtomicU64::new(0));
+        let crash = Arc::new(AtomicBool::new(false));
         let watching = Watching {
             source: Arc::clone(&source),
             tell,
             doubt: Arc::clone(&doubt),
             exports: Arc::clone(&exports),
+            crash: Arc::clone(&crash),
         };
         let watcher = tokio::spawn(watching.run(keeper));
-        Self { source, id, doubt, exports, watcher }
+        Self { source, id, doubt, exports, crash, watcher }
     }
 
     /// The name to import now; none when the snapshot is gone.
@@ -62,6 +65,12 @@ impl Hold {
     /// How often the snapshot was exported again.
     pub(crate) fn exports(&self) -> u64 {
         self.exports.load(Ordering::Acquire)
+    }
+
+    /// Whether the source said to a session that held the snapshot that another one had crashed
+    /// (SQLSTATE 57P02).
+    pub(crate) fn told_of_crash(&self) -> bool {
+        self.crash.load(Ordering::Acquire)
     }
 
     /// Opens a session inside the snapshot. A name that the source does not know any more is
@@ -117,6 +126,7 @@ struct Watching {
     tell: watch::Sender<Option<SnapshotId>>,
     doubt: Arc<Notify>,
     exports: Arc<AtomicU64>,
+    crash: Arc<AtomicBool>,
 }
 
 impl Watching {
@@ -134,6 +144,10 @@ impl Watching {
                 () = self.doubt.notified() => !answers(keeper.session()).await,
                 () = heir_is_gone => false,
             };
+            let told = heir.as_ref().map(Heir::session).is_some_and(told_of_crash);
+            if told_of_crash(keeper.session()) || told {
+                self.crash.store(true, Ordering::Release);
+            }
             if keeper_is_gone {
                 let promoted = async { heir.take()?.promote().await.ok() };
                 let promoted = tokio::time::timeout(ANSWER, promoted).await;
@@ -150,6 +164,11 @@ impl Watching {
             }
         }
     }
+}
+
+fn told_of_crash(session: &Session) -> bool {
+    session.last_words().is_some_and(|words| words.contains("57P02"))
+        || session.take_warnings().iter().any(|warning| warning.sqlstate == "57P02")
 }
 
 async fn answers(session: &Session) -> bool {

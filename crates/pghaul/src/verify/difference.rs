@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pghaul_rows::{RowDigest, TableDigest, Tid};
 
-use super::reading::{Buckets, FoundRow, Place, Reading, Wanted};
+use super::reading::{Buckets, FoundRow, KeyKind, Place, Reading, Wanted};
 use crate::error::Error;
 use crate::name::{Ident, RelationName};
 
@@ -31,8 +31,8 @@ pub enum DifferenceKind {
 pub struct Difference {
     /// How.
     pub kind: DifferenceKind,
-    /// The values of the key as text; empty for a table without one, or where rows cannot be
-    /// fetched by their place.
+    /// The values of the key as text; empty for a table without one, where rows cannot be fetched
+    /// by their place, and for a key that is not the primary one when values are not told.
     pub key: Vec<Option<String>>,
     /// The digest by which the row is found again: the key's, or without a key the row's.
     pub key_digest: RowDigest,
@@ -410,7 +410,8 @@ async fn texts(
 ) -> Result<Vec<Texts>, Error> {
     let table = reading.table;
     let Some(heap) = table.heaps.get(heap) else { return Ok(Vec::new()) };
-    if table.key.is_empty() && values == Values::Hidden {
+    let nameless = table.key.is_empty() || table.key_kind == KeyKind::Unique;
+    if nameless && values == Values::Hidden {
         return Ok(Vec::new());
     }
     let text = |column: &Ident, cut: &str| {

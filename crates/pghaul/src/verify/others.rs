@@ -80,6 +80,17 @@ pub(super) async fn schema(
             "nothing to do; the manual of verify says what each of these is",
         ));
     }
+    if compared.public_as_made {
+        company.find(
+            Finding::new(
+                Severity::Note,
+                "public_schema",
+                "the schema public is on each side as its version makes it: up to 14 everybody may create objects there, from 15 on only the database's owner",
+                "grant or revoke CREATE on schema public, if the application depends on it",
+            )
+            .about("public"),
+        );
+    }
     facts(company, moment, &mut compared.differences).await?;
     Ok(compared.differences)
 }
@@ -115,6 +126,7 @@ async fn entries(
     let snapshot = side.hold.id().ok_or_else(|| {
         Error::new(ErrorKind::SnapshotGone, format!("{which}: the snapshot is gone"))
     })?;
+    let reader = side.reader("schema").await?;
     let dumped = pg_dump
         .dump(&DumpRequest {
             side: which,
@@ -122,10 +134,11 @@ async fn entries(
             snapshot: Some(snapshot.as_str().to_owned()),
             contents: Contents::Schema,
             lock_wait: Some(LOCK_WAIT),
+            server: Some(reader.version()),
         })
         .await?;
     let mut entries = dumped.toc.entries;
-    let names = not_null_names(&side.reader("schema").await?).await?;
+    let names = not_null_names(&reader).await?;
     quote_not_null_names(&mut entries, &names);
     if filter.is_everything() {
         return Ok(entries);

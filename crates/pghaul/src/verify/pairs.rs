@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::options::{Depth, DigestOn};
-use super::reading::{DigestedBy, Heap, RowsOf, ServerHash, SideTable};
+use super::reading::{DigestedBy, Heap, KeyKind, RowsOf, ServerHash, SideTable};
 use crate::catalog::{Catalog, Oid, Relation, RelationKind, oid};
 use crate::connect::Session;
 use crate::error::Error;
@@ -76,11 +76,12 @@ impl<'a> Known<'a> {
     }
 
     /// The columns that name the rows of a relation.
-    fn key(&self, relation: &Relation) -> Vec<Ident> {
+    fn key(&self, relation: &Relation) -> (Vec<Ident>, KeyKind) {
         if relation.key.is_empty() {
-            self.unique_keys.get(&relation.oid).cloned().unwrap_or_default()
+            let key = self.unique_keys.get(&relation.oid).cloned().unwrap_or_default();
+            (key, KeyKind::Unique)
         } else {
-            relation.key.clone()
+            (relation.key.clone(), KeyKind::Primary)
         }
     }
 }
@@ -196,17 +197,19 @@ fn table_pair(
     let columns = columns(name, here, there, findings);
     let PairFormat { left: on_left, right: on_right } =
         pair((&here.0.formats, left), (&there.0.formats, right), &columns);
-    let key = [here.0.key(left), there.0.key(right)]
+    let (key, key_kind) = [here.0.key(left), there.0.key(right)]
         .into_iter()
-        .find_map(|key| {
+        .find_map(|(key, kind)| {
             let places = key.iter().map(|name| columns.iter().position(|one| one == name));
-            places.collect::<Option<Vec<usize>>>().filter(|places| !places.is_empty())
+            let places = places.collect::<Option<Vec<usize>>>()?;
+            (!places.is_empty()).then_some((places, kind))
         })
         .unwrap_or_default();
     let table = |(_, group): OneSide<'_, '_, '_>, format| SideTable {
         heaps: group.heaps.iter().map(|relation| heap(relation)).collect(),
         format,
         key: key.clone(),
+        key_kind,
         digested_by: DigestedBy::Client,
         sample: String::new(),
     };
@@ -337,6 +340,10 @@ fn columns(
 
 fn type_name(side: &Known<'_>, oid: Oid) -> String {
     match side.catalog.types.get(&oid) {
+        // Whether the array type itself belongs to an extension depends on the version.
+        Some(found) if found.element != 0 && found.send.as_deref() == Some("array_send") => {
+            format!("{}[]", type_name(side, found.element))
+        }
         Some(found) if found.schema == "pg_catalog" => found.name.clone(),
         // The schema of an extension's type is a matter of taste.
         Some(found) if found.extension.is_some() => found.name.clone(),

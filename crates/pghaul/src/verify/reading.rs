@@ -32,10 +32,22 @@ pub struct SideTable {
     pub format: TableFormat,
     /// The places, in the format's columns, of those that name a row; empty: its digest does.
     pub key: Vec<usize>,
+    /// What this key is.
+    pub key_kind: KeyKind,
     /// Who makes the digests.
     pub digested_by: DigestedBy,
     /// A condition over all rows, for a sample; empty for none.
     pub sample: String,
+}
+
+/// What names the rows of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyKind {
+    /// The primary key, whose values may be told.
+    #[default]
+    Primary,
+    /// Another unique key: its values are told only where values are.
+    Unique,
 }
 
 /// A relation that holds rows.

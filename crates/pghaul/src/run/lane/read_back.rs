@@ -9,7 +9,6 @@ use pghaul_rows::TableDigest;
 use super::lost;
 use crate::connect::{Purpose, Session};
 use crate::error::Error;
-use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::name::literal;
 use crate::plan::{PartId, ReadBack};
@@ -60,7 +59,10 @@ impl Sessions<'_> {
         let work = Work::ReadBack(at);
         let Some(claim) = self.claim_of(&work).await? else { return Ok(Some(Verdict::Elsewhere)) };
         let claim = match claim {
-            Claimed::Done => return Ok(Some(Verdict::Done)),
+            Claimed::Done => {
+                run.ledger.verified(run, at, true);
+                return Ok(Some(Verdict::Done));
+            }
             Claimed::Open(claim) => claim,
         };
         let of_slices = self.sum_of_slices(what);
@@ -112,7 +114,7 @@ impl Sessions<'_> {
         run.facts()
             .read_backs
             .insert(at, ReadBackResult { target: digest, equal, differences: named });
-        run.observer.on_event(&Event::TableVerified { table: &what.name, equal });
+        run.ledger.verified(run, at, equal);
         Ok(Some(Verdict::Done))
     }
 

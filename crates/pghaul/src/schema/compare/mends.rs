@@ -49,6 +49,13 @@ pub(super) const MENDS: &[Mend] = &[
         apply: |_, _, new| remove_all(new, &["AS", "?column?"]),
     },
     Mend {
+        name: "index expression brackets",
+        reason: "10 leaves out the brackets around COALESCE and the like in an index, since they \
+                 look like functions",
+        between: since!(10),
+        apply: index_brackets,
+    },
+    Mend {
         name: "execute function",
         reason: "12 writes EXECUTE FUNCTION in triggers where older servers wrote EXECUTE PROCEDURE",
         between: since!(12),
@@ -167,6 +174,40 @@ fn operator_links(kind: &Kind, old: &mut Tokens, new: &mut Tokens) {
             (false, true) => without(new),
             _ => {}
         }
+    }
+}
+
+/// What is written like a function and is none (Postgres's `func_expr_common_subexpr`), as far as
+/// it can stand in an index.
+const LIKE_FUNCTIONS: [&str; 4] = ["COALESCE", "GREATEST", "LEAST", "NULLIF"];
+
+fn index_brackets(kind: &Kind, old: &mut Tokens, _: &mut Tokens) {
+    if !matches!(kind, Kind::Index | Kind::Constraint) {
+        return;
+    }
+    let is =
+        |tokens: &Tokens, at: usize, token: &str| tokens.get(at).is_some_and(|one| one == token);
+    let mut at = 0;
+    while at < old.len() {
+        let wrapped = is(old, at, "(")
+            && old.get(at + 1).is_some_and(|name| LIKE_FUNCTIONS.contains(&name.as_str()))
+            && is(old, at + 2, "(");
+        let mut depth = 0_u32;
+        let end = old.iter().enumerate().skip(at + 2).find_map(|(place, token)| {
+            match token.as_str() {
+                "(" => depth += 1,
+                ")" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            (depth == 0).then_some(place)
+        });
+        if let (true, Some(end)) = (wrapped, end)
+            && is(old, end + 1, ")")
+        {
+            old.remove(end + 1);
+            old.remove(at);
+        }
+        at += 1;
     }
 }
 

@@ -81,6 +81,14 @@ fn majors_write_differently() {
             "nameless columns",
         ),
         (
+            90_600,
+            100_000,
+            Kind::Index,
+            "CREATE INDEX i ON t (lower(a), (COALESCE(lower(b), '')), (c || d));",
+            "CREATE INDEX i ON t (lower(a), COALESCE(lower(b), ''), (c || d));",
+            "index expression brackets",
+        ),
+        (
             110_000,
             120_000,
             Kind::Trigger,

@@ -85,10 +85,14 @@ pub(in crate::verify) async fn compare(company: &Company, moment: &Moment) -> Re
         );
     }
     for (name, greatest) in behind {
+        // As on the source: where ids come from elsewhere, Snowflake ids for one, that is meant.
         let text = format!(
-            "the target's sequence is behind its table, whose greatest value is {greatest}; the next insert will fail or double a key"
+            "the sequence is behind its table on both sides: the table's greatest value is {greatest}"
         );
-        company.find(behind_finding(&name, text));
+        let remedy = "nothing to do, if the column is not filled from the sequence";
+        company.find(
+            Finding::new(Severity::Note, "sequence_behind_on_both", text, remedy).about(&name),
+        );
     }
     for name in there.keys().filter(|name| !here.contains_key(*name)) {
         company.find(

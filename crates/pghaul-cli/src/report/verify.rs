@@ -1,0 +1,323 @@
+//! The result of a comparison.
+
+use std::time::Duration;
+
+use pghaul::event::Phase;
+use pghaul::name::Ident;
+use pghaul::run::Ending;
+use pghaul::schema::compare::{SchemaDifference, SchemaDifferenceKind};
+use pghaul::verify::difference::Difference;
+use pghaul::verify::pairs::PairKind;
+use pghaul::verify::{TableDifferences, VerifiedTable};
+use serde::Serialize;
+
+use crate::console::style::{BAD, FAINT, GOOD, STRONG, WARNING, paint};
+use crate::console::{Console, Detail, Results};
+use crate::exit::Exit;
+use crate::quantity::{duration, grouped};
+use crate::report;
+use crate::report::findings;
+use crate::report::wire::{self, Envelope};
+use crate::signals::Signal;
+use crate::verbs::verify::Verified;
+
+/// The name of the verb.
+pub const VERB: &str = "verify";
+/// Rows that differ, named by table.
+const DIFFERENCES_NAMED: usize = 10;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    source: wire::Database,
+    target: wire::Database,
+    tables: Vec<Table<'a>>,
+    schema: Vec<SchemaEntry<'a>>,
+    sequences: usize,
+    large_objects: usize,
+    moments: u32,
+    phases: Vec<wire::Phase>,
+}
+
+#[derive(Serialize)]
+struct Table<'a> {
+    schema: &'a str,
+    name: &'a str,
+    kind: &'static str,
+    source_rows: u64,
+    target_rows: u64,
+    bytes: u64,
+    digest: Option<String>,
+    target_digest: Option<String>,
+    digest_kind: Option<&'static str>,
+    verified: bool,
+    sampled: bool,
+    all_differences: bool,
+    recheck: Option<Recheck>,
+    differences: Vec<wire::RowDifference<'a>>,
+}
+
+#[derive(Serialize)]
+struct Recheck {
+    looks: u32,
+    agreed: usize,
+    stayed: usize,
+    moving: usize,
+}
+
+#[derive(Serialize)]
+struct SchemaEntry<'a> {
+    kind: &'a str,
+    object: &'a str,
+    difference: &'static str,
+    detail: Option<&'a str>,
+}
+
+/// Prints the result of a comparison that came to an end; gives its exit code.
+pub fn done(console: &Console, verified: &Verified) -> Exit {
+    let outcome = &verified.outcome;
+    let exit = match outcome.ending {
+        Ending::Complete => Exit::of_severity(outcome.severity()),
+        Ending::Stopped => Exit::of_signal(verified.signal),
+    };
+    match console.results {
+        Results::Text => {
+            console.result(&text(verified, exit, console.detail)).err().unwrap_or(exit)
+        }
+        Results::Json => {
+            let body = Body {
+                source: wire::database(&verified.source),
+                target: wire::database(&verified.target),
+                tables: outcome.tables.iter().map(|one| table(one, verified)).collect(),
+                schema: outcome.schema.iter().map(schema_entry).collect(),
+                sequences: outcome.sequences,
+                large_objects: outcome.large_objects,
+                moments: outcome.moments,
+                phases: phases(verified).map(|(phase, took)| wire::phase(phase, took)).collect(),
+            };
+            Envelope::new(VERB, exit, verified.took, &outcome.findings, body).print(console, exit)
+        }
+    }
+}
+
+/// Prints that a comparison was stopped before anything was compared; gives its exit code.
+pub fn stopped(console: &Console, took: Duration, signal: Option<Signal>) -> Exit {
+    let exit = Exit::of_signal(signal);
+    match console.results {
+        Results::Text => console.result("Stopped. Nothing was compared.\n").err().unwrap_or(exit),
+        Results::Json => {
+            Envelope::new(VERB, exit, took, &[], wire::Nothing {}).print(console, exit)
+        }
+    }
+}
+
+fn rows_of<'a>(
+    table: &'a VerifiedTable,
+    verified: &'a Verified,
+) -> impl Iterator<Item = (&'a [Ident], &'a Difference)> {
+    let of_table = move |some: &&TableDifferences| some.table == table.name;
+    verified
+        .differences
+        .iter()
+        .filter(of_table)
+        .flat_map(|some| some.rows.iter().map(|row| (some.key.as_slice(), row)))
+}
+
+fn table<'a>(table: &'a VerifiedTable, verified: &'a Verified) -> Table<'a> {
+    let digest = |digest: pghaul_rows::TableDigest| table.digest_kind.map(|_| digest.to_string());
+    Table {
+        schema: table.name.schema.as_str(),
+        name: table.name.name.as_str(),
+        kind: match table.kind {
+            PairKind::Tables => "table",
+            PairKind::MaterializedViews => "materialized_view",
+        },
+        source_rows: table.source.rows,
+        target_rows: table.target.rows,
+        bytes: table.bytes,
+        digest: digest(table.source),
+        target_digest: digest(table.target),
+        digest_kind: table.digest_kind.map(pghaul_rows::ImageKind::name),
+        verified: table.equal && table.digest_kind.is_some() && !table.sampled,
+        sampled: table.sampled,
+        all_differences: table.all_named,
+        recheck: table.recheck.map(|seen| Recheck {
+            looks: seen.looks,
+            agreed: seen.agreed,
+            stayed: seen.stayed,
+            moving: seen.moving,
+        }),
+        differences: rows_of(table, verified)
+            .map(|(key, row)| wire::difference(key, row))
+            .collect(),
+    }
+}
+
+fn schema_entry(one: &SchemaDifference) -> SchemaEntry<'_> {
+    SchemaEntry {
+        kind: &one.kind,
+        object: &one.object,
+        difference: match one.how {
+            SchemaDifferenceKind::Missing => "missing",
+            SchemaDifferenceKind::Extra => "extra",
+            SchemaDifferenceKind::Changed => "changed",
+        },
+        detail: (!one.what.is_empty()).then_some(one.what.as_str()),
+    }
+}
+
+fn phases(verified: &Verified) -> impl Iterator<Item = (Phase, Duration)> {
+    let begun = std::iter::once((Phase::Prepare, verified.prepared_in));
+    begun.chain(verified.outcome.phases.iter().copied())
+}
+
+fn text(verified: &Verified, exit: Exit, detail: Detail) -> String {
+    let outcome = &verified.outcome;
+    let mut text = format!("{}\n\n", headline(verified, exit));
+    let mut row = |name: &str, value: &str| text.push_str(&format!("  {name:<15}{value}\n"));
+    row("tables", &tables(&outcome.tables));
+    let rows: u64 = outcome.tables.iter().map(|table| table.source.rows).sum();
+    row("rows", &grouped(rows));
+    row("sequences", &grouped(outcome.sequences as u64));
+    row("large objects", &grouped(outcome.large_objects as u64));
+    let times: Vec<String> = phases(verified)
+        .map(|(phase, took)| format!("{} {}", phase_text(phase), duration(took)))
+        .collect();
+    row("time", &times.join(", "));
+    for table in outcome.tables.iter().filter(|table| !table.equal) {
+        text.push_str(&different(table, verified));
+    }
+    if detail >= Detail::Verbose {
+        text.push_str(&all_tables(&outcome.tables));
+    }
+    text.push_str(&findings::text(&outcome.findings, detail));
+    text
+}
+
+fn headline(verified: &Verified, exit: Exit) -> String {
+    let (word, style) = match exit {
+        Exit::Done => ("Equal:", GOOD),
+        Exit::Found => ("Different:", BAD),
+        _ => ("Stopped:", WARNING),
+    };
+    format!(
+        "{} {} and {}, in {}",
+        paint(style, word),
+        paint(STRONG, report::database(&verified.source)),
+        paint(STRONG, report::database(&verified.target)),
+        duration(verified.took)
+    )
+}
+
+/// How many, and what is proven of them.
+fn tables(tables: &[VerifiedTable]) -> String {
+    let differ = tables.iter().filter(|table| !table.equal).count();
+    let counted = tables.iter().any(|table| table.digest_kind.is_none());
+    let sampled = tables.iter().any(|table| table.sampled);
+    let how = match (counted, sampled) {
+        (true, _) => "count",
+        (false, true) => "count, and in the digest of a sample",
+        (false, false) => "count and digest",
+    };
+    let equal = grouped((tables.len() - differ) as u64);
+    let mut text = match (tables.len(), differ) {
+        (0, _) => "none".to_owned(),
+        (all, 0) => format!("{}, all equal in {how}", grouped(all as u64)),
+        (all, _) => format!("{}, {equal} equal in {how}", grouped(all as u64)),
+    };
+    if differ > 0 {
+        text.push_str(&format!(", {}", paint(BAD, format!("{differ} differ"))));
+    }
+    text
+}
+
+fn different(table: &VerifiedTable, verified: &Verified) -> String {
+    let mut text = format!(
+        "\n{} {}: {} rows on the source, {} on the target\n",
+        paint(BAD, "differs"),
+        table.name,
+        grouped(table.source.rows),
+        grouped(table.target.rows)
+    );
+    for (key, one) in rows_of(table, verified).take(DIFFERENCES_NAMED) {
+        text.push_str(&format!("  {}\n", difference_line(key, one)));
+    }
+    if table.named > DIFFERENCES_NAMED {
+        let more = grouped((table.named - DIFFERENCES_NAMED) as u64);
+        text.push_str(&format!("  and {more} more in --json\n"));
+    }
+    if !table.all_named && table.named > 0 {
+        text.push_str("  more differ than were named; --max-differences names more\n");
+    }
+    text
+}
+
+fn difference_line(key: &[Ident], one: &Difference) -> String {
+    let values = one.key.iter().map(|value| value.as_deref().unwrap_or("NULL"));
+    let mut parts: Vec<String> = key
+        .iter()
+        .map(Ident::as_str)
+        .zip(values)
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    if parts.is_empty() {
+        parts.push(format!("row {}", one.key_digest));
+    }
+    if one.copies > 1 {
+        parts.push(format!("({} copies)", one.copies));
+    }
+    if one.values.is_empty() && !one.columns.is_empty() {
+        let columns: Vec<&str> = one.columns.iter().map(Ident::as_str).collect();
+        parts.push(format!("in {}", columns.join(", ")));
+    }
+    for value in &one.values {
+        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
+        parts.push(format!(
+            "{}: {} | {}",
+            value.column,
+            shown(&value.source),
+            shown(&value.target)
+        ));
+    }
+    let relation = |name: &Option<pghaul::name::RelationName>| {
+        name.as_ref().map(|name| format!("{name} ")).unwrap_or_default()
+    };
+    let places: Vec<String> = [
+        (relation(&one.source_relation), "source", one.source),
+        (relation(&one.target_relation), "target", one.target),
+    ]
+    .into_iter()
+    .filter_map(|(relation, side, tid)| tid.map(|tid| format!("{relation}{tid} on the {side}")))
+    .collect();
+    format!(
+        "{:<8} {} {}",
+        wire::difference_kind(one.kind),
+        parts.join(" "),
+        paint(FAINT, places.join(", "))
+    )
+}
+
+fn all_tables(tables: &[VerifiedTable]) -> String {
+    let mut text = String::from("\n");
+    let width = tables.iter().map(|table| table.name.to_string().chars().count()).max();
+    for table in tables {
+        let kind = table.digest_kind.map_or("counted", pghaul_rows::ImageKind::name);
+        text.push_str(&format!(
+            "  {:<width$}  {:>14} rows  {:<13}  {}\n",
+            table.name.to_string(),
+            grouped(table.source.rows),
+            kind,
+            if table.equal { "equal" } else { "DIFFERS" },
+            width = width.unwrap_or(0)
+        ));
+    }
+    text
+}
+
+fn phase_text(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Prepare => "preparing",
+        Phase::PreData => "schemas and the like",
+        Phase::Data => "rows",
+        Phase::PostData => "naming differences",
+    }
+}

@@ -1,0 +1,253 @@
+//! `pghaul verify`.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use pghaul::Error;
+use pghaul::connect::{Endpoint, Side};
+use pghaul::event::Counters;
+use pghaul::schema::compare::Compared;
+use pghaul::state::DatabaseIdentity;
+use pghaul::verify::difference::Values;
+use pghaul::verify::options::{Depth, DigestOn, Recheck, Scope};
+use pghaul::verify::{PreparedVerify, TableDifferences, VerifyOptions, VerifyOutcome};
+
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::flags::Source;
+use crate::progress::Progress;
+use crate::report;
+use crate::signals::{Signal, Watch};
+use crate::verbs::clone::{jobs, part_size, rate};
+
+/// Flags of `verify`.
+#[derive(Debug, Args)]
+pub struct Flags {
+    #[command(flatten)]
+    source: Source,
+    /// What is compared with it: anything libpq accepts, URI or key=value words; only read
+    #[arg(
+        long,
+        env = "PGHAUL_TARGET",
+        hide_env_values = true,
+        value_name = "URL",
+        help_heading = "Connections"
+    )]
+    target: String,
+
+    /// Only tables that match this glob over schema.table, on either side (repeatable)
+    #[arg(long, value_name = "PATTERN", help_heading = "What is compared")]
+    include: Vec<String>,
+    /// No tables that match this glob; wins over --include (repeatable)
+    #[arg(long, value_name = "PATTERN", help_heading = "What is compared")]
+    exclude: Vec<String>,
+    /// Only the schema, no rows
+    #[arg(long, conflicts_with_all = ["data_only", "rows", "sample"], help_heading = "What is compared")]
+    schema_only: bool,
+    /// Only rows, sequences and large objects; needs no pg_dump
+    #[arg(long, help_heading = "What is compared")]
+    data_only: bool,
+    /// Owners may differ
+    #[arg(long, help_heading = "What is compared")]
+    no_owner: bool,
+    /// Privileges may differ
+    #[arg(long, help_heading = "What is compared")]
+    no_privileges: bool,
+    /// Count rows, and do not compare what is in them
+    #[arg(long, conflicts_with = "sample", help_heading = "What is compared")]
+    rows: bool,
+    /// Compare this share of the rows, such as 0.05 or 5%, the same on both sides, chosen by the
+    /// digest of their key; counts all; proves nothing about the others
+    #[arg(long, value_name = "SHARE", value_parser = share, help_heading = "What is compared")]
+    sample: Option<f64>,
+
+    /// Who makes the digests: the servers, for slow links, send digests and no rows
+    #[arg(long, value_enum, default_value_t, value_name = "WHERE", help_heading = "How")]
+    digest_on: Where,
+    /// Look at rows that differ again, until they agree or stay different: for databases that are
+    /// being written to
+    #[arg(long, help_heading = "How")]
+    recheck: bool,
+    /// The pause before each look of --recheck, in seconds [0 to 3600]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=3600), requires = "recheck", help_heading = "How")]
+    recheck_wait: u64,
+    /// Name at most so many rows of each table that differs; 0 names none
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "How")]
+    max_differences: usize,
+    /// Print the values of keys that are not primary ones, and of columns that differ
+    #[arg(long, help_heading = "How")]
+    show_keys: bool,
+
+    /// Parts read at once: as many sessions on each side [1 to 256]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Resources")]
+    jobs: u16,
+    /// Bytes a second read from each side, all jobs together, such as 50MB [1kB to 1TB]
+    #[arg(long, value_name = "BYTES", value_parser = rate, help_heading = "Resources")]
+    max_rate: Option<NonZeroU64>,
+    /// Size of a part, TOAST included, such as 512MiB [64KiB to 1TiB]
+    #[arg(long, value_name = "SIZE", value_parser = part_size, help_heading = "Resources")]
+    part_size: Option<u64>,
+    /// The pg_dump to use, instead of the one that is found
+    #[arg(long, value_name = "PATH", conflicts_with = "data_only", help_heading = "Resources")]
+    pg_dump: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Where {
+    /// pghaul, from the rows that both servers send
+    #[default]
+    Client,
+    /// The servers: SHA-256, or MD5 where one of them is older than 11
+    Server,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let (number, unit) = match text.trim().strip_suffix('%') {
+        Some(number) => (number, 100.0),
+        None => (text, 1.0),
+    };
+    let share: Option<f64> = number.trim().parse().ok().map(|number: f64| number / unit);
+    share
+        .filter(|share| *share > 0.0 && *share <= 1.0)
+        .ok_or_else(|| "a share is greater than 0 and at most 1, or 100%".to_owned())
+}
+
+impl Flags {
+    fn options(&self) -> VerifyOptions {
+        let compared = |left_out: bool| if left_out { Compared::No } else { Compared::Yes };
+        VerifyOptions {
+            jobs: jobs(self.jobs),
+            scope: match (self.schema_only, self.data_only) {
+                (true, _) => Scope::SchemaOnly,
+                (_, true) => Scope::DataOnly,
+                (false, false) => Scope::Everything,
+            },
+            depth: match (self.rows, self.sample) {
+                (true, _) => Depth::Rows,
+                (false, Some(share)) => Depth::Sample(share),
+                (false, None) => Depth::Full,
+            },
+            owners: compared(self.no_owner),
+            privileges: compared(self.no_privileges),
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            digest_on: match self.digest_on {
+                Where::Client => DigestOn::Client,
+                Where::Server => DigestOn::Server,
+            },
+            recheck: self.recheck.then(|| Recheck {
+                pause: Duration::from_secs(self.recheck_wait),
+                ..Recheck::default()
+            }),
+            max_differences: self.max_differences,
+            values: if self.show_keys { Values::Shown } else { Values::Hidden },
+            max_rate: self.max_rate,
+            part_size: self.part_size,
+            pg_dump: self.pg_dump.clone(),
+            ..VerifyOptions::default()
+        }
+    }
+}
+
+/// What a comparison was, for the report.
+pub struct Verified {
+    /// The one side.
+    pub source: DatabaseIdentity,
+    /// The other.
+    pub target: DatabaseIdentity,
+    /// From the first connection to the end.
+    pub took: Duration,
+    /// The time before anything was compared.
+    pub prepared_in: Duration,
+    /// What the engine says.
+    pub outcome: VerifyOutcome,
+    /// Rows that differ.
+    pub differences: Vec<TableDifferences>,
+    /// What stopped it, if anything did.
+    pub signal: Option<Signal>,
+}
+
+/// Differences that may wait to be taken, in turns of at most some hundred rows.
+const WAITING: usize = 4;
+
+/// Runs the verb.
+pub async fn run(flags: &Flags, console: &Console) -> Exit {
+    let begun = Instant::now();
+    match verify(flags, console, begun).await {
+        Ok(verified) => report::verify::done(console, &verified),
+        Err(Unfinished::Failed(error)) => {
+            report::failure::end(console, report::verify::VERB, begun.elapsed(), &error)
+        }
+        Err(Unfinished::Stopped(signal)) => {
+            report::verify::stopped(console, begun.elapsed(), signal)
+        }
+    }
+}
+
+enum Unfinished {
+    Failed(Error),
+    /// Before anything was compared.
+    Stopped(Option<Signal>),
+}
+
+impl From<Error> for Unfinished {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+async fn verify(flags: &Flags, console: &Console, begun: Instant) -> Result<Verified, Unfinished> {
+    let source = Endpoint::parse(Side::Source, &flags.source.source)?;
+    let target = Endpoint::parse(Side::Target, &flags.target)?;
+    let watch = Watch::start()?;
+    let counters = Arc::new(Counters::default());
+    let (progress, display) = Progress::start_comparison(console, Arc::clone(&counters));
+    watch.speak_through(progress.voice());
+    let prepared = tokio::select! {
+        biased;
+        () = watch.stop.soon.cancelled() => return Err(Unfinished::Stopped(watch.signal())),
+        prepared = PreparedVerify::new(source, target, flags.options()) => prepared?,
+    };
+    let prepared_in = begun.elapsed();
+    progress.expect_comparison(&prepared);
+    let (source, target) = prepared.identities();
+    let (source, target) = (source.clone(), target.clone());
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(WAITING);
+    let company = (Arc::clone(&progress) as _, counters, watch.stop.clone());
+    let collected = async {
+        let mut all = Vec::new();
+        while let Some(some) = receiver.recv().await {
+            all.push(some);
+        }
+        all
+    };
+    let (outcome, differences) = tokio::join!(Box::pin(prepared.run(company, sender)), collected);
+    display.finish();
+    Ok(Verified {
+        source,
+        target,
+        took: begun.elapsed(),
+        prepared_in,
+        outcome: outcome?,
+        differences,
+        signal: watch.signal(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn shares_are_fractions_or_percents() {
+        assert_eq!(share("0.05"), Ok(0.05));
+        assert_eq!(share("5%"), Ok(0.05));
+        assert_eq!(share("100 %"), Ok(1.0));
+        for wrong in ["0", "1.5", "-1", "x", "", "NaN", "101%"] {
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
+    }
+}

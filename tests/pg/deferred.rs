@@ -1,0 +1,74 @@
+//! What is left for later is remembered with the run, kept from workers, and done by a resume.
+
+use pghaul::ErrorKind;
+use pghaul::connect::{Endpoint, Side};
+use pghaul::run::options::{Deferred, Start};
+use pghaul::run::{CloneOptions, Ending, Unfinished, finish};
+use pghaul_testbed::{Database, Major};
+
+use crate::harness::{How, clone, clone_until, database, options, prepare};
+
+const SOURCE: &str = "
+create table parent (id int primary key);
+create table child (id int primary key, parent int references parent);
+insert into parent select generate_series(1, 100);
+insert into child select g, g from generate_series(1, 100) g;
+create materialized view sums as select sum(id) from child;
+";
+
+async fn left(target: &Database<'_>) -> (String, String) {
+    let sql = "select (select relispopulated::text from pg_class where relname = 'sums'), \
+               (select convalidated::text from pg_constraint \
+               where contype = 'f' and connamespace = 'public'::regnamespace)";
+    let mut row = target.query_text(sql).await.unwrap().remove(0).into_iter().flatten();
+    (row.next().unwrap(), row.next().unwrap())
+}
+
+fn later(start: Start) -> CloneOptions {
+    CloneOptions { deferred: vec![Deferred::Matviews, Deferred::Validation], start, ..options() }
+}
+
+async fn deferred(from: Major) {
+    let (source, target) = (database(from, "later_src"), database(Major::V18, "later_dst"));
+    source.execute(SOURCE).await.unwrap();
+    let (from, to) = (source.url(), target.url());
+    clone_until(&from, &to, later(Start::New), (6, How::Soon)).await.unwrap();
+    let outcome = clone(&from, &to, later(Start::Resume)).await.unwrap();
+    assert_eq!((outcome.ending, outcome.has_warnings()), (Ending::Complete, false));
+    let mut codes: Vec<_> = outcome.findings.iter().map(|finding| finding.code).collect();
+    codes.retain(|code| code.ends_with("_deferred"));
+    codes.sort_unstable();
+    assert_eq!(codes, ["matview_deferred", "validation_deferred"]);
+    assert_eq!(left(&target).await, ("false".to_owned(), "false".to_owned()));
+
+    let end = Endpoint::parse(Side::Target, &to).unwrap();
+    let refused = finish(&end, Unfinished::Refuse).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::RunState);
+    let stored = target.value("select options from pghaul.run").await.unwrap().unwrap();
+    assert!(stored.contains(r#""deferred":["matviews","validation"]"#), "{stored}");
+
+    let resume = CloneOptions { start: Start::Resume, ..options() };
+    clone(&from, &to, resume).await.unwrap();
+    assert_eq!(left(&target).await, ("true".to_owned(), "true".to_owned()));
+    finish(&end, Unfinished::Refuse).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deferred_is_done_by_a_later_resume() {
+    deferred(Major::V9_6).await;
+    deferred(Major::V18).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_that_is_only_prepared_changes_nothing() {
+    let (source, target) = (database(Major::V14, "only_src"), database(Major::V18, "only_dst"));
+    source.execute(SOURCE).await.unwrap();
+    clone(&source.url(), &target.url(), options()).await.unwrap();
+    let state = "select (select count(*) from child) || ' ' || (select id from pghaul.run)";
+    let before = target.value(state).await.unwrap();
+    let again = CloneOptions { start: Start::Restart, ..options() };
+    drop(prepare(&source.url(), &target.url(), again.clone()).await.unwrap());
+    assert_eq!(target.value(state).await.unwrap(), before);
+    clone(&source.url(), &target.url(), again).await.unwrap();
+    assert_ne!(target.value(state).await.unwrap(), before);
+}

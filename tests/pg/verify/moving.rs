@@ -1,0 +1,187 @@
+//! Databases that are written to, sessions that die, tables where everything differs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pghaul::event::Event;
+use pghaul::verify::VerifyOptions;
+use pghaul::verify::options::Recheck;
+use pghaul_testbed::{Database, Major, Server};
+
+use super::{DifferenceKind, rows_only, verify, verify_observed};
+use crate::harness::{OnEvent, database, terminate_on};
+
+const TABLE: &str = "create table t (id int primary key, v text);
+    insert into t select g, md5(g::text) from generate_series(1, 20000) g;
+    create table u (id int primary key, v text);
+    insert into u select g, md5(g::text) from generate_series(1, 20000) g";
+
+fn pair(hint: &str) -> (&'static Database<'static>, &'static Database<'static>) {
+    // The servers live as long as the process, so their databases' connections may too.
+    let leak = |major| -> &'static Database<'static> { Box::leak(Box::new(database(major, hint))) };
+    (leak(Major::V14), leak(Major::V18))
+}
+
+fn again(pause: u64) -> VerifyOptions {
+    let pause = Duration::from_millis(pause);
+    VerifyOptions { recheck: Some(Recheck { looks: 4, pause }), ..rows_only() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_on_their_way_come_to_agree() {
+    let (source, target) = pair("recheck");
+    source.execute(TABLE).await.unwrap();
+    target.execute(TABLE).await.unwrap();
+    source
+        .execute("update t set v = 'new' where id <= 3; insert into t values (-1, 'late')")
+        .await
+        .unwrap();
+    target.execute("update t set v = 'wrong' where id = 9").await.unwrap();
+    // What replicates arrives once the tables have been compared.
+    let observer = OnEvent(move |event: &Event<'_>| {
+        if let Event::TableVerified { equal: false, .. } = event {
+            target
+                .execute("update t set v = 'new' where id <= 3; insert into t values (-1, 'late')")
+                .forget();
+        }
+    });
+    let compared = verify_observed(&source.url(), &target.url(), again(300), Arc::new(observer))
+        .await
+        .unwrap();
+    assert_eq!(compared.named("public.t"), ["Changed 9 v"]);
+    let seen = compared.table("public.t").recheck.unwrap();
+    assert_eq!((seen.agreed, seen.stayed, seen.moving), (4, 1, 0));
+    assert_eq!(compared.wrong(), [("rows_differ", "public.t".to_owned())]);
+
+    target.execute("update t set v = md5('9') where id = 9").await.unwrap();
+    source.execute("delete from u where id = 5").await.unwrap();
+    let observer = OnEvent(move |event: &Event<'_>| {
+        if let Event::TableVerified { equal: false, .. } = event {
+            target.execute("delete from u where id = 5").forget();
+        }
+    });
+    let compared = verify_observed(&source.url(), &target.url(), again(300), Arc::new(observer))
+        .await
+        .unwrap();
+    assert_eq!(compared.wrong(), []);
+    assert!(compared.table("public.u").equal && compared.differences.is_empty());
+    assert!(compared.notes().contains(&("looked_again", "public.u".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_never_rest_are_said_to_move() {
+    let (source, target) = pair("restless");
+    source.execute(TABLE).await.unwrap();
+    target.execute(TABLE).await.unwrap();
+    source.execute("update t set v = '0' where id = 7").await.unwrap();
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writer = {
+        let stop = Arc::clone(&stop);
+        tokio::spawn(async move {
+            let mut number = 0;
+            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                number += 1;
+                let sql = format!("update t set v = 'v{number}' where id = 7");
+                source.execute(sql).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+    };
+    let compared = verify(&source.url(), &target.url(), again(200)).await.unwrap();
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    writer.await.unwrap();
+    let seen = compared.table("public.t").recheck.unwrap();
+    assert_eq!((seen.looks, seen.agreed, seen.stayed, seen.moving), (4, 0, 0, 1));
+    assert_eq!(compared.named("public.t"), ["Changed 7 v"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_all_rows_differ_as_many_are_named_as_were_asked_for() {
+    let (source, target) = pair("all_differ");
+    source.execute(TABLE).await.unwrap();
+    target.execute(TABLE).await.unwrap();
+    target.execute("update t set v = v || '.'").await.unwrap();
+    let options = VerifyOptions { max_differences: 30, ..rows_only() };
+    let compared = verify(&source.url(), &target.url(), options).await.unwrap();
+    assert_eq!(compared.kinds("public.t"), vec![DifferenceKind::Changed; 30]);
+    assert!(!compared.table("public.t").all_named);
+    let options = VerifyOptions { max_differences: 1_000_000, ..rows_only() };
+    let compared = verify(&source.url(), &target.url(), options).await.unwrap();
+    assert_eq!(compared.kinds("public.t"), vec![DifferenceKind::Changed; 20000]);
+    assert!(compared.table("public.t").all_named);
+    // In turns, and not all at once.
+    assert!(compared.differences.iter().all(|some| some.rows.len() <= 500));
+    let options = VerifyOptions { max_differences: 0, ..rows_only() };
+    let compared = verify(&source.url(), &target.url(), options).await.unwrap();
+    assert_eq!(compared.wrong(), [("rows_differ", "public.t".to_owned())]);
+    assert!(compared.differences.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_sessions_are_opened_again_and_what_is_done_stays_done() {
+    for what in ["pghaul verify read%", "pghaul verify%", "pghaul keeper"] {
+        let (source, target) = pair("lost");
+        source.execute(TABLE).await.unwrap();
+        target.execute(TABLE).await.unwrap();
+        target.execute("update u set v = 'x' where id = 20000").await.unwrap();
+        let struck = std::sync::atomic::AtomicU64::new(0);
+        let observer = OnEvent(move |event: &Event<'_>| {
+            if let Event::TableVerified { .. } = event
+                && struck.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0
+            {
+                let server = Server::shared(Major::V14).unwrap();
+                terminate_on(server, source.name(), what);
+            }
+        });
+        let options = VerifyOptions { jobs: std::num::NonZeroUsize::MIN, ..rows_only() };
+        let compared = verify_observed(&source.url(), &target.url(), options, Arc::new(observer))
+            .await
+            .unwrap();
+        assert_eq!(compared.named("public.u"), ["Changed 20000 v"], "{what}");
+        assert_eq!(compared.wrong(), [("rows_differ", "public.u".to_owned())], "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moment_that_is_lost_is_taken_anew() {
+    let (source, target) = pair("moments");
+    source.execute(TABLE).await.unwrap();
+    target.execute(TABLE).await.unwrap();
+    let struck = std::sync::atomic::AtomicU64::new(0);
+    let observer = OnEvent(move |event: &Event<'_>| {
+        if let Event::PieceCommitted { .. } = event
+            && struck.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0
+        {
+            terminate_on(Server::shared(Major::V14).unwrap(), source.name(), "pghaul%");
+        }
+    });
+    let options = VerifyOptions {
+        jobs: std::num::NonZeroUsize::MIN,
+        part_size: Some(64 << 10),
+        ..rows_only()
+    };
+    let compared =
+        verify_observed(&source.url(), &target.url(), options, Arc::new(observer)).await.unwrap();
+    compared.assert_equal();
+    assert!(compared.outcome.moments > 1);
+    assert!(compared.notes().iter().any(|(code, _)| *code == "several_moments"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_may_not_be_read_is_a_finding_and_the_others_go_on() {
+    let (source, target) = pair("policy");
+    source.execute(TABLE).await.unwrap();
+    target.execute(TABLE).await.unwrap();
+    let role =
+        pghaul_testbed::Role::create(Server::shared(Major::V14).unwrap(), "policy", "").unwrap();
+    source
+        .execute(format!(
+            "grant select on t, u to \"{}\"; alter table u enable row level security",
+            role.name
+        ))
+        .await
+        .unwrap();
+    let compared = verify(&source.url_as(&role), &target.url(), rows_only()).await.unwrap();
+    assert_eq!(compared.wrong(), [("not_compared", "public.u".to_owned())]);
+    assert!(compared.table("public.t").equal);
+}
