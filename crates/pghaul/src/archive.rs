@@ -245,6 +245,7 @@ pub(crate) fn from_table(table: &contents::Table) -> TablePlan {
         },
         bytes: table.bytes,
         condition: table.condition.clone(),
+        extension: None,
         has_ctid: table.heap,
         key: table.key.iter().map(Ident::new).collect(),
         guard: Guard::default(),
