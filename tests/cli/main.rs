@@ -8,6 +8,7 @@
 mod command;
 mod exit_codes;
 mod kills;
+mod large_table;
 mod output;
 mod rebuild;
 mod repair;

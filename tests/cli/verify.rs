@@ -30,7 +30,21 @@ const DAMAGE: &str = "
 #[test]
 fn copies_are_equal() {
     let (source, target) = cloned();
-    verify(&source, &target, &["--verbose"]).run().expect(&[&source, &target], &expect![[]]);
+    verify(&source, &target, &["--verbose"]).run().expect(&[&source, &target], &expect![[r#"
+        exit code 0
+        --- stdout
+        Equal: DB1 (PostgreSQL 18.X) and DB2 (PostgreSQL 18.X), in TIME
+
+          tables         3, all equal in count and digest
+          rows           4,000
+          sequences      0
+          large objects  0
+          time           preparing TIME, schemas and the like TIME, rows TIME, naming differences TIME
+
+          public.letters           2,000 rows  sha256-binary  equal
+          public.people            1,000 rows  sha256-binary  equal
+          public.senders           1,000 rows  sha256-binary  equal
+    "#]]);
     let output = verify(&source, &target, &["--json"]).run();
     let result = output.json();
     assert_eq!(output.code, 0);
@@ -45,7 +59,34 @@ fn copies_are_equal() {
 fn what_differs_is_named_and_exits_with_1() {
     let (source, target) = cloned();
     target.execute(DAMAGE).wait().unwrap();
-    verify(&source, &target, &[]).run().expect(&[&source, &target], &expect![[]]);
+    verify(&source, &target, &[]).run().expect(&[&source, &target], &expect![[r#"
+        exit code 1
+        --- stdout
+        Different: DB1 (PostgreSQL 18.X) and DB2 (PostgreSQL 18.X), in TIME
+
+          tables         3, 1 equal in count and digest, 2 differ
+          rows           4,000
+          sequences      0
+          large objects  0
+          time           preparing TIME, schemas and the like TIME, rows TIME, naming differences TIME
+
+        differs public.letters: 2,000 rows on the source, 1,999 on the target
+          missing  id=7 (0,7) on the source
+
+        differs public.people: 1,000 rows on the source, 1,000 on the target
+          changed  id=3 in name (0,3) on the source, (6,59) on the target
+
+        Found: 3 warnings
+          warning schema_differs: TABLE: it is not the same on both sides: `… , name text NOT NULL ) ;` here, `… , name text ) ;` there
+            public.people
+            remedy: make it the same on both sides
+          warning rows_differ: the rows differ: 2000 rows on the source, 1999 on the target
+            public.letters
+            remedy: look at the rows that are named, and mend the side that is wrong; if the tables are being written to, add --recheck
+          warning rows_differ: the rows differ: 1000 rows on the source, 1000 on the target
+            public.people
+            remedy: look at the rows that are named, and mend the side that is wrong; if the tables are being written to, add --recheck
+    "#]]);
     let output = verify(&source, &target, &["--json"]).run();
     let result = output.json();
     assert_eq!((output.code, &result["outcome"]), (1, &json!("findings")));

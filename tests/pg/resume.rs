@@ -21,6 +21,7 @@ async fn stopped_and_resumed(from: Major, to: Major, how: How) {
     let shape = Shape { version: Version::V3_5_3, statuses: 1500, seed: 3 };
     mastodon::create(&source, shape).await.unwrap();
     let before = mastodon::digest(&source.connect().await.unwrap()).await.unwrap();
+    let mut made = None;
     for events in [0, 40, 90, 170, 260, 400, 520] {
         let target = database(to, "resume_dst");
         let stopped =
@@ -33,6 +34,10 @@ async fn stopped_and_resumed(from: Major, to: Major, how: How) {
         assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
         let after = mastodon::digest(&target.connect().await.unwrap()).await.unwrap();
         assert_eq!(before, after, "after {events} events");
+        // The result tells of the whole run, whoever did what.
+        let of_all = (outcome.indexes, outcome.constraints);
+        assert!(of_all.0 > 100 && of_all.1 > 100, "{of_all:?}");
+        assert_eq!(*made.get_or_insert(of_all), of_all, "after {events} events");
         let parts = target.value("select count(*) from pghaul.part").await.unwrap();
         let parts: u64 = parts.unwrap().parse().unwrap();
         assert!(kept <= parts && receipts(&target).await >= parts);

@@ -107,6 +107,7 @@ fn request(database: &Database<'_>) -> DumpRequest {
         environment: environment(database),
         snapshot: None,
         contents: Contents::Schema,
+        exclude: Vec::new(),
         lock_wait: None,
         server: None,
     }

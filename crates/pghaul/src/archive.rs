@@ -3,6 +3,9 @@
 //! Invariant: what is written to an archive and read again is the same, as far as the archive's
 //! format holds it; nothing of a target gets in.
 
+pub mod verify;
+pub(crate) mod whole;
+
 use std::sync::Arc;
 
 use pghaul_archive::contents::{self, Contents, Name};
@@ -245,6 +248,7 @@ pub(crate) fn from_table(table: &contents::Table) -> TablePlan {
         },
         bytes: table.bytes,
         condition: table.condition.clone(),
+        extension: None,
         has_ctid: table.heap,
         key: table.key.iter().map(Ident::new).collect(),
         guard: Guard::default(),

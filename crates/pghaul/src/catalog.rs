@@ -138,12 +138,29 @@ pub struct Catalog {
     pub unstable_roots: HashSet<Oid>,
 }
 
+/// Of which relations the size is asked: that waits for whoever has one for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sizes {
+    /// Of all.
+    All,
+    /// Of these; the others count as empty.
+    Of(Vec<Oid>),
+}
+
 impl Catalog {
-    /// Reads the catalog in the session's current snapshot.
+    /// Reads the catalog in the session's current snapshot, sizes included.
     ///
     /// # Errors
     /// What the server said.
     pub async fn read(session: &Session) -> Result<Self, Error> {
+        Self::read_with(session, &Sizes::All).await
+    }
+
+    /// Reads the catalog in the session's current snapshot.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub async fn read_with(session: &Session, sizes: &Sizes) -> Result<Self, Error> {
         let version = session.version();
         let relations = match version {
             v if v.at_least(12) => include_str!("catalog/relations_12.sql"),
@@ -155,7 +172,7 @@ impl Catalog {
         } else {
             include_str!("catalog/columns_96.sql")
         };
-        let relations = read_relations(session, relations).await?;
+        let relations = read_relations(session, relations, sizes).await?;
         let mut catalog = Self {
             version,
             places: relations.iter().enumerate().map(|(at, r)| (r.oid, at)).collect(),
@@ -231,8 +248,16 @@ pub(crate) fn size(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
-async fn read_relations(session: &Session, sql: &str) -> Result<Vec<Relation>, Error> {
-    let rows = session.query("read the list of tables", sql, &[]).await?;
+async fn read_relations(
+    session: &Session,
+    sql: &str,
+    sizes: &Sizes,
+) -> Result<Vec<Relation>, Error> {
+    let measured = match sizes {
+        Sizes::All => None,
+        Sizes::Of(oids) => Some(oids),
+    };
+    let rows = session.query("read the list of tables", sql, &[&measured]).await?;
     Ok(rows
         .iter()
         .map(|row| Relation {

@@ -54,6 +54,8 @@ pub struct TablePlan {
     /// For a configuration table of an extension, the condition for the rows to take along, else
     /// empty.
     pub condition: String,
+    /// The extension whose configuration table it is, if it is one.
+    pub extension: Option<String>,
     /// Whether the reading delivers ctids.
     pub has_ctid: bool,
     /// The columns of the primary key, for naming rows.
@@ -241,6 +243,7 @@ fn table(
             .as_ref()
             .map(|(_, condition)| without_where(condition).to_owned())
             .unwrap_or_default(),
+        extension: relation.extension_config.as_ref().map(|(extension, _)| extension.clone()),
         has_ctid: relation.is_heap,
         key: relation.key.clone(),
         guard: Guard::default(),

@@ -13,6 +13,7 @@
 //! or a subscription holds a password.
 
 mod adapt;
+mod alone;
 pub mod compare;
 pub mod digest;
 mod edit;
@@ -26,11 +27,13 @@ pub mod roles;
 mod scan;
 pub mod select;
 mod shape;
+mod statistics;
 pub mod step;
 pub mod subject;
 pub mod tag;
 pub mod toc;
 
+pub use alone::alone;
 pub use digest::digest;
 pub use emit::{EmitOptions, Emitted, Emitter, Owners, RunsAs, Tablespaces};
 pub use entry::{DumpId, Entry, Kind, Section};
@@ -39,6 +42,7 @@ pub use objects::{Object, existing, objects};
 pub use owner_grant::{OwnerGrant, missing_grants, owner_grants};
 pub use roles::{RoleTrouble, RoleUse, role_troubles, roles};
 pub use select::{LeftOut, Others, Selection, select};
+pub use statistics::{counted, drop_partial};
 pub use step::{Step, StepId, StepOptions, steps};
 pub use subject::Subject;
 pub use toc::{Toc, TocError};

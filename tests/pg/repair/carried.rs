@@ -6,6 +6,7 @@ use pghaul::duplicates::plan::{self, PlanOptions};
 use pghaul::duplicates::rules::Rules;
 use pghaul::event::Counters;
 use pghaul::run::{CloneOptions, Ending, Stop, options::Start};
+use pghaul::verify::pairs::PairKind;
 use pghaul::verify::{PreparedVerify, VerifyOptions};
 use pghaul_testbed::damage::{Damage, Recipe};
 use pghaul_testbed::mastodon::{self, Version};
@@ -69,7 +70,8 @@ async fn a_clone_is_repaired_finished_and_verified() {
     let unequal: Vec<String> = outcome
         .tables
         .iter()
-        .filter(|table| !table.equal)
+        // A materialized view shows the rows of when it was refreshed.
+        .filter(|table| !table.equal && table.kind == PairKind::Tables)
         .map(|table| table.name.to_string())
         .collect();
     assert!(unequal.is_empty(), "{unequal:?}");

@@ -375,3 +375,100 @@ async fn what_is_refused_changes_nothing() {
     database.execute("alter table statuses drop column more").await.unwrap();
     equal(&after, &digests(&database).await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn local_accounts_and_addresses_get_other_names() {
+    let database = small(Major::V14, Version::V4_2_0, "names");
+    let session = database.connect().await.unwrap();
+    let local = Damage::new("index_accounts_on_username_and_domain_lower", Recipe::DoubleEntries)
+        .only("src.domain is null and src.id > 0")
+        .groups(2);
+    local.plant(&session).await.unwrap();
+    Damage::new("index_users_on_email", Recipe::DoubleEntries)
+        .groups(2)
+        .plant(&session)
+        .await
+        .unwrap();
+    let before = digests(&database).await;
+    let named = "select (select count(*) from accounts where username like '%\\_1') \
+                      , (select count(*) from users where email like '1 %')";
+    let count = || async {
+        let rows = database.query_text(named).await.unwrap();
+        let number = |at: usize| rows[0][at].clone().unwrap().parse::<u64>().unwrap();
+        (number(0), number(1))
+    };
+    let named_before = count().await;
+    let paper = Paper::new();
+    let planned = plan_mastodon(&database.url(), &paper.plan()).await.unwrap();
+    assert_eq!((planned.counts.groups, planned.counts.questions), (0, 4));
+    let plan = std::fs::read_to_string(paper.plan()).unwrap();
+    let mut answers = String::new();
+    for line in plan.lines().filter(|line| line.starts_with("{\"question\"")) {
+        let question: serde_json::Value = serde_json::from_str(line).unwrap();
+        answers.push_str(&format!(
+            "[answer.\"{}\"]\nkeep = \"{}\"\nothers = \"rename\"\n",
+            question["question"].as_str().unwrap(),
+            question["rows"][1]["ctid"].as_str().unwrap(),
+        ));
+    }
+    let options = PlanOptions {
+        rules: Rules::mastodon().unwrap(),
+        answers: Answers::parse(&answers, "answers").unwrap(),
+        ..PlanOptions::default()
+    };
+    let planned = plan_with(&database.url(), &options, &paper.plan()).await.unwrap();
+    assert_eq!(
+        (planned.counts.groups, planned.counts.questions, planned.counts.deleted),
+        (4, 0, 0)
+    );
+    let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
+    assert_eq!((repaired.skipped, repaired.deleted), (0, 0), "{:?}", repaired.findings);
+    clean(&database).await;
+    assert_eq!(count().await, (named_before.0 + 2, named_before.1 + 2));
+    undo(&database.url(), true).await.unwrap();
+    equal(&before, &digests(&database).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_table_is_scanned_for_each_batch() {
+    let (database, paper) = damaged(Major::V18, "scans").await;
+    let scans =
+        "select relname, seq_scan from pg_stat_user_tables where schemaname = 'public' order by 1";
+    let read = || async {
+        let rows = database.query_text(scans).await.unwrap();
+        rows.into_iter()
+            .map(|row| (row[0].clone().unwrap(), row[1].clone().unwrap().parse::<i64>().unwrap()))
+            .collect::<std::collections::BTreeMap<String, i64>>()
+    };
+    // What the plan's session did is counted once it has ended.
+    let planning = "select count(*) from pg_stat_activity where application_name like 'pghaul scan%' and datname = current_database()";
+    while database.value(planning).await.unwrap().as_deref() != Some("0") {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let before = read().await;
+    let batches = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
+    let seen = std::sync::Arc::clone(&batches);
+    let observer = OnEvent(move |event: &Event<'_>| {
+        if let Event::StepCommitted { .. } = event {
+            seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    });
+    let options = pghaul::duplicates::repair::RepairOptions { batch_rows: 3 };
+    pghaul::duplicates::repair::repair(
+        &super::endpoint(&database.url()),
+        &paper.plan(),
+        options,
+        &observer,
+        &Stop::default(),
+    )
+    .await
+    .unwrap();
+    let after = read().await;
+    let batches = batches.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(batches > 150, "{batches}");
+    for (table, scans) in &after {
+        let more = scans - before.get(table).copied().unwrap_or(0);
+        // Indexes that are built, and one look for each reference without a foreign key.
+        assert!(more < 25, "{table} was scanned {more} times by {batches} batches");
+    }
+}

@@ -168,3 +168,43 @@ async fn statuses_that_refer_to_each_other() {
         equal(&before, &digests(&database).await);
     }
 }
+
+/// A duplicate that follows its twin would follow itself: the row goes, with what refers to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_comes_to_follow_himself() {
+    let database = small(Major::V14, Version::V4_2_0, "self_follow");
+    let session = database.connect().await.unwrap();
+    let planted = pghaul_testbed::mastodon::duplicate_accounts(Recipe::MissingEntries)
+        .groups(3)
+        .plant(&session)
+        .await
+        .unwrap();
+    let group = &planted.groups[0];
+    let (original, copy) =
+        (group.original.key.clone().unwrap(), group.copies[0].key.clone().unwrap());
+    session
+        .execute(format!(
+            "insert into follows (id, created_at, updated_at, account_id, target_account_id)
+                 values (900001, now(), now(), {copy}, {original});
+             insert into list_accounts (id, list_id, account_id, follow_id)
+                 select 900002, (select min(id) from lists), {original}, 900001;
+             insert into notifications (id, activity_id, activity_type, created_at, updated_at, account_id, from_account_id, type)
+                 values (900003, 900001, 'Follow', now(), now(), {original}, {copy}, 'follow')"
+        ))
+        .await
+        .unwrap();
+    let before = digests(&database).await;
+    let paper = Paper::new();
+    let planned = plan_mastodon(&database.url(), &paper.plan()).await.unwrap();
+    assert_eq!(planned.counts.questions, 0);
+    let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
+    assert_eq!(repaired.skipped, 0, "{:?}", repaired.findings);
+    clean(&database).await;
+    let left = "select (select count(*) from follows where id = 900001 or account_id = target_account_id) \
+                     , (select count(*) from list_accounts where id = 900002) \
+                     , (select count(*) from notifications where id = 900003)";
+    let rows = session.query_text(left).await.unwrap();
+    assert_eq!(rows[0], ["0", "0", "0"].map(|zero| Some(zero.to_owned())));
+    undo(&database.url(), true).await.unwrap();
+    equal(&before, &digests(&database).await);
+}

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use clap::Args;
-use pghaul::catalog::Catalog;
+use pghaul::catalog::{Catalog, Sizes};
 use pghaul::connect::{Endpoint, Purpose, Side};
 use pghaul::name::RelationName;
 use pghaul::plan::filter::Filter;
@@ -82,7 +82,7 @@ async fn look(flags: &Flags) -> Result<Checked, Error> {
         Some(target) => Some(target.connect(Purpose::Catalog, "check").await?),
         None => None,
     };
-    let catalog = Catalog::read(&on_source).await?;
+    let catalog = Catalog::read_with(&on_source, &Sizes::Of(Vec::new())).await?;
     let filter = Filter::new(&catalog, &flags.include, &flags.exclude)?;
     let unwanted: HashSet<&RelationName> = catalog
         .relations

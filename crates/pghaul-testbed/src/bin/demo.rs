@@ -1,9 +1,12 @@
 //! `cargo demo`: a Mastodon-shaped database with a damaged index goes from Postgres 9.6 to 18.
 //!
 //! Everything is real: two servers of their own, filled by SQL, damaged as real ones are, and
-//! cloned by the calls that `pghaul clone` makes. Needs neither docker nor a running Postgres.
+//! cloned, repaired, taken back and verified by the calls that `pghaul` makes. Needs neither docker nor a running Postgres.
 //! It fails unless the clone finds exactly the damage that was done, and nothing else.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+
+#[path = "demo/repair.rs"]
+mod repair;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -113,7 +116,7 @@ async fn demo(flags: &Flags) -> Result<Exit> {
     };
     let (from, to) = (endpoint(Side::Source, &source)?, endpoint(Side::Target, &target)?);
     let options = CloneOptions { pg_dump: Some(clients.pg_dump()), ..CloneOptions::default() };
-    let cloned = match carry(from, to, options, &console).await {
+    let cloned = match carry(from, to, options.clone(), &console).await {
         Ok(cloned) => cloned,
         Err(Unfinished::Failed(error, so_far)) => {
             return Ok(report::clone::failed(
@@ -150,6 +153,17 @@ async fn demo(flags: &Flags) -> Result<Exit> {
 
     step(6, "What that means");
     let seen = explain(&cloned, (&source, found), &target).await?;
+    let mended = match repair::mend((&source, &target), options, &console).await {
+        Ok(mended) => mended,
+        Err(error) => {
+            return Ok(report::failure::end(
+                &console,
+                "duplicates repair",
+                begun.elapsed(),
+                &error,
+            ));
+        }
+    };
     say(&format!("All of it took {}.", duration(begun.elapsed())));
     if flags.keep {
         println!("\n  old  {}\n  new  {}\nCtrl-C ends the servers.", source.url(), target.url());
@@ -157,7 +171,7 @@ async fn demo(flags: &Flags) -> Result<Exit> {
             .await
             .map_err(|cause| Error::new("cannot wait for Ctrl-C").caused_by(&cause))?;
     }
-    Ok(if seen == planted.groups.len() { Exit::Done } else { Exit::Bug })
+    Ok(if seen == planted.groups.len() && mended { Exit::Done } else { Exit::Bug })
 }
 
 /// Scans the unique indexes of the damaged table; gives the groups and rows too many under the one
@@ -252,8 +266,10 @@ async fn explain(
     say(&format!("GROUP BY over the heap: {} and {}.", old.groups, old.extra_rows));
     let groups = groups(target).await?;
     say(&format!("They are all in the new table too: {}.", groups.len()));
-    say("The rows are yours to judge: pghaul removed none. Once they are mended,");
-    say("`pghaul clone --resume` builds the index, and nothing is copied twice.");
+    say(
+        "pghaul clone removed none. Once they are mended, `pghaul clone --resume` builds the index,",
+    );
+    say("and nothing is copied twice.");
     let agree = old.groups as u64 == found.groups && old.groups == groups.len();
     if verified == tables && agree { Ok(groups.len()) } else { Ok(0) }
 }

@@ -11,6 +11,7 @@ insert into indexes.btree select i, md5(i::text), i * 1.10, '2000-01-01'::date +
 create index partial on indexes.btree (t) where n > 10 and v is not null;
 create index expressions on indexes.btree (lower(t), (id % 10), (n + 1) desc);
 create unique index unique_expression on indexes.btree ((t || 'x')) where d > '1999-01-01';
+create index function_like on indexes.btree (coalesce(v, ''), id, greatest(n, 1) desc);
 create index directions on indexes.btree (d desc nulls last, n asc nulls first) with (fillfactor = 60);
 create index other_class on indexes.btree (t text_pattern_ops, v varchar_pattern_ops);
 create index other_collation on indexes.btree (t collate "C" desc, v collate "POSIX");

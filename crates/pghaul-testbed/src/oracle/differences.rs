@@ -9,10 +9,10 @@ mod mends;
 use super::catalog::Fact;
 use super::statements::Tokens;
 use mends::{
-    agree, drop_in_of_procedures, drop_multirange_name, drop_nameless, drop_not_null_names,
-    drop_operator_links, drop_qualifiers, equal_but_maintain, execute_function,
-    grants_maintain_only, json_without_quotes, remove_token, sort_inherited_columns,
-    without_maintain,
+    agree, drop_function_like_parentheses, drop_in_of_procedures, drop_multirange_name,
+    drop_nameless, drop_not_null_names, drop_operator_links, drop_qualifiers, equal_but_maintain,
+    execute_function, function_like_definition, grants_maintain_only, json_without_quotes,
+    remove_token, sort_inherited_columns, without_maintain,
 };
 
 /// One way in which a faithful copy's schema may differ from its original.
@@ -74,6 +74,15 @@ pub const VERSION_DIFFERENCES: &[VersionDifference] = &[
         statement: Some(drop_nameless),
         more: None,
         fact: None,
+    },
+    VersionDifference {
+        name: "parentheses of function-like expressions",
+        reason: "9.6 puts COALESCE and its like in an index into parentheses of their own; newer \
+                 servers know that they look like functions",
+        between: |source, target| source < 100_000 && target >= 100_000,
+        statement: Some(drop_function_like_parentheses),
+        more: None,
+        fact: Some(function_like_definition),
     },
     VersionDifference {
         name: "row oids",

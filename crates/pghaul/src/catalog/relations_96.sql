@@ -5,8 +5,11 @@ select c.oid::int8
      , c.relkind::text
      , c.relpersistence::text
      , c.relispopulated
-     , coalesce(pg_catalog.pg_relation_size(c.oid, 'main'), 0)::int8 as heap_bytes
-     , coalesce(pg_catalog.pg_table_size(c.oid), 0)::int8            as table_bytes
+     -- Only of $1, null for all: measuring waits for whoever has the relation for itself.
+     , case when $1::oid[] is null or measured.oid is not null
+            then coalesce(pg_catalog.pg_relation_size(c.oid, 'main'), 0) else 0 end::int8 as heap_bytes
+     , case when $1::oid[] is null or measured.oid is not null
+            then coalesce(pg_catalog.pg_table_size(c.oid), 0) else 0 end::int8            as table_bytes
      , false                                                         as is_partition
      , null::int8                                                    as root
      , true                                                          as is_heap
@@ -16,6 +19,7 @@ select c.oid::int8
      , e.extname is not null and x.condition is null                 as belongs_to_extension
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  left join pg_catalog.unnest($1::oid[]) measured (oid) on measured.oid = c.oid
   left join pg_catalog.pg_depend d
     on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
    and d.objid = c.oid and d.objsubid = 0 and d.deptype = 'e'

@@ -516,6 +516,9 @@ impl Repairing<'_> {
                     continue;
                 }
                 let index = RelationName::new(schema, name);
+                if !self.is_there(&index).await? {
+                    continue;
+                }
                 let begun = Instant::now();
                 if let Err(error) = self.rebuild_one(place, number, &index).await {
                     if !session.is_closed() {
@@ -542,6 +545,16 @@ impl Repairing<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// A clone may not have been able to build it.
+    async fn is_there(&self, index: &RelationName) -> Result<bool, Error> {
+        let sql = "select exists (select from pg_catalog.pg_class c \
+                   join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+                   where n.nspname = $1 and c.relname = $2 and c.relkind in ('i', 'I'))";
+        let doing = format!("look for the index `{index}`");
+        let (schema, name) = (index.schema.as_str(), index.name.as_str());
+        Ok(self.bench.session.query_one(&doing, sql, &[&schema, &name]).await?.get(0))
     }
 
     async fn rebuild_one(
@@ -655,6 +668,17 @@ impl Repairing<'_> {
                 "duplicates_asked",
                 format!("{} groups wait for answers", self.script.questions),
                 "answer the questions of the plan in a file for `duplicates plan --answers`",
+            ));
+        }
+        let sql = "select pg_catalog.count(*) from pg_catalog.pg_matviews where ispopulated";
+        let row = self.bench.session.query_one("look for materialized views", sql, &[]).await?;
+        let views: i64 = row.get(0);
+        if views > 0 && !self.done.stopped {
+            self.findings.push(Finding::new(
+                Severity::Note,
+                "materialized_views",
+                format!("{views} materialized views still show the rows of before"),
+                "refresh them; and let the application forget what it has cached",
             ));
         }
         self.done.groups = self.script.groups.len() as u64;

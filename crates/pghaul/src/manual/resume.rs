@@ -31,6 +31,7 @@
 //! | `post-data` | every row is there and was read back; the source's snapshot is let go | does the steps without a receipt; the source is only asked for sequences |
 //! | `stopped` | Ctrl-C, SIGTERM | as its receipts say |
 //! | `waiting for a repair` | rows forbid an index or a key, or differ on the target; all else is done | tries these steps again, reads the tables that differ again |
+//! | `waiting for what was deferred` | all but what `--defer` left is done | does that; `--defer` again leaves it again |
 //! | `complete` | all is done | nothing is left; `pghaul finish` removes the state |
 //!
 //! # The one moment
@@ -76,8 +77,26 @@
 //! While workers hold a snapshot that the resumed run does not know, a resume under another one
 //! waits 75 s for them and then refuses with exit code 20: stop them first.
 //!
+//! What the run deferred, workers leave alone too.
+//!
 //! A second `clone` on a target with an active run is refused with exit code 20. `--resume` waits
 //! up to 20 s for a process that was killed just now.
+//!
+//! # Stopping, and beginning again
+//!
+//! The first Ctrl-C (or SIGTERM) ends after what is in flight: a piece is committed as far as it
+//! is, a step is finished, and types and tables are created up to the end of a batch. The second
+//! ends at once: what is in flight is lost, as after a crash. Exit code 130 or 143 either way.
+//!
+//! `--restart` drops what the run's receipts say it created and stores the new run in one
+//! transaction of the target. Whatever stands in its way until then (a missing role, a view that
+//! somebody built upon our tables, Ctrl-C), nothing was dropped. While it prepares, the old objects
+//! are locked.
+//!
+//! # What an embedding program hears
+//!
+//! Each durable fact once, in an order that [`event`](crate::event) promises, also when the run
+//! loses its servers in between and when a worker did the work.
 //!
 //! # Holding a snapshot
 //!
@@ -87,11 +106,42 @@
 //! pg_export_snapshot()`) works too: tables that were truncated or rewritten since it was taken are
 //! noticed and refused with exit code 13, since they would read as empty.
 //!
+//! # How long until a dead host is noticed
+//!
+//! | what is silent | noticed after | by |
+//! |---|---|---|
+//! | a server that owes us an answer | 40 s | keepalives: 20 s idle, then 4 probes of 5 s |
+//! | a server that we send to and that acknowledges nothing | 40 s; 180 s while rows are written | `TCP_USER_TIMEOUT`; `tcp_user_timeout` in the connection string changes it |
+//! | a server that lets nobody in | 30 s each attempt | `connect_timeout` in the connection string changes it |
+//! | a worker, seen from the target | 40 s | the server's keepalives, set by us; its claims go with its sessions |
+//!
+//! A host that stands still but whose kernel answers (a frozen container, a stalled disk) is waited
+//! for. While rows are written, three minutes without any room in its buffers count as dead: the
+//! piece is written again by another session, after the first one's claim has gone.
+//!
 //! # At night
+//!
+//! First `pghaul status`: it says whether somebody works on the run, which phase it is in, and what
+//! was found. Then by the exit code of the process that ended:
 //!
 //! | exit code | what happened | do |
 //! |---|---|---|
-//! | 12 | a server stayed away longer than the budget, or said no | mend what the error names, `--resume` |
+//! | 10 | a server could not be reached at the start; nothing was begun or changed | mend that, the same command again |
+//! | 11 | something stands in the way of beginning; all of it is named | mend it, the same command again |
+//! | 12 | a server was lost in mid-run for longer than the budget, or said no | mend what the error names, `--resume` |
+//! | 12, SQLSTATE 53100 | the target's disk is full | make room, `--resume`; nothing that has a receipt is written again |
+//! | 12, "damaged" | the source's storage is broken where the error says | restore that table elsewhere or `--exclude` it; all others are there |
 //! | 13 | the snapshot is gone and the source changed | `--resume --restart-tables`, or `--restart` |
 //! | 20 | another process works on this target, or none has begun | wait, `pghaul status`, `pghaul worker` |
-//! | 130, 143 | Ctrl-C, SIGTERM | `--resume` |
+//! | 20, workers at work | workers hold a snapshot that the resumed run does not know | stop these `pghaul worker` processes, `--resume` |
+//! | 70 | a bug of ours; the state in the target is intact | report it; `--resume` may do |
+//! | 130, 143, or killed | Ctrl-C, SIGTERM, SIGKILL, a power cut | `--resume`, from any machine |
+//!
+//! A server that needs longer than the budget to come back: `--attempts N` lets a part or step fail
+//! more often in a row, `--retries N` the whole run. Nothing is lost either way; `--resume` begins
+//! with a full budget.
+//!
+//! What never helps: dropping the schema `pghaul` by hand (the run could not be resumed, and what it
+//! created would stand in the way of the next one), or emptying tables of the target by hand (their
+//! receipts would be wrong, and what was read back already is not read again). Use
+//! `--restart-tables`, `--restart`, `finish --force`.

@@ -11,12 +11,15 @@ use super::complaint::readable;
 use crate::connect::Side;
 use crate::connect::startup_options;
 use crate::error::{Error, ErrorKind};
+use crate::name::RelationName;
 use crate::schema::tag::plain_tags;
 use crate::schema::{Entry, Kind, Toc, TocError};
 use crate::version::ServerVersion;
 
 /// A schema of a million objects takes about this much.
 const LARGEST_ARCHIVE: u64 = 2 << 30;
+/// Bytes of names of excluded relations: Linux takes 2 MiB of arguments and environment.
+const LARGEST_EXCLUSION: usize = 1 << 20;
 /// As much of stderr as is looked at; the rest is read and thrown away.
 const LARGEST_COMPLAINT: u64 = 256 << 10;
 
@@ -60,6 +63,9 @@ pub struct DumpRequest {
     pub snapshot: Option<String>,
     /// What to dump.
     pub contents: Contents,
+    /// Relations to leave out, which are not locked then. Nothing that is dumped may need them: see
+    /// [`alone`](crate::schema::alone). If they are too many for a command line, some are dumped.
+    pub exclude: Vec<RelationName>,
     /// How long to wait for a table that somebody holds with ACCESS EXCLUSIVE; for ever if `None`.
     pub lock_wait: Option<std::time::Duration>,
     /// The server's version, where it is known: then none of its timeouts ends the program's
@@ -165,6 +171,14 @@ impl PgDump {
         }
         if let Some(snapshot) = &request.snapshot {
             arguments.push(format!("--snapshot={snapshot}").into());
+        }
+        let mut room = LARGEST_EXCLUSION;
+        for relation in &request.exclude {
+            // A pattern; in double quotes it is a name (Postgres manual, psql, Patterns).
+            let argument = format!("--exclude-table={}", relation.quoted());
+            let Some(left) = room.checked_sub(argument.len()) else { break };
+            room = left;
+            arguments.push(argument.into());
         }
         if let Some(wait) = request.lock_wait {
             arguments.push(format!("--lock-wait-timeout={}", wait.as_millis()).into());
@@ -328,6 +342,7 @@ mod tests {
             environment: variables.map(|(name, value)| (name.to_owned(), value.into())).to_vec(),
             snapshot: Some("00000003-1".to_owned()),
             contents: Contents::Schema,
+            exclude: vec![RelationName::new("a", "t \"1")],
             lock_wait: Some(Duration::from_secs(3)),
             server: None,
         }
@@ -347,6 +362,7 @@ mod tests {
             "--schema-only",
             "--encoding=UTF8",
             "--snapshot=00000003-1",
+            "--exclude-table=\"a\".\"t \"\"1\"",
             "--lock-wait-timeout=3000",
             "--no-password",
         ] {

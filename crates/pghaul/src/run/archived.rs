@@ -63,7 +63,8 @@ impl PreparedClone {
             _ => Vec::new(),
         };
         let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
-        let newness = if stored.is_some() { Newness::GoingOn } else { Newness::New(&objects) };
+        let newness =
+            if stored.is_some() { Newness::GoingOn } else { Newness::New(&objects, Vec::new()) };
         let mut unchecked = Vec::new();
         if options.scope == Scope::DataOnly {
             let terms = obstacles::terms(&control, &plan).await?;

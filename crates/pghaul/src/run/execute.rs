@@ -77,6 +77,7 @@ impl PreparedClone {
             &schema.steps,
             self.large_objects.len(),
             (&options, control.version()),
+            &schema.counted,
         );
         let is_new = self.stored.is_none();
         let goes_on = !is_new && keeper.is_some() && !joins;
@@ -179,6 +180,11 @@ impl PreparedClone {
         let ended = async {
             if !stopped && !joins {
                 forgotten_writers(&run, &self.writes).await?;
+            }
+            // Whoever did them, in whatever process.
+            let done = state::load_steps(&control).await?;
+            for step in run.steps.iter().filter(|step| done.contains_key(&step.step.key)) {
+                run.count(step);
             }
             end(&run, &control, stopped).await
         };

@@ -11,7 +11,7 @@
 //! stronger lock than a reader's runs before its table is read back; what waits only for the end
 //! of something goes on when that was left out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::board::{LaneKind, Task, TaskId};
 use super::options::{CloneOptions, Scope, Verify};
@@ -28,6 +28,8 @@ struct Builder<'a> {
     steps: &'a [SchemaStep],
     options: &'a CloneOptions,
     target: ServerVersion,
+    /// Tables whose statistics come along.
+    counted: &'a HashSet<RelationName>,
     tasks: Vec<Task<Work>>,
     /// What has to be over for all rows to be there and read back.
     settled_all: Vec<TaskId>,
@@ -45,6 +47,7 @@ pub(super) fn build(
     steps: &[SchemaStep],
     large_object_batches: usize,
     (options, target): (&CloneOptions, ServerVersion),
+    counted: &HashSet<RelationName>,
 ) -> Vec<Task<Work>> {
     let bytes = plan.tables.iter().map(|table| (table.name.clone(), table.bytes)).collect();
     let mut builder = Builder {
@@ -52,6 +55,7 @@ pub(super) fn build(
         steps,
         options,
         target,
+        counted,
         tasks: Vec::new(),
         settled_all: Vec::new(),
         loaded: HashMap::new(),
@@ -144,8 +148,10 @@ impl Builder<'_> {
                 let task = Task::new(Work::ReadBack(at), LaneKind::Copy).weighing(bytes);
                 self.add(task.after([vec![loaded], slices].concat()))
             };
-            let analyze = Work::Analyze(read_back.name.clone());
-            self.add(Task::new(analyze, LaneKind::Step).after(vec![settled]));
+            if !self.counted.contains(&read_back.name) {
+                let analyze = Work::Analyze(read_back.name.clone());
+                self.add(Task::new(analyze, LaneKind::Step).after(vec![settled]));
+            }
             for name in names {
                 self.loaded.insert(name.clone(), loaded);
                 self.settled.insert(name, settled);

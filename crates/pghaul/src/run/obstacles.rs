@@ -85,6 +85,32 @@ pub(super) async fn existing(
     Ok(existing.iter().map(object_in_the_way).chain(large_objects).collect())
 }
 
+/// Configuration tables of extensions that the target has already, with rows where those of the
+/// source would go.
+pub(super) async fn filled_configuration(
+    control: &Session,
+    plan: &Plan,
+) -> Result<Vec<Finding>, Error> {
+    let mut found = Vec::new();
+    for table in plan.tables.iter().filter(|table| table.extension.is_some()) {
+        let (name, doing) = (table.name.quoted(), format!("look at `{}`", table.name));
+        let there = "select pg_catalog.to_regclass($1) is not null";
+        if !control.query_one(&doing, there, &[&name]).await?.get::<_, bool>(0) {
+            continue;
+        }
+        let condition = match table.condition.as_str() {
+            "" => "true",
+            condition => condition,
+        };
+        let rows = format!("select exists (select from only {name} where {condition})");
+        if control.query_one(&doing, &rows, &[]).await?.get(0) {
+            let message = "this configuration table of an extension that is there holds rows";
+            found.push(rules::TABLE_NOT_EMPTY.found(message).about(&table.name));
+        }
+    }
+    Ok(found)
+}
+
 /// Roles that the schema names and that are missing on the target, or cannot be given objects.
 pub(super) async fn roles(
     control: &Session,

@@ -24,9 +24,9 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
     /// The name of consistency of the moment that was carried.
     pub consistency: &'static str,
-    /// Indexes built.
+    /// Indexes built, by this process or another one of the run.
     pub indexes: usize,
-    /// Constraints added, foreign keys among them.
+    /// Constraints added, foreign keys among them, by this process or another one of the run.
     pub constraints: usize,
     /// Time by phase, in the order in which phases began.
     pub phases: Vec<(crate::event::Phase, std::time::Duration)>,

@@ -13,7 +13,7 @@ use super::options::{CloneOptions, Scope, Start};
 use super::origin::Origin;
 use super::source_schema::{self, Newness, Selected, SourceSchema};
 use super::stored::{StoredRun, large_objects_text};
-use crate::catalog::{Catalog, Relation, size};
+use crate::catalog::{Catalog, Relation, Sizes, size};
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
@@ -101,7 +101,7 @@ impl PreparedClone {
             None => options,
         };
         let writes = WriteCounters::read(&look).await?;
-        let before = Catalog::read(&look).await?;
+        let before = Catalog::read_with(&look, &Sizes::Of(Vec::new())).await?;
         let filter = Filter::new(&before, &options.include, &options.exclude)?;
         let known: HashMap<&RelationName, bool> = before
             .relations
@@ -119,7 +119,13 @@ impl PreparedClone {
         let (keeper, same_snapshot) =
             keep((&source, &control), &options, stored.as_mut(), &wanted).await?;
         let inside = keeper.as_ref().map_or(&look, Keeper::session);
-        let catalog = if keeper.is_some() { Catalog::read(inside).await? } else { before };
+        let sizes = if filter.is_everything() {
+            Sizes::All
+        } else {
+            let wanted = before.relations.iter().filter(|relation| wanted(&relation.name));
+            Sizes::Of(wanted.map(|relation| relation.oid).collect())
+        };
+        let catalog = Catalog::read_with(inside, &sizes).await?;
         let moment = Moment::read(inside).await?;
         let (moment, consistency) = match &stored {
             None => (moment, Consistency::Snapshot),
@@ -154,7 +160,11 @@ impl PreparedClone {
             _ => Vec::new(),
         };
         let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
-        let newness = if stored.is_some() { Newness::GoingOn } else { Newness::New(&objects) };
+        let newness = if stored.is_some() {
+            Newness::GoingOn
+        } else {
+            Newness::New(&objects, obstacles::filled_configuration(&control, &plan).await?)
+        };
         let mut unchecked = Vec::new();
         if options.scope == Scope::DataOnly {
             let terms = obstacles::terms(&control, &plan).await?;
@@ -171,6 +181,10 @@ impl PreparedClone {
             source_schema::steps(selected, &target, &control, refreshes, (&options, newness))
                 .await?;
         let schema = schema.checking(&unchecked);
+        let schema = match options.scope {
+            Scope::Everything => schema.emptying(&plan),
+            Scope::SchemaOnly | Scope::DataOnly => schema,
+        };
         let prepared = Self {
             origin: Origin::Server(Arc::new(source)),
             target: Arc::new(target),

@@ -10,8 +10,9 @@ use crate::catalog::Catalog;
 use crate::connect::{Endpoint, Session, Side};
 use crate::error::Error;
 use crate::finding::{Finding, Severity};
-use crate::name::{Ident, RelationName};
+use crate::name::{Ident, RelationName, literal};
 use crate::pg_dump::{Contents, DumpRequest, PgDump};
+use crate::plan::Plan;
 use crate::plan::filter::Filter;
 use crate::preflight::rows_only::ForeignKey;
 use crate::schema::roles::RoleUse;
@@ -41,17 +42,26 @@ pub(crate) async fn dump(
 ) -> Result<(Selected, ServerVersion), Error> {
     let pg_dump = PgDump::select(pg_dump, look.version(), target).await?;
     let environment = source.child_environment("pg_dump").await?;
+    let unwanted: Vec<u32> = catalog
+        .relations
+        .iter()
+        .filter(|relation| !filter.wants(catalog, relation))
+        .map(|relation| relation.oid)
+        .collect();
+    let exclude = schema::alone(look, &unwanted).await?;
     let dumped = pg_dump
         .dump(&DumpRequest {
             side: Side::Source,
             environment: environment.variables(),
             snapshot: snapshot.map(|id| id.as_str().to_owned()),
-            contents: Contents::Schema,
+            contents: contents(&pg_dump, target),
+            exclude,
             lock_wait: None,
             server: Some(look.version()),
         })
         .await?;
     let mut entries = dumped.toc.entries;
+    schema::drop_partial(&mut entries);
     let names = schema::not_null_names::not_null_names(look).await?;
     schema::not_null_names::quote_not_null_names(&mut entries, &names);
     Ok((selected(entries, catalog, filter), pg_dump.version()))
@@ -84,9 +94,47 @@ pub(super) struct SourceSchema {
     pub(super) digest: String,
     /// What the target cannot have.
     pub(super) findings: Vec<Finding>,
+    /// Tables whose statistics come along whole, so that nothing is left to gather.
+    pub(super) counted: HashSet<RelationName>,
+}
+
+/// The planner's statistics come along where they can: 18 brought the functions that take them,
+/// and a `pg_dump` that reads them from any server.
+fn contents(pg_dump: &PgDump, target: Option<ServerVersion>) -> Contents {
+    let taken = target.is_some_and(|target| target.at_least(18));
+    if taken && pg_dump.version().at_least(18) {
+        Contents::SchemaAndStatistics
+    } else {
+        Contents::Schema
+    }
 }
 
 impl SourceSchema {
+    /// With a step for each configuration table of an extension: rows that its script has put there
+    /// come from the source as they are now. Only where this run has made the extension, which its
+    /// receipt says.
+    pub(super) fn emptying(mut self, plan: &Plan) -> Self {
+        for table in &plan.tables {
+            let Some(extension) = &table.extension else { continue };
+            let condition = match table.condition.as_str() {
+                "" => "true",
+                condition => condition,
+            };
+            let made = literal(&format!("{} {extension}", Kind::Extension));
+            let sql = format!(
+                "delete from only {} where ({condition}) and exists \
+                 (select from pghaul.step where id = {made} and undo <> '');\n",
+                table.written_to.quoted()
+            );
+            self.steps.push(SchemaStep {
+                step: Step::emptying(&table.written_to, sql),
+                undo: String::new(),
+                source_oid: 0,
+            });
+        }
+        self
+    }
+
     /// With a step for each foreign key of the target that nothing checks while rows go in.
     pub(super) fn checking(mut self, foreign_keys: &[ForeignKey]) -> Self {
         self.steps.extend(foreign_keys.iter().map(|key| SchemaStep {
@@ -107,11 +155,15 @@ pub(super) async fn steps(
     refresh: &[RelationName],
     (options, newness): (&CloneOptions, Newness<'_>),
 ) -> Result<SourceSchema, Error> {
-    let entries = selected.entries;
+    let mut entries = selected.entries;
+    if options.scope == Scope::SchemaOnly {
+        // They are about rows.
+        entries.retain(|entry| entry.kind != Kind::StatisticsData);
+    }
     let mut findings = selected.findings;
     let digest = schema::digest(&entries).iter().map(|byte| format!("{byte:02x}")).collect();
     if options.scope == Scope::DataOnly {
-        return Ok(SourceSchema { steps: Vec::new(), digest, findings });
+        return Ok(SourceSchema { digest, findings, ..SourceSchema::default() });
     }
     let superuser = is_superuser(control).await?;
     let refresh: HashSet<RelationName> = if options.deferred.contains(&Deferred::Matviews) {
@@ -143,8 +195,8 @@ pub(super) async fn steps(
         refresh: &refresh,
         owner_grants: &[],
     };
-    if let Newness::New(objects) = newness {
-        let mut blockers = obstacles::existing(control, &entries, objects).await?;
+    if let Newness::New(objects, mut blockers) = newness {
+        blockers.extend(obstacles::existing(control, &entries, objects).await?);
         let mut roles = schema::roles::roles(&entries, &step_options);
         add_roles_of_objects(&mut roles, objects, options);
         blockers.extend(obstacles::roles(control, &roles).await?);
@@ -173,13 +225,14 @@ pub(super) async fn steps(
             }
         })
         .collect();
-    Ok(SourceSchema { steps, digest, findings })
+    let counted = schema::counted(&entries);
+    Ok(SourceSchema { steps, digest, findings, counted })
 }
 
 /// Whether the run begins here.
 pub(super) enum Newness<'a> {
-    /// It does, with these large objects.
-    New(&'a [LargeObject]),
+    /// It does, with these large objects; this stands in the way already.
+    New(&'a [LargeObject], Vec<Finding>),
     /// It has begun before.
     GoingOn,
 }

@@ -74,7 +74,6 @@ impl Sessions<'_> {
                 Ok(Verdict::Done)
             }
             Ok(Ran::Now) => {
-                run.count(step);
                 run.ledger.step(run, at, begun.elapsed());
                 Ok(Verdict::Done)
             }
@@ -86,6 +85,10 @@ impl Sessions<'_> {
             Err(error) if step.step.stage == Stage::Refresh && !error.connection_lost() => {
                 run.find(not_refreshed(step, &error));
                 Ok(Verdict::LeftOut)
+            }
+            Err(error) if step.step.stage == Stage::Statistics && !error.connection_lost() => {
+                run.find(without_statistics(&error).about(&step.step.object));
+                Ok(Verdict::Done)
             }
             Err(error) => Err(step.step.failure(error)),
         }
@@ -169,15 +172,7 @@ impl Sessions<'_> {
             Ok(Ran::Before | Ran::Now) => Ok(Verdict::Done),
             Err(error) if error.connection_lost() => Err(error),
             Err(error) => {
-                self.run.find(
-                    Finding::new(
-                        Severity::Note,
-                        "not_analyzed",
-                        format!("statistics could not be gathered: {error:?}"),
-                        "run ANALYZE on the target",
-                    )
-                    .about(name),
-                );
+                self.run.find(without_statistics(&error).about(name));
                 Ok(Verdict::Done)
             }
         }
@@ -324,6 +319,15 @@ async fn run_step(
 /// Whether it was the rows that forbade a statement (class 23, integrity constraint violation).
 fn is_of_the_data(error: &Error) -> bool {
     error.sqlstate().is_some_and(|state| state.starts_with("23"))
+}
+
+fn without_statistics(error: &Error) -> Finding {
+    Finding::new(
+        Severity::Note,
+        "not_analyzed",
+        format!("statistics could not be had: {error:?}"),
+        "run ANALYZE on the target",
+    )
 }
 
 fn not_refreshed(step: &SchemaStep, error: &Error) -> Finding {

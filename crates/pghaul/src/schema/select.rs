@@ -202,6 +202,7 @@ impl Selector {
             | Kind::SecurityLabel
             | Kind::Acl
             | Kind::SequenceOwnedBy
+            | Kind::StatisticsData
             | Kind::IndexAttach => Fate::NotAsked,
             // An identity's sequence is a part of its table.
             Kind::Sequence => Fate::NotAsked,

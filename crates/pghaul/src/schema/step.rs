@@ -131,6 +131,19 @@ pub struct Step {
 }
 
 impl Step {
+    /// Takes away the rows that making an extension has put into its configuration table.
+    pub(crate) fn emptying(table: &RelationName, sql: String) -> Self {
+        Self {
+            key: format!("configuration {table}, emptied"),
+            stage: Stage::PreData,
+            makes: Makes::Entry,
+            kind: Kind::Extension,
+            rows: Rows::None,
+            object: table.to_string(),
+            ..Self::checking(table, &Ident::new(""), sql)
+        }
+    }
+
     /// Looks whether the rows of a foreign key that is there refer to something: fails with
     /// SQLSTATE 23503 if not.
     pub(crate) fn checking(table: &RelationName, foreign_key: &Ident, sql: String) -> Self {

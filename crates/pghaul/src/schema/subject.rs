@@ -30,7 +30,9 @@ impl Subject {
             Some(RelationName::new(namespace, entry.tag.as_str()))
         };
         match entry.kind {
-            Kind::View | Kind::MaterializedView => Self { relation: own(), others: Vec::new() },
+            Kind::View | Kind::MaterializedView | Kind::StatisticsData => {
+                Self { relation: own(), others: Vec::new() }
+            }
             Kind::Table | Kind::ForeignTable => {
                 Self { relation: own(), others: parents(entry).unwrap_or_default() }
             }

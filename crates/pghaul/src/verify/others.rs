@@ -133,6 +133,7 @@ async fn entries(
             environment: environment.variables(),
             snapshot: Some(snapshot.as_str().to_owned()),
             contents: Contents::Schema,
+            exclude: Vec::new(),
             lock_wait: Some(LOCK_WAIT),
             server: Some(reader.version()),
         })

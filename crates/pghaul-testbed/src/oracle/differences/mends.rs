@@ -64,6 +64,47 @@ pub(super) fn sort_inherited_columns(source: &mut Tokens, target: &mut Tokens) -
     changed
 }
 
+/// Expressions of the grammar that are written like functions.
+const FUNCTION_LIKE: [&str; 4] = ["COALESCE", "GREATEST", "LEAST", "NULLIF"];
+
+/// Takes away the parentheses around a whole item of an index that is such an expression.
+pub(super) fn drop_function_like_parentheses(source: &mut Tokens, _: &mut Tokens) -> bool {
+    if !starts(source, &["CREATE", "INDEX"]) && !starts(source, &["CREATE", "UNIQUE", "INDEX"]) {
+        return false;
+    }
+    let mut changed = false;
+    while let Some((open, close)) = function_like_item(source) {
+        source.remove(close);
+        source.remove(open);
+        changed = true;
+    }
+    changed
+}
+
+/// Where the parentheses of the first such item are.
+fn function_like_item(tokens: &[String]) -> Option<(usize, usize)> {
+    (1..tokens.len().saturating_sub(2)).find_map(|open| {
+        let is_item = matches!(tokens[open - 1].as_str(), "(" | ",") && tokens[open] == "(";
+        if !is_item || !FUNCTION_LIKE.contains(&tokens[open + 1].as_str()) {
+            return None;
+        }
+        let inner = open + 2 + first_list(&tokens[open + 2..])?.1;
+        (tokens.get(inner + 1)? == ")").then_some((open, inner + 1))
+    })
+}
+
+/// The same in the definition of an index as the catalog has it.
+pub(super) fn function_like_definition(fact: &Fact<'_>) -> bool {
+    let (Some(source), Some(target)) = (fact.source, fact.target) else { return false };
+    let tokens = |text: &str| super::super::statements::split(text).into_iter().next();
+    let (Some(mut source), Some(mut target)) = (tokens(source), tokens(target)) else {
+        return false;
+    };
+    fact.fact == "definition"
+        && drop_function_like_parentheses(&mut source, &mut target)
+        && source == target
+}
+
 /// Takes away a COMMUTATOR or NEGATOR that the other side's operator does not name.
 pub(super) fn drop_operator_links(source: &mut Tokens, target: &mut Tokens) -> bool {
     if !starts(source, &["CREATE", "OPERATOR"]) || !starts(target, &["CREATE", "OPERATOR"]) {

@@ -121,7 +121,7 @@ impl Work<'_> {
             .uniques
             .iter()
             .enumerate()
-            .filter(|(place, unique)| unique.built && found & (1 << (*place).min(63)) != 0)
+            .filter(|(place, unique)| !unique.by_rule && found & (1 << (*place).min(63)) != 0)
             .map(|(_, unique)| {
                 (unique.name.schema.as_str().to_owned(), unique.name.name.as_str().to_owned())
             })

@@ -60,7 +60,8 @@ pub struct TableLine {
     pub columns: Vec<(String, String)>,
     /// The kind of its rows' digests.
     pub digest: String,
-    /// The indexes that have duplicates and are there: rebuilt once these are out of the way.
+    /// The indexes that have duplicates: those that are there are rebuilt once these are out of the
+    /// way.
     pub rebuild: Vec<(String, String)>,
     /// Columns that others refer to by a foreign key.
     pub referenced: Vec<String>,

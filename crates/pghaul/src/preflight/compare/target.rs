@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::rows;
-use crate::catalog::{Catalog, RelationKind};
+use crate::catalog::{Catalog, RelationKind, Sizes};
 use crate::connect::Session;
 use crate::error::Error;
 use crate::finding::Finding;
@@ -77,7 +77,7 @@ pub(super) async fn tables(
     intent: &Intent<'_>,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
-    let catalog = Catalog::read(source).await?;
+    let catalog = Catalog::read_with(source, &Sizes::Of(Vec::new())).await?;
     let mut wanted: BTreeMap<&RelationName, (Vec<Ident>, &str)> = BTreeMap::new();
     for relation in &catalog.relations {
         if relation.kind != RelationKind::Table
