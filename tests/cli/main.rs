@@ -10,6 +10,7 @@ mod exit_codes;
 mod kills;
 mod large_table;
 mod output;
+mod rebuild;
 mod repair;
 mod results;
 mod scan;

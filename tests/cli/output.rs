@@ -19,10 +19,14 @@ fn help_names_the_verbs() {
                        anywhere
           clone        Copy a database: schema, rows, indexes, constraints, sequences, large objects;
                        verified
+          verify       Compare two databases, whatever made one of the other: rows, schema, sequences, large
+                       objects
           status       Show the run in the target: its phase, what is done, what was found; writes nothing
           worker       Work on the run that is in the target, beside the process that began it, from any
                        machine
           snapshot     Hold a snapshot of the source, with locks against DDL, until Ctrl-C; prints its name
+          rebuild      Rebuild the indexes that a changed collation, a crash or damage left unreliable;
+                       checked
           finish       Remove the state of the run that is in the target, once you are satisfied with it
           duplicates   Find rows that share the key of a unique index, which damaged indexes let in
           completions  Print a completion script for a shell

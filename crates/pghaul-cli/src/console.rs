@@ -77,6 +77,12 @@ impl Console {
         }
     }
 
+    /// The same without progress.
+    #[must_use]
+    pub fn without_progress(self) -> Self {
+        Self { progress: Shown::Nothing, ..self }
+    }
+
     /// Writes a result to stdout. Gives the exit code that says so if that fails.
     pub fn result(&self, text: &str) -> Result<(), Exit> {
         let mut stream = AutoStream::new(io::stdout(), self.color);

@@ -33,6 +33,10 @@ pub enum Verb {
     Check(verbs::check::Flags),
     /// Copy a database: schema, rows, indexes, constraints, sequences, large objects; verified
     Clone(Box<verbs::clone::Flags>),
+    /// Put a database into an archive: one moment, in parallel, verified before it is published
+    Dump(Box<verbs::dump::Flags>),
+    /// Make a database of an archive, of its own major version or another; verified
+    Restore(Box<verbs::restore::Flags>),
     /// Compare two databases, whatever made one of the other: rows, schema, sequences, large objects
     Verify(Box<verbs::verify::Flags>),
     /// Show the run in the target: its phase, what is done, what was found; writes nothing

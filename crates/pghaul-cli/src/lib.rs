@@ -37,6 +37,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Verb::Man => verbs::man::run(&console),
         Verb::Check(verb) => in_runtime(&console, verbs::check::run(&verb, &console)),
         Verb::Clone(verb) => in_runtime(&console, verbs::clone::run(&verb, &console)),
+        Verb::Dump(verb) => {
+            in_runtime(&console, verbs::dump::run(&verb, &console, flags.output.progress))
+        }
+        Verb::Restore(verb) => in_runtime(&console, verbs::restore::run(&verb, &console)),
         Verb::Verify(verb) => in_runtime(&console, verbs::verify::run(&verb, &console)),
         Verb::Duplicates(verb) => in_runtime(&console, verbs::duplicates::run(&verb, &console)),
         Verb::Finish(verb) => in_runtime(&console, verbs::finish::run(&verb, &console)),

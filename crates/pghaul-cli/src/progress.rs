@@ -154,6 +154,9 @@ impl Progress {
 
 impl Observer for Progress {
     fn on_event(&self, event: &Event<'_>) {
+        if let Event::Tables(tables) = event {
+            self.tracker().expect(Expected::of_tables(tables));
+        }
         if let Some(told) = Told::of(event) {
             self.tracker().take(&told, self.begun.elapsed());
             // The thread is gone only after the end, when nothing is drawn any more.

@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod clone;
+pub mod dump;
 pub mod failure;
 pub mod findings;
 pub mod log;

@@ -3,10 +3,12 @@
 pub mod check;
 pub mod clone;
 pub mod completions;
+pub mod dump;
 pub mod duplicates;
 pub mod finish;
 pub mod man;
 pub mod rebuild;
+pub mod restore;
 pub mod snapshot;
 pub mod status;
 pub mod verify;

@@ -3,6 +3,9 @@
 //! Invariant: what is written to an archive and read again is the same, as far as the archive's
 //! format holds it; nothing of a target gets in.
 
+pub mod verify;
+pub(crate) mod whole;
+
 use std::sync::Arc;
 
 use pghaul_archive::contents::{self, Contents, Name};

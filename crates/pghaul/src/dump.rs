@@ -231,7 +231,10 @@ async fn dump_to(
         }
     };
     outcome.resumed = resumed;
-    if let (Some(shelf), Some(folder)) = (shelf, &outcome.folder) {
+    // Older archives stay as long as the new one is not finished.
+    if outcome.archive.is_some()
+        && let (Some(shelf), Some(folder)) = (shelf, &outcome.folder)
+    {
         let (removed, findings) = shelf.tidy(folder).await?;
         outcome.removed = removed;
         outcome.findings.extend(findings);

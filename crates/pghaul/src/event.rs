@@ -58,6 +58,8 @@ pub enum Event<'a> {
         /// Steps: schema entries, indexes, constraints, ….
         steps: usize,
     },
+    /// The tables that will be read, with their bytes on disk: where nobody has the plan.
+    Tables(&'a [(RelationName, u64)]),
     /// A phase began.
     PhaseStarted(Phase),
     /// A phase ended.

@@ -1,6 +1,7 @@
 //! The handbook: what operators need to know, beside the code that does it.
 
 pub mod duplicates;
+pub mod rebuild;
 pub mod repair;
 pub mod resume;
 pub mod rows;

@@ -1,21 +1,225 @@
-//! A dump that is interrupted goes on where it was.
+//! Dumps and restores that are interrupted go on where they were, and never look finished.
 
-use super::harness::{dump_options, dump_to};
-use crate::harness::{database, fill};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
 use pghaul::ErrorKind;
-use pghaul_testbed::Major;
+use pghaul::connect::{Endpoint, Side};
+use pghaul::dump::{Destination, DumpOptions, DumpOutcome, dump};
+use pghaul::event::{Counters, Event};
+use pghaul::restore;
+use pghaul::run::options::Start;
+use pghaul::run::{CloneOptions, Ending, Stop};
+use pghaul_archive::{Folder, check};
+use pghaul_testbed::{Database, Major, Options, Server};
+
+use super::harness::{dump_options, dump_to, restore_from};
+use crate::harness::{How, OnEvent, TABLES, database, fill, recount};
+
+/// Pieces of the archive stay below this, so that tables have several parts.
+fn small() -> DumpOptions {
+    DumpOptions { part_size: Some(64 << 10), ..dump_options() }
+}
+
+fn stop(stop: &Stop, how: How) {
+    match how {
+        How::Soon => stop.soon.cancel(),
+        How::Now => stop.now.cancel(),
+    }
+}
+
+/// Dumps until the n-th piece; gives the bytes that were read.
+async fn dump_until(
+    source: &str,
+    folder: &Path,
+    (pieces, how): (i64, How),
+) -> (Result<DumpOutcome, pghaul::Error>, u64) {
+    let (asked, counters) = (Stop::default(), Arc::new(Counters::default()));
+    let left = AtomicI64::new(pieces);
+    let observer = OnEvent({
+        let asked = asked.clone();
+        move |event: &Event<'_>| {
+            if matches!(event, Event::PieceCommitted { .. })
+                && left.fetch_sub(1, Ordering::SeqCst) == 1
+            {
+                stop(&asked, how);
+            }
+        }
+    });
+    let source = Endpoint::parse(Side::Source, source).unwrap();
+    let company = (Arc::new(observer) as _, Arc::clone(&counters), asked);
+    let destination = Destination::Folder(folder.to_owned());
+    let outcome = dump(source, destination, small(), company).await;
+    (outcome, counters.bytes_read.load(Ordering::SeqCst))
+}
+
+fn pieces(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let archive = Folder::new(folder);
+    let files = archive.list().unwrap();
+    let whole = files.into_iter().filter(|name| name.ends_with(".zst"));
+    whole.map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap())).collect()
+}
+
+async fn restored_is_the_same(source: &Database<'_>, archive: &Path) {
+    let target = database(Major::V18, "interrupted_dst");
+    let outcome = restore_from(archive, &target.url(), CloneOptions::default()).await.unwrap();
+    assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+    assert_eq!(recount(source).await, recount(&target).await);
+}
+
+async fn stopped_and_gone_on(from: Major, how: How) {
+    // Nobody else writes there: on a shared server other tests move the transaction ids.
+    let options = Options::new().set("autovacuum", "off");
+    let server = Server::start(from, &options).unwrap();
+    let source = Database::new(&server, "interrupted").unwrap();
+    fill(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let whole = place.path().join("whole");
+    let (done, all_bytes) = dump_until(&source.url(), &whole, (i64::MAX, how)).await;
+    assert!(done.unwrap().archive.is_some());
+    for stop_after in [1, 7, 15] {
+        let archive = place.path().join(format!("after {stop_after}"));
+        let (stopped, _) = dump_until(&source.url(), &archive, (stop_after, how)).await;
+        assert!(stopped.unwrap().archive.is_none(), "{stop_after}");
+        let folder = Folder::new(&archive);
+        assert!(!folder.is_finished());
+        // Not an archive: nobody takes it for one.
+        let refused = restore::describe(archive.clone()).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Archive);
+        let kept = pieces(&archive);
+        assert!(kept.len() >= usize::try_from(stop_after).unwrap(), "{} pieces", kept.len());
+        let (ended, bytes) = dump_until(&source.url(), &archive, (i64::MAX, how)).await;
+        let ended = ended.unwrap();
+        assert!(ended.resumed && ended.archive.is_some());
+        // The source was idle: what was there is there still, and was not read again.
+        let after = pieces(&archive);
+        assert!(kept.iter().all(|piece| after.contains(piece)), "{stop_after}");
+        assert_eq!(ended.consistency, "proven-unchanged");
+        assert!(bytes < all_bytes, "{bytes} of {all_bytes} bytes");
+        assert_eq!(check::folder(&folder).unwrap(), Vec::<String>::new());
+        restored_is_the_same(&source, &archive).await;
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dump_of_nothing_but_a_few_tables_is_whole() {
-    let source = database(Major::V18, "few");
+async fn a_dump_that_was_stopped_goes_on_from_18() {
+    stopped_and_gone_on(Major::V18, How::Soon).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_that_was_stopped_at_once_goes_on_from_9_6() {
+    stopped_and_gone_on(Major::V9_6, How::Now).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_changed_where_it_was_read_already_ends_the_dump() {
+    let source = database(Major::V14, "changed");
     fill(&source).await;
     let place = tempfile::tempdir().unwrap();
     let archive = place.path().join("archive");
-    let outcome = dump_to(&source.url(), &archive, dump_options()).await.unwrap();
-    assert_eq!(outcome.tables.len(), crate::harness::TABLES);
-    assert!(outcome.tables.iter().all(|table| table.rows == 500));
-    let folder = pghaul_archive::Folder::new(&archive);
-    assert_eq!(pghaul_archive::check::folder(&folder).unwrap(), Vec::<String>::new());
-    let again = dump_to(&source.url(), &archive, dump_options()).await.unwrap_err();
-    assert_eq!(again.kind(), ErrorKind::RunState);
+    let (stopped, _) = dump_until(&source.url(), &archive, (8, How::Soon)).await;
+    assert!(stopped.unwrap().archive.is_none());
+    let updates: Vec<String> = (1..=TABLES)
+        .map(|table| format!("update t{table} set u = u || 'x' where id = 1"))
+        .collect();
+    source.execute(updates.join(";")).await.unwrap();
+    let (gone, _) = dump_until(&source.url(), &archive, (i64::MAX, How::Soon)).await;
+    assert_eq!(gone.unwrap_err().kind(), ErrorKind::SnapshotGone);
+    assert!(!Folder::new(&archive).is_finished());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_changed_elsewhere_is_read_again_and_found_the_same() {
+    let source = database(Major::V14, "elsewhere");
+    fill(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let archive = place.path().join("archive");
+    let (stopped, _) = dump_until(&source.url(), &archive, (8, How::Soon)).await;
+    assert!(stopped.unwrap().archive.is_none());
+    // Moves the transaction ids, so nothing is proven by them.
+    source
+        .execute("create role nobody_in_particular; drop role nobody_in_particular")
+        .await
+        .unwrap();
+    let (ended, _) = dump_until(&source.url(), &archive, (i64::MAX, How::Soon)).await;
+    assert_eq!(ended.unwrap().consistency, "reverified");
+    restored_is_the_same(&source, &archive).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_dumps_into_one_folder_exclude_each_other() {
+    let source = database(Major::V18, "twice");
+    fill(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let archive = place.path().join("archive");
+    std::fs::create_dir(&archive).unwrap();
+    let lock = std::fs::File::create(archive.join("pghaul.lock")).unwrap();
+    lock.lock().unwrap();
+    let error = dump_to(&source.url(), &archive, small()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RunState, "{error:?}");
+    drop(lock);
+    dump_to(&source.url(), &archive, small()).await.unwrap();
+    // And what is finished is not written over.
+    let error = dump_to(&source.url(), &archive, small()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RunState, "{error:?}");
+    let strangers = place.path().join("strangers");
+    std::fs::create_dir(&strangers).unwrap();
+    std::fs::write(strangers.join("letter.txt"), "dear").unwrap();
+    let error = dump_to(&source.url(), &strangers, small()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RunState, "{error:?}");
+    assert_eq!(std::fs::read_dir(&strangers).unwrap().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_was_stopped_goes_on() {
+    let source = database(Major::V18, "restored");
+    fill(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let archive = place.path().join("archive");
+    dump_to(&source.url(), &archive, small()).await.unwrap();
+    for (after, how) in [(5, How::Now), (30, How::Soon), (60, How::Now)] {
+        let target = database(Major::V14, "restored_dst");
+        let asked = Stop::default();
+        let left = AtomicI64::new(after);
+        let observer = OnEvent({
+            let asked = asked.clone();
+            move |_: &Event<'_>| {
+                if left.fetch_sub(1, Ordering::SeqCst) == 0 {
+                    stop(&asked, how);
+                }
+            }
+        });
+        let to = || Endpoint::parse(Side::Target, &target.url()).unwrap();
+        let options = CloneOptions::default();
+        let prepared = restore::prepare(archive.clone(), to(), options).await.unwrap();
+        let company = (Arc::new(observer) as _, Arc::new(Counters::default()));
+        let stopped = prepared.run(company.0, company.1, asked).await.unwrap();
+        assert_eq!(stopped.ending, Ending::Stopped, "after {after}");
+        let kept: u64 = count(&target, "select count(*) from pghaul.receipt").await;
+        let new = restore_from(&archive, &target.url(), CloneOptions::default()).await;
+        assert_eq!(new.unwrap_err().kind(), ErrorKind::RunState);
+        let copied = Arc::new(AtomicU64::new(0));
+        let counting = OnEvent({
+            let copied = Arc::clone(&copied);
+            move |event: &Event<'_>| {
+                if matches!(event, Event::PieceCommitted { .. }) {
+                    copied.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        });
+        let options = CloneOptions { start: Start::Resume, ..CloneOptions::default() };
+        let prepared = restore::prepare(archive.clone(), to(), options).await.unwrap();
+        let company = (Arc::new(counting) as _, Arc::new(Counters::default()));
+        let outcome = prepared.run(company.0, company.1, Stop::default()).await.unwrap();
+        assert_eq!(outcome.ending, Ending::Complete);
+        assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+        let parts = count(&target, "select count(*) from pghaul.part").await;
+        assert_eq!(kept + copied.load(Ordering::SeqCst), parts, "after {after}");
+        assert_eq!(recount(&source).await, recount(&target).await);
+    }
+}
+
+async fn count(database: &Database<'_>, sql: &str) -> u64 {
+    database.value(sql).await.unwrap().unwrap().parse().unwrap()
 }

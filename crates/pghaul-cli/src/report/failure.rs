@@ -20,8 +20,15 @@ use crate::report::wire::{self, Envelope};
 
 /// Prints a failure to stderr.
 pub fn print(console: &Console, error: &Error, kept: Option<&Kept>) {
+    print_of(console, "clone", error, kept);
+}
+
+/// Prints a failure of a verb that goes on where it was.
+pub fn print_of(console: &Console, verb: &str, error: &Error, kept: Option<&Kept>) {
     let text = match console.log {
-        LogFormat::Text => text(error, kept) + &findings::text(error.findings(), console.detail),
+        LogFormat::Text => {
+            text(verb, error, kept) + &findings::text(error.findings(), console.detail)
+        }
         LogFormat::Json => {
             let found: Vec<_> = error.findings().iter().map(wire::finding).collect();
             let failure = wire::failure(error, kept);
@@ -42,7 +49,7 @@ pub fn end(console: &Console, verb: &'static str, took: Duration, error: &Error)
     }
 }
 
-fn text(error: &Error, kept: Option<&Kept>) -> String {
+fn text(verb: &str, error: &Error, kept: Option<&Kept>) -> String {
     let mut text = format!("{}: {error}\n", paint(BAD, "error"));
     for cause in causes(error) {
         field(&mut text, "cause", &cause);
@@ -51,7 +58,7 @@ fn text(error: &Error, kept: Option<&Kept>) -> String {
         field(&mut text, "hint", hint);
     }
     if let Some(kept) = kept {
-        field(&mut text, "kept", &kept_text(kept));
+        field(&mut text, "kept", &kept_text(verb, kept));
     }
     if error.kind() == ErrorKind::Bug {
         text.push_str(REPORT);
@@ -84,9 +91,9 @@ pub(crate) fn causes(error: &Error) -> Vec<String> {
 }
 
 /// What is in the target for good, and how to go on.
-pub fn kept_text(kept: &Kept) -> String {
+pub fn kept_text(verb: &str, kept: &Kept) -> String {
     format!(
-        "{} of {}, {} rows ({}), {}; go on with `pghaul clone --resume …`",
+        "{} of {}, {} rows ({}), {}; go on with `pghaul {verb} --resume …`",
         grouped(kept.tables as u64),
         counted(kept.of_tables, "table", "tables"),
         grouped(kept.rows),
@@ -105,7 +112,7 @@ mod tests {
         let error = inner.while_doing("cannot copy part 1: the server said no");
         let error = error.while_doing("cannot go on").with_hint("try\nagain");
         assert_eq!(
-            anstream::adapter::strip_str(&text(&error, None)).to_string(),
+            anstream::adapter::strip_str(&text("clone", &error, None)).to_string(),
             "error: cannot go on\n  cause: cannot copy part 1: the server said no\n  hint:  try\n         again\n"
         );
     }

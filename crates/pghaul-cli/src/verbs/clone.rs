@@ -306,6 +306,16 @@ pub async fn carry(
     options: CloneOptions,
     console: &Console,
 ) -> Result<Cloned, Unfinished> {
+    let prepare = Box::pin(PreparedClone::new(source, target, options.clone()));
+    carry_prepared(prepare, options, console).await
+}
+
+/// Carries out what `prepare` gives, with progress and signals; the caller prints.
+pub(super) async fn carry_prepared(
+    prepare: impl Future<Output = Result<PreparedClone, Error>>,
+    options: CloneOptions,
+    console: &Console,
+) -> Result<Cloned, Unfinished> {
     let begun = Instant::now();
     let watch = Watch::start().map_err(|error| Unfinished::Failed(error, None))?;
     let counters = Arc::new(Counters::default());
@@ -314,7 +324,7 @@ pub async fn carry(
     let prepared = tokio::select! {
         biased;
         () = watch.stop.soon.cancelled() => None,
-        prepared = PreparedClone::new(source, target, options) => Some(prepared),
+        prepared = prepare => Some(prepared),
     };
     let prepared = match prepared {
         Some(Ok(prepared)) => prepared,

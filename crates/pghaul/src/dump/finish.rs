@@ -5,17 +5,16 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pghaul_archive::manifest::{Batch, File, Manifest, Piece, Sequence};
 use pghaul_archive::name::{ByHand, Sha};
-use pghaul_archive::{ArchiveError, FileName, PieceKind, check};
-use tokio::task::JoinSet;
+use pghaul_archive::{FileName, PieceKind};
 
 use super::output::joined;
 use super::work::{Dumping, Times};
 use super::{DumpOutcome, DumpedTable, by_hand};
+use crate::archive::whole::Whole;
 use crate::archive::{Summary, failed, from_name, to_name, utc};
 use crate::connect::Purpose;
 use crate::error::Error;
@@ -167,43 +166,12 @@ async fn verify(
     jobs: NonZeroUsize,
 ) -> Result<(), Error> {
     let Some(folder) = dumping.place.as_folder() else { return Ok(()) };
-    let next = Arc::new(AtomicUsize::new(0));
-    let mut checks = JoinSet::new();
-    for _ in 0..jobs.get() {
-        let (dumping, manifest) = (Arc::clone(dumping), Arc::clone(manifest));
-        let (folder, next) = (folder.clone(), Arc::clone(&next));
-        checks.spawn_blocking(move || {
-            let mut seen = Vec::new();
-            while let Some(piece) = manifest.pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if dumping.stop.now.is_cancelled() {
-                    break;
-                }
-                if piece.table.is_some() {
-                    let input = check::open(&folder, &piece.file)?;
-                    seen.push(check::rows(input, piece, &dumping.contents)?);
-                    dumping.counters.bytes_read_back.fetch_add(piece.length, Ordering::Relaxed);
-                }
-            }
-            Ok::<_, ArchiveError>(seen)
-        });
-    }
-    let mut seen = Vec::new();
-    while let Some(ended) = checks.join_next().await {
-        seen.extend(joined(ended)?.map_err(failed)?);
-    }
-    check::parts(&seen).map_err(failed)?;
-    let (dumping, manifest, folder) = (Arc::clone(dumping), Arc::clone(manifest), folder.clone());
-    let objects = tokio::task::spawn_blocking(move || {
-        let open = |piece: &Piece| check::open(&folder, &piece.file);
-        for batch in 0..manifest.large_objects.len() {
-            check::objects((&dumping.contents, &manifest), batch, open)?;
-        }
-        manifest
-            .files
-            .iter()
-            .try_for_each(|named| check::file(check::open(&folder, &named.file)?, named))
-    });
-    joined(objects.await)?.map_err(failed)
+    let archive = Whole {
+        folder: folder.clone(),
+        manifest: Arc::clone(manifest),
+        contents: Arc::clone(&dumping.contents),
+    };
+    archive.check(jobs, (&dumping.counters, &dumping.stop)).await
 }
 
 async fn manifest_last(dumping: &Arc<Dumping>, manifest: &Arc<Manifest>) -> Result<(), Error> {

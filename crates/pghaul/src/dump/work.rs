@@ -42,7 +42,7 @@ pub(super) struct Dumping {
     pub(super) source: Arc<Endpoint>,
     pub(super) place: Arc<Workplace>,
     pub(super) plan: Plan,
-    pub(super) contents: Contents,
+    pub(super) contents: Arc<Contents>,
     large_objects: Vec<LargeObject>,
     hold: Hold,
     pub(super) level: i32,
@@ -157,6 +157,9 @@ impl Prepared {
         let tasks = todo.into_iter().map(Task::Part).chain(objects.map(Task::LargeObjects));
         // Its own flag to stop soon: a failure of one lane stops the others, not the user's process.
         let own_stop = Stop { soon: stop.soon.child_token(), now: stop.now.clone() };
+        let tables: Vec<(RelationName, u64)> =
+            plan.tables.iter().map(|table| (table.name.clone(), table.bytes)).collect();
+        observer.on_event(&Event::Tables(&tables));
         observer.on_event(&Event::Planned {
             tables: plan.tables.len(),
             parts: plan.parts.len(),
@@ -170,7 +173,7 @@ impl Prepared {
             numbers: AtomicU32::new(self.pieces.next_number()),
             tasks: Mutex::new(tasks.collect()),
             plan,
-            contents,
+            contents: Arc::new(contents),
             large_objects,
             level: options.level,
             attempts: options.attempts,

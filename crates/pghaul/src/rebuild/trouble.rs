@@ -66,8 +66,11 @@ pub(super) fn still_invalid(index: &Index) -> Finding {
     Finding::new(
         Severity::Warning,
         "invalid_index",
-        "it is still not valid: a partition has no index for it, or one that is not valid",
-        "create the missing index on the partition and ATTACH it, then run `pghaul rebuild` again",
+        "it is still not valid: a partition has no index for it or one that is not valid, or all \
+         have, and this server does not look again",
+        "look at the indexes of the partitions: create and ATTACH what is missing; if all are there \
+         and valid, drop the index of the partitioned table and create it again in a maintenance \
+         window",
     )
     .about(&index.name)
 }

@@ -1,7 +1,7 @@
 //! Two schemas, entry by entry: what one side lacks, what it has too much, what is different.
 //!
 //! Both archives come from one `pg_dump`. What legitimately differs between two majors is listed
-//! in [`VERSION_DIFFERENCES`], and nothing else is forgiven.
+//! by [`version_differences`], and nothing else is forgiven.
 //!
 //! Invariants: order plays no part; blanks, comments and needless quotes between tokens neither; an
 //! entry that is there twice must be there twice on both sides; no text is shown of kinds whose
@@ -65,7 +65,7 @@ pub enum Compared {
 pub struct SchemaComparison {
     /// What differs.
     pub differences: Vec<SchemaDifference>,
-    /// The entries of [`VERSION_DIFFERENCES`] that explained something.
+    /// The entries of [`version_differences`] that explained something.
     pub explained: BTreeSet<&'static str>,
     /// Entries of the source.
     pub entries: usize,

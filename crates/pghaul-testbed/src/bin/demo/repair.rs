@@ -61,7 +61,7 @@ pub(super) async fn mend(
         Err(Unfinished::Failed(error, _)) => return Err(error),
         Err(Unfinished::Stopped(..)) => return Ok(false),
     };
-    report::clone::done(console, &cloned);
+    report::clone::done(console, "clone", &cloned);
     let whole = cloned.outcome.ending == Ending::Complete
         && cloned.outcome.findings.iter().all(|finding| finding.severity < Severity::Warning);
 

@@ -1,0 +1,193 @@
+//! `pghaul dump`.
+
+use std::io::IsTerminal as _;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::{ArgGroup, Args, ValueEnum};
+use pghaul::connect::{Endpoint, Side};
+use pghaul::dump::{Destination, DumpOptions, DumpOutcome, dump};
+use pghaul::event::Counters;
+use pghaul::plan::format::FormatChoice;
+use pghaul::run::CloneOptions;
+use pghaul::run::options::Scope;
+use pghaul::{Error, ErrorKind};
+
+use crate::console::{Console, Results, Shown};
+use crate::exit::Exit;
+use crate::flags::{ProgressStyle, Source};
+use crate::progress::Progress;
+use crate::report;
+use crate::signals::{Signal, Watch};
+use crate::verbs::clone::{jobs, part_size, rate};
+
+/// Flags of `dump`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("place").required(true).args(["archive", "archive_in"]))]
+pub struct Flags {
+    #[command(flatten)]
+    source: Source,
+    /// The archive: a folder that is made, or gone on with where a dump was interrupted; `-` is one
+    /// stream on stdout
+    #[arg(long, value_name = "FOLDER|-", help_heading = "The archive")]
+    archive: Option<PathBuf>,
+    /// A new archive in this folder, named by database and UTC time
+    #[arg(long, value_name = "FOLDER", help_heading = "The archive")]
+    archive_in: Option<PathBuf>,
+    /// With --archive-in: how many archives of this database remain there; older ones go once the
+    /// new one is verified
+    #[arg(long, value_name = "N", requires = "archive_in", help_heading = "The archive")]
+    keep: Option<NonZeroUsize>,
+    /// Level of zstd [1 to 19]
+    #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19), help_heading = "The archive")]
+    compress: i32,
+    /// Read under this snapshot, exported by another session, instead of one's own
+    #[arg(long, value_name = "ID", help_heading = "The archive")]
+    snapshot: Option<String>,
+
+    /// Only tables that match this glob over schema.table (repeatable)
+    #[arg(long, value_name = "PATTERN", help_heading = "What is carried")]
+    include: Vec<String>,
+    /// No tables that match this glob; wins over --include (repeatable)
+    #[arg(long, value_name = "PATTERN", help_heading = "What is carried")]
+    exclude: Vec<String>,
+    /// Only the schema, no rows
+    #[arg(long, conflicts_with = "data_only", help_heading = "What is carried")]
+    schema_only: bool,
+    /// Only rows
+    #[arg(long, help_heading = "What is carried")]
+    data_only: bool,
+    /// How rows are kept; auto is binary where every major from 9.6 on reads it
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "What is carried"
+    )]
+    format: Format,
+
+    /// Parts read at once: as many sessions; a stream is read by one [1 to 256]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Resources")]
+    jobs: u16,
+    /// Bytes a second read from the source, all jobs together, such as 50MB [1kB to 1TB]
+    #[arg(long, value_name = "BYTES", value_parser = rate, help_heading = "Resources")]
+    max_rate: Option<NonZeroU64>,
+    /// Size of a part, TOAST included, such as 512MiB [64KiB to 1TiB]
+    #[arg(long, value_name = "SIZE", value_parser = part_size, help_heading = "Resources")]
+    part_size: Option<u64>,
+    /// The pg_dump to use, instead of the one that is found
+    #[arg(long, value_name = "PATH", help_heading = "Resources")]
+    pg_dump: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Format {
+    /// Binary where it is safe, else text
+    #[default]
+    Auto,
+    /// Text for every table
+    Text,
+    /// Binary for every table; refused where it is not safe
+    Binary,
+}
+
+impl Flags {
+    fn options(&self) -> DumpOptions {
+        DumpOptions {
+            jobs: jobs(self.jobs),
+            scope: match (self.schema_only, self.data_only) {
+                (true, _) => Scope::SchemaOnly,
+                (_, true) => Scope::DataOnly,
+                (false, false) => Scope::Everything,
+            },
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            format: match self.format {
+                Format::Auto => FormatChoice::Auto,
+                Format::Text => FormatChoice::Text,
+                Format::Binary => FormatChoice::Binary,
+            },
+            level: self.compress,
+            max_rate: self.max_rate,
+            part_size: self.part_size,
+            pg_dump: self.pg_dump.clone(),
+            snapshot: self.snapshot.clone(),
+            ..DumpOptions::default()
+        }
+    }
+
+    fn is_stream(&self) -> bool {
+        self.archive.as_ref().is_some_and(|place| place.as_os_str() == "-")
+    }
+
+    fn destination(&self, console: &Console) -> Result<Destination, Error> {
+        match (&self.archive, &self.archive_in) {
+            (_, Some(folder)) => Ok(Destination::Shelf { folder: folder.clone(), keep: self.keep }),
+            (Some(_), None) if self.is_stream() => {
+                let stdout = std::io::stdout();
+                let refused = |why: &str| Err(Error::new(ErrorKind::Usage, why));
+                if console.results == Results::Json {
+                    return refused("--json and `--archive -` both want stdout");
+                }
+                if stdout.is_terminal() {
+                    return refused("an archive is not written to a terminal; redirect stdout");
+                }
+                Ok(Destination::Stream(Box::new(stdout)))
+            }
+            (Some(folder), None) => Ok(Destination::Folder(folder.clone())),
+            (None, None) => Err(Error::new(ErrorKind::Bug, "no place for the archive")),
+        }
+    }
+}
+
+/// What a dump was, for the report.
+pub struct Dumped {
+    /// What the engine says.
+    pub outcome: DumpOutcome,
+    /// From the first connection to the end.
+    pub took: std::time::Duration,
+    /// What stopped it, if anything did.
+    pub signal: Option<Signal>,
+    /// Whether stdout holds the archive.
+    pub stream: Stream,
+}
+
+/// What stdout is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// The archive.
+    Archive,
+    /// The result.
+    Result,
+}
+
+/// Runs the verb. Without a terminal it is quiet, as cron wants it.
+pub async fn run(flags: &Flags, console: &Console, asked: ProgressStyle) -> Exit {
+    let begun = Instant::now();
+    let quiet = asked == ProgressStyle::Auto && console.progress == Shown::Lines;
+    let console = if quiet { console.without_progress() } else { *console };
+    match carry(flags, &console, begun).await {
+        Ok(dumped) => report::dump::done(&console, &dumped),
+        Err(error) => report::failure::end(&console, "dump", begun.elapsed(), &error),
+    }
+}
+
+async fn carry(flags: &Flags, console: &Console, begun: Instant) -> Result<Dumped, Error> {
+    let source = Endpoint::parse(Side::Source, &flags.source.source)?;
+    let destination = flags.destination(console)?;
+    let options = flags.options();
+    let watch = Watch::start()?;
+    let counters = Arc::new(Counters::default());
+    let shown =
+        CloneOptions { jobs: options.jobs, max_rate: options.max_rate, ..CloneOptions::default() };
+    let (progress, display) = Progress::start(console, Arc::clone(&counters), &shown);
+    watch.speak_through(progress.voice());
+    let company = (Arc::clone(&progress) as _, counters, watch.stop.clone());
+    let outcome = dump(source, destination, options, company).await;
+    display.finish();
+    let stream = if flags.is_stream() { Stream::Archive } else { Stream::Result };
+    Ok(Dumped { outcome: outcome?, took: begun.elapsed(), signal: watch.signal(), stream })
+}

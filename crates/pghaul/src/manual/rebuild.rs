@@ -1,0 +1,56 @@
+//! Rebuilding indexes: which, how, and what waits for what.
+//!
+//! # In one paragraph
+//!
+//! `pghaul rebuild --database U` rebuilds the indexes that a changed collation may have put into
+//! another order than they are read in, those that are not valid, and those that amcheck finds
+//! damaged. An index goes only when what replaces it stands; whatever is killed, run the same
+//! command again. What cannot be rebuilt stays as it was and is named: with all groups of rows that
+//! share its key, if that is why. `--dry-run` shows what would be done.
+//!
+//! # Which are exposed
+//!
+//! An index is in the order of its collation. When the C library or ICU changes that order (glibc
+//! 2.28 did so for nearly all languages), rows are not found and unique keys let duplicates in.
+//! Postgres records versions of collations: of ICU's from 10 on, of the C library's from 13 on, of
+//! the database's own from 15 on. A recorded version that is not the present one is a warning; where
+//! none is recorded nobody knows, and the index counts as exposed, with a note. Not exposed are keys
+//! without text, `C`, `POSIX` and built-in collations, `text_pattern_ops`, and expressions that only
+//! ask which texts are equal (`dependences.sql` beside the code lists them; any other function
+//! counts).
+//!
+//! When all indexes that depend on a collation stand anew, its present version is recorded (`ALTER
+//! COLLATION … REFRESH VERSION`, `ALTER DATABASE … REFRESH COLLATION VERSION`), if the role owns it;
+//! else the finding `collation_version_not_recorded` has the statement. Not before, since the record
+//! is the only trace of the change, and not while a table is partitioned by ranges of such text: its
+//! rows may lie in the wrong partition, which no rebuild mends (`partitions_exposed`).
+//!
+//! # How, and who waits
+//!
+//! | way | when | others |
+//! |---|---|---|
+//! | `REINDEX INDEX CONCURRENTLY` | 12 and newer | read and write |
+//! | a new index built concurrently, then a swap in one transaction | before 12 | read and write, but for the moment of the swap |
+//! | `REINDEX INDEX` | exclusion constraints; before 12 keys that foreign keys, views or extensions hold on to, and indexes of partitions; `--no-concurrently` | read by other indexes; writers wait |
+//! | `REFRESH MATERIALIZED VIEW` | views whose own unique index is exposed or damaged, unless `--no-refresh` | readers of the view wait |
+//!
+//! Names, comments, constraints, statistics targets, tablespaces, and the marks of CLUSTER and
+//! REPLICA IDENTITY stay. OIDs may change. A concurrent build waits for every transaction of the
+//! database that is older than itself; whoever holds one (a report, a prepared transaction, a
+//! snapshot of pghaul's own) is named before and while it waits. `--max-wait` gives an index up
+//! after that time. Locks that others would wait behind are asked for only for 5 s at a time.
+//!
+//! # When something breaks
+//!
+//! Nothing is stored: what an interrupted rebuild left behind (`…_ccnew`, `…_ccold`, `pghaul_twin_…`)
+//! is recognised by its name, beside the index it was to replace and defined alike, and dropped by
+//! the next rebuild of that table. A session that is lost is opened again, up to three times for
+//! each index.
+//!
+//! | exit code | what happened | do |
+//! |---|---|---|
+//! | 1 | some index is not what it should be | see the findings; rows that share a key are named |
+//! | 2 | a name that no index has, or several | give the schema too |
+//! | 11 | the role may not rebuild some of them, or the server is a standby; nothing was done | connect as the owner, to the primary |
+//! | 20 | another pghaul rebuilds indexes of this database | wait |
+//! | 130, 143 | stopped | run it again |

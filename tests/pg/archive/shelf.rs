@@ -1,0 +1,89 @@
+//! `--archive-in` and `--keep`: old archives go by what they are, never by what they are called.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pghaul::connect::{Endpoint, Side};
+use pghaul::dump::{Destination, DumpOutcome, dump};
+use pghaul::event::Counters;
+use pghaul::run::Stop;
+use pghaul_archive::{Folder, check};
+use pghaul_testbed::Major;
+
+use super::harness::{dump_options, dump_to};
+use crate::harness::database;
+
+async fn dump_in(source: &str, folder: &Path, keep: Option<usize>) -> DumpOutcome {
+    let source = Endpoint::parse(Side::Source, source).unwrap();
+    let company = (Arc::new(()) as _, Arc::new(Counters::default()), Stop::default());
+    let keep = keep.and_then(NonZeroUsize::new);
+    let to = Destination::Shelf { folder: folder.to_owned(), keep };
+    dump(source, to, dump_options(), company).await.unwrap()
+}
+
+/// Renames an archive: its name says nothing.
+fn rename(outcome: &DumpOutcome, name: &str) -> PathBuf {
+    let from = outcome.folder.clone().unwrap();
+    let to = from.with_file_name(name);
+    std::fs::rename(from, &to).unwrap();
+    to
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keep_counts_whole_archives_of_this_database_only() {
+    let (ours, foreign) = (database(Major::V18, "shelf"), database(Major::V18, "foreign"));
+    ours.execute("create table t as select 1 as x").await.unwrap();
+    foreign.execute("create table t as select 1 as x").await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let shelf = place.path();
+    let of_other = dump_in(&foreign.url(), shelf, None).await;
+    let of_other = rename(&of_other, &format!("{}-20000101T000000Z", ours.name()));
+    let oldest = rename(&dump_in(&ours.url(), shelf, None).await, "zzz oldest");
+    let damaged = rename(&dump_in(&ours.url(), shelf, None).await, "damaged");
+    let piece = damaged.join("data/000001.zst");
+    let mut bytes = std::fs::read(&piece).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&piece, bytes).unwrap();
+    let unfinished = rename(&dump_in(&ours.url(), shelf, None).await, "unfinished");
+    std::fs::rename(unfinished.join("manifest.jsonl"), unfinished.join("unfinished.jsonl"))
+        .unwrap();
+    let strange = shelf.join("holiday pictures");
+    std::fs::create_dir(&strange).unwrap();
+    std::fs::write(shelf.join("note.txt"), "keep").unwrap();
+    // Times have whole seconds.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let second = rename(&dump_in(&ours.url(), shelf, None).await, "aaa second");
+
+    let outcome = dump_in(&ours.url(), shelf, Some(2)).await;
+    assert_eq!(outcome.removed, std::slice::from_ref(&oldest));
+    let codes: Vec<_> = outcome.findings.iter().map(|one| one.code).collect();
+    assert!(
+        codes.contains(&"damaged_archive") && codes.contains(&"unfinished_archive"),
+        "{codes:?}"
+    );
+    for kept in [&of_other, &damaged, &unfinished, &strange, &second] {
+        assert!(kept.exists(), "{}", kept.display());
+    }
+    assert!(!oldest.exists() && shelf.join("note.txt").exists());
+    let newest = outcome.folder.unwrap();
+    assert!(newest.file_name().unwrap().to_str().unwrap().starts_with(ours.name()));
+    assert_eq!(check::folder(&Folder::new(newest)).unwrap(), Vec::<String>::new());
+}
+
+/// A dump that fails removes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_removed_before_the_new_archive_is_verified() {
+    let ours = database(Major::V18, "shelf");
+    ours.execute("create table t as select 1 as x").await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let old = dump_in(&ours.url(), place.path(), Some(1)).await.folder.unwrap();
+    let source = Endpoint::parse(Side::Source, &ours.url()).unwrap();
+    let stop = Stop::default();
+    stop.soon.cancel();
+    let company = (Arc::new(()) as _, Arc::new(Counters::default()), stop);
+    let to = Destination::Shelf { folder: place.path().to_owned(), keep: NonZeroUsize::new(1) };
+    let outcome = dump(source, to, dump_options(), company).await.unwrap();
+    assert!(outcome.archive.is_none() && outcome.removed.is_empty() && old.exists());
+    dump_to(&ours.url(), &place.path().join("apart"), dump_options()).await.unwrap();
+}
