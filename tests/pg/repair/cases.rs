@@ -468,7 +468,8 @@ async fn no_table_is_scanned_for_each_batch() {
     assert!(batches > 150, "{batches}");
     for (table, scans) in &after {
         let more = scans - before.get(table).copied().unwrap_or(0);
-        // Indexes that are built, and one look for each reference without a foreign key.
-        assert!(more < 25, "{table} was scanned {more} times by {batches} batches");
+        // Indexes that are built, one look for each reference without a foreign key, and foreign
+        // keys of small tables, where the server prefers it.
+        assert!(more * 4 < batches, "{table} was scanned {more} times by {batches} batches");
     }
 }
