@@ -19,6 +19,9 @@ fn help_names_the_verbs() {
                        anywhere
           clone        Copy a database: schema, rows, indexes, constraints, sequences, large objects;
                        verified
+          dump         Put a database into an archive: one moment, in parallel, verified before it is
+                       published
+          restore      Make a database of an archive, of its own major version or another; verified
           verify       Compare two databases, whatever made one of the other: rows, schema, sequences, large
                        objects
           status       Show the run in the target: its phase, what is done, what was found; writes nothing
