@@ -2,6 +2,7 @@
 //!
 //! Invariant: the types of the JSON are here and nowhere else; the engine's may change.
 
+pub mod archive;
 pub mod check;
 pub mod clone;
 pub mod dump;

@@ -1,5 +1,7 @@
 //! `pghaul verify`.
 
+pub mod archive;
+
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +19,6 @@ use pghaul::verify::{PreparedVerify, TableDifferences, VerifyOptions, VerifyOutc
 
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::Source;
 use crate::progress::Progress;
 use crate::report;
 use crate::signals::{Signal, Watch};
@@ -26,17 +27,35 @@ use crate::verbs::clone::{jobs, part_size, rate};
 /// Flags of `verify`.
 #[derive(Debug, Args)]
 pub struct Flags {
-    #[command(flatten)]
-    source: Source,
+    /// Where the data came from: anything libpq accepts, URI or key=value words; only read
+    #[arg(
+        long,
+        env = "PGHAUL_SOURCE",
+        hide_env_values = true,
+        value_name = "URL",
+        required_unless_present = "archive",
+        help_heading = "Connections"
+    )]
+    source: Option<String>,
     /// What is compared with it: anything libpq accepts, URI or key=value words; only read
     #[arg(
         long,
         env = "PGHAUL_TARGET",
         hide_env_values = true,
         value_name = "URL",
+        required_unless_present = "archive",
         help_heading = "Connections"
     )]
-    target: String,
+    target: Option<String>,
+    /// An archive instead of a source: all of it is read; with --target its rows and large objects
+    /// are compared with that database's
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        conflicts_with_all = ["include", "exclude", "schema_only", "data_only", "rows", "sample", "digest_on", "recheck", "part_size", "pg_dump"],
+        help_heading = "Connections"
+    )]
+    archive: Option<PathBuf>,
 
     /// Only tables that match this glob over schema.table, on either side (repeatable)
     #[arg(long, value_name = "PATTERN", help_heading = "What is compared")]
@@ -175,6 +194,10 @@ const WAITING: usize = 4;
 
 /// Runs the verb.
 pub async fn run(flags: &Flags, console: &Console) -> Exit {
+    if let Some(folder) = &flags.archive {
+        let target = flags.target.as_deref();
+        return Box::pin(archive::run(folder, target, jobs(flags.jobs), console)).await;
+    }
     let begun = Instant::now();
     match verify(flags, console, begun).await {
         Ok(verified) => report::verify::done(console, &verified),
@@ -200,8 +223,10 @@ impl From<Error> for Unfinished {
 }
 
 async fn verify(flags: &Flags, console: &Console, begun: Instant) -> Result<Verified, Unfinished> {
-    let source = Endpoint::parse(Side::Source, &flags.source.source)?;
-    let target = Endpoint::parse(Side::Target, &flags.target)?;
+    // Without --archive both are required.
+    let given = |url: &Option<String>| url.clone().unwrap_or_default();
+    let source = Endpoint::parse(Side::Source, &given(&flags.source))?;
+    let target = Endpoint::parse(Side::Target, &given(&flags.target))?;
     let watch = Watch::start()?;
     let counters = Arc::new(Counters::default());
     let (progress, display) = Progress::start_comparison(console, Arc::clone(&counters));

@@ -1,0 +1,77 @@
+//! The result of looking at an archive.
+
+use serde::Serialize;
+
+use crate::console::style::{GOOD, STRONG, WARNING, paint};
+use crate::console::{Console, Detail, Results};
+use crate::exit::Exit;
+use crate::quantity::{bytes, duration, grouped};
+use crate::report::findings;
+use crate::report::wire::{self, Envelope};
+use crate::report::{self, verify::VERB};
+use crate::verbs::verify::archive::{Against, Looked};
+
+#[derive(Serialize)]
+struct Body<'a> {
+    source: wire::Database,
+    finished: &'a str,
+    consistency: &'a str,
+    archive_bytes: u64,
+    large_objects: usize,
+    compared_with_database: bool,
+    tables: Vec<wire::Table<'a>>,
+}
+
+/// Prints it; gives the exit code.
+pub fn done(console: &Console, looked: &Looked) -> Exit {
+    let verified = &looked.verified;
+    let exit = Exit::of_severity(verified.findings.iter().map(|one| one.severity).max());
+    match console.results {
+        Results::Json => {
+            let archive = &verified.archive;
+            let body = Body {
+                source: wire::database(&archive.source),
+                finished: &archive.finished,
+                consistency: &archive.consistency,
+                archive_bytes: archive.bytes,
+                large_objects: archive.large_objects,
+                compared_with_database: looked.against == Against::Database,
+                tables: verified.tables.iter().map(wire::table).collect(),
+            };
+            Envelope::new(VERB, exit, looked.took, &verified.findings, body).print(console, exit)
+        }
+        Results::Text => {
+            let text = text(looked, exit, console.detail);
+            console.result(&text).err().unwrap_or(exit)
+        }
+    }
+}
+
+fn text(looked: &Looked, exit: Exit, detail: Detail) -> String {
+    let archive = &looked.verified.archive;
+    let (word, style) = match (exit, looked.against) {
+        (Exit::Done, Against::Itself) => ("Whole:", GOOD),
+        (Exit::Done, Against::Database) => ("Whole, and equal:", GOOD),
+        _ => ("Something to look at:", WARNING),
+    };
+    let mut text = format!(
+        "{} the archive of {}, made {}, read in {}\n\n",
+        paint(style, word),
+        paint(STRONG, report::database(&archive.source)),
+        archive.finished,
+        duration(looked.took)
+    );
+    let mut row = |name: &str, value: &str| text.push_str(&format!("  {name:<13}{value}\n"));
+    let proof = match looked.against {
+        Against::Itself => "each frame and row as its digests say",
+        Against::Database => "each row held against the database, too",
+    };
+    row("tables", &format!("{}, {proof}", grouped(archive.tables as u64)));
+    row("rows", &grouped(archive.rows));
+    row("bytes", &bytes(archive.bytes));
+    if archive.large_objects > 0 {
+        row("objects", &format!("{} large objects", grouped(archive.large_objects as u64)));
+    }
+    text.push_str(&findings::text(&looked.verified.findings, detail));
+    text
+}

@@ -1,0 +1,84 @@
+//! `pghaul verify --archive`: an archive alone, or held against a database.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pghaul::archive::verify::{Verified, against, archive};
+use pghaul::connect::{Endpoint, Side};
+use pghaul::event::Counters;
+use pghaul::run::CloneOptions;
+use pghaul::{Error, ErrorKind};
+
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::progress::Progress;
+use crate::report;
+use crate::signals::{Signal, Watch};
+
+/// What became of an archive, for the report.
+pub struct Looked {
+    /// What the engine says.
+    pub verified: Verified,
+    /// Whether a database was compared with it.
+    pub against: Against,
+    /// From the beginning to the end.
+    pub took: Duration,
+}
+
+/// What an archive was held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Against {
+    /// Its own digests.
+    Itself,
+    /// These and a database.
+    Database,
+}
+
+/// Looks, and prints what was found.
+pub(super) async fn run(
+    folder: &Path,
+    target: Option<&str>,
+    jobs: NonZeroUsize,
+    console: &Console,
+) -> Exit {
+    let begun = Instant::now();
+    match look(folder, target, jobs, console).await {
+        Ok((verified, None)) => {
+            let against = if target.is_some() { Against::Database } else { Against::Itself };
+            report::archive::done(console, &Looked { verified, against, took: begun.elapsed() })
+        }
+        Ok((_, signal)) => report::verify::stopped(console, begun.elapsed(), signal),
+        Err(error) => report::failure::end(console, report::verify::VERB, begun.elapsed(), &error),
+    }
+}
+
+async fn look(
+    folder: &Path,
+    target: Option<&str>,
+    jobs: NonZeroUsize,
+    console: &Console,
+) -> Result<(Verified, Option<Signal>), Error> {
+    if folder.as_os_str() == "-" {
+        return Err(Error::new(ErrorKind::Usage, "a stream is verified while it is restored")
+            .with_hint("`tar x` makes a folder of it, which can be verified alone"));
+    }
+    let target = target.map(|target| Endpoint::parse(Side::Target, target)).transpose()?;
+    let watch = Watch::start()?;
+    let counters = Arc::new(Counters::default());
+    let shown = CloneOptions { jobs, ..CloneOptions::default() };
+    let (progress, display) = Progress::start(console, Arc::clone(&counters), &shown);
+    watch.speak_through(progress.voice());
+    let company = (Arc::clone(&progress) as _, counters, watch.stop.clone());
+    let folder = folder.to_path_buf();
+    let verified = match target {
+        Some(target) => Box::pin(against(folder, target, jobs, company)).await,
+        None => archive(folder, jobs, company).await,
+    };
+    display.finish();
+    match (verified, watch.signal()) {
+        (Ok(verified), signal) => Ok((verified, signal)),
+        (Err(error), _) => Err(error),
+    }
+}
