@@ -17,7 +17,7 @@ use crate::report::failure::kept_text;
 use crate::report::wire::{self, Envelope};
 use crate::report::{failure, findings};
 use crate::signals::Signal;
-use crate::verbs::clone::{BegunBy, Cloned};
+use crate::verbs::clone::Cloned;
 
 /// Rows that differ, named by table.
 const DIFFERENCES_NAMED: usize = 10;
@@ -149,12 +149,8 @@ fn text(verb: &str, cloned: &Cloned, detail: Detail) -> String {
     let size: u64 = outcome.tables.iter().map(|table| table.bytes).sum();
     row("rows", &grouped(rows));
     row("data", &bytes(size));
-    let since = match cloned.begun_by {
-        BegunBy::Us => "",
-        BegunBy::Another => " since it was resumed",
-    };
-    row("indexes", &format!("{} built{since}", grouped(outcome.indexes as u64)));
-    row("constraints", &format!("{} added{since}", grouped(outcome.constraints as u64)));
+    row("indexes", &format!("{} built", grouped(outcome.indexes as u64)));
+    row("constraints", &format!("{} added", grouped(outcome.constraints as u64)));
     row("moment", moment(outcome.consistency));
     let times: Vec<String> = phases(cloned)
         .map(|(phase, took)| format!("{} {}", phase_text(phase), duration(took)))
@@ -166,7 +162,8 @@ fn text(verb: &str, cloned: &Cloned, detail: Detail) -> String {
     }
     text.push_str(&findings::text(&outcome.findings, detail));
     if outcome.ending == Ending::Stopped {
-        text.push_str("\nGo on with `pghaul clone --resume …`; finished pieces are kept.\n");
+        let go_on = format!("\nGo on with `pghaul {verb} --resume …`; finished pieces are kept.\n");
+        text.push_str(&go_on);
     }
     text
 }

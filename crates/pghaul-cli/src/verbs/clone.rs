@@ -242,15 +242,6 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
     clone(VERB, (source, target), flags.options(), console).await
 }
 
-/// Which process began a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BegunBy {
-    /// This one.
-    Us,
-    /// One before: indexes and constraints may be built already.
-    Another,
-}
-
 /// What a clone was, for the report.
 pub struct Cloned {
     /// The database that was read.
@@ -263,8 +254,6 @@ pub struct Cloned {
     pub prepared_in: Duration,
     /// What the engine says.
     pub outcome: Outcome,
-    /// Whether an earlier process began it.
-    pub begun_by: BegunBy,
     /// What stopped it, if anything did.
     pub signal: Option<Signal>,
 }
@@ -341,10 +330,6 @@ pub(super) async fn carry_prepared(
     let (source, target) = prepared.identities();
     let (source, target) = (source.clone(), target.clone());
     progress.expect(&prepared);
-    let begun_by = match prepared.steps_before().next() {
-        Some(_) => BegunBy::Another,
-        None => BegunBy::Us,
-    };
     let done =
         Box::pin(prepared.run(Arc::clone(&progress) as _, counters, watch.stop.clone())).await;
     display.finish();
@@ -355,7 +340,6 @@ pub(super) async fn carry_prepared(
             took: begun.elapsed(),
             prepared_in,
             outcome,
-            begun_by,
             signal: watch.signal(),
         }),
         Err(_) if watch.stop.now.is_cancelled() => {
