@@ -85,15 +85,19 @@ async fn sessions_that_are_terminated() {
         let guard = tokio::spawn(guard(database.url(), Arc::clone(&end)));
         for at in [1, 3, 6, 9] {
             let (server, name) = (database.server(), database.name().to_owned());
+            let (begun, ended) = std::sync::mpsc::channel();
             let struck = struck(&database, at, Stop::default(), move || {
-                let name = name.clone();
+                let (name, begun) = (name.clone(), begun.clone());
                 std::thread::spawn(move || {
                     // In the middle of a statement, not before it.
                     std::thread::sleep(Duration::from_millis(10 * at));
                     terminate_on(server, &name, "pghaul rebuild%");
+                    drop(begun);
                 });
             })
             .await;
+            // A strike that comes late is not to hit the next rebuild.
+            assert_eq!(ended.recv(), Err(std::sync::mpsc::RecvError));
             // It goes on by itself.
             let rebuilt = struck.unwrap_or_else(|error| panic!("{major} {at}: {error:?}"));
             assert_all_rebuilt(&rebuilt, &format!("{major} {at}"));

@@ -1,5 +1,7 @@
 //! The end of a run: its state is removed once the user is satisfied.
 
+use std::time::Duration;
+
 use super::claim::ClaimKey;
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
@@ -24,7 +26,8 @@ pub async fn finish(target: &Endpoint, unfinished: Unfinished) -> Result<(), Err
     if state::presence(&control).await? == Presence::Absent {
         return Err(Error::new(ErrorKind::RunState, "target: there is no run to finish"));
     }
-    if !ClaimKey::of_run().try_take(&control).await? {
+    // The session of a run that has just ended may still be going.
+    if !ClaimKey::of_run().take_within(&control, GOING).await? {
         return Err(Error::new(ErrorKind::RunState, "target: the run is active")
             .with_hint("wait for it to end, or stop it first"));
     }
@@ -40,6 +43,9 @@ pub async fn finish(target: &Endpoint, unfinished: Unfinished) -> Result<(), Err
     }
     drop_state(&control).await
 }
+
+/// How long to wait for another process of the run to be gone.
+const GOING: Duration = Duration::from_secs(5);
 
 async fn drop_state(control: &Session) -> Result<(), Error> {
     let sql = format!("begin;\n{};\ncommit", include_str!("../state/drop.sql"));
