@@ -191,6 +191,12 @@ fn a_dry_run_as_json() {
                 "stage": "pre_data"
               },
               {
+                "kind": "INDEX",
+                "makes": "index",
+                "object": "public.people_name",
+                "stage": "index"
+              },
+              {
                 "kind": "CONSTRAINT",
                 "makes": "index of a constraint",
                 "object": "public.people people_pkey",
@@ -201,12 +207,6 @@ fn a_dry_run_as_json() {
                 "makes": "constraint",
                 "object": "public.people people_pkey",
                 "stage": "post_data"
-              },
-              {
-                "kind": "INDEX",
-                "makes": "index",
-                "object": "public.people_name",
-                "stage": "index"
               }
             ],
             "tables": [

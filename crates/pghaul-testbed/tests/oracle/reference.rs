@@ -25,7 +25,8 @@ pub(crate) async fn reference(source: &Database<'_>, target: Major) -> Database<
     let programs = clients().unwrap();
     let archive = tempfile::NamedTempFile::new().unwrap();
     let mut dump = Command::new(programs.pg_dump());
-    dump.args(["--format=custom", "--file"]).arg(archive.path());
+    // An older server leaves a name bare that is a keyword on a newer one.
+    dump.args(["--quote-all-identifiers", "--format=custom", "--file"]).arg(archive.path());
     dump.args(BINARY_ONLY.map(|table| format!("--exclude-table-data={table}")));
     run(dump.arg(source.url()));
     let mut restore = Command::new(programs.pg_restore());
