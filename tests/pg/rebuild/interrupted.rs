@@ -85,7 +85,7 @@ async fn sessions_that_are_terminated() {
         let guard = tokio::spawn(guard(database.url(), Arc::clone(&end)));
         for at in [1, 3, 6, 9] {
             let (server, name) = (database.server(), database.name().to_owned());
-            let (begun, ended) = std::sync::mpsc::channel();
+            let (begun, ended) = std::sync::mpsc::channel::<()>();
             let struck = struck(&database, at, Stop::default(), move || {
                 let (name, begun) = (name.clone(), begun.clone());
                 std::thread::spawn(move || {
