@@ -340,3 +340,22 @@ async fn after_an_error_the_next_index_can_be_read() {
     assert!(groups.next_group().await.unwrap().is_some());
     assert_eq!(groups.session().side(), Side::Database);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn few_keys_that_only_share_a_hash_are_told_apart() {
+    for major in [Major::V9_6, Major::V18] {
+        let database = database(major, "duplicates_few");
+        let sql = format!(
+            "{} create table few_t (id int primary key, v int);
+             insert into few_t select g, g from generate_series(1, 20) g;
+             insert into few_t values (21, 5), (22, 7);
+             create index few_key on few_t (v few);
+             {}",
+            own_class("few", 100_000, Some("select 7")),
+            unique("few_key")
+        );
+        database.execute(sql).await.unwrap();
+        let by = format!("select {MEMBERS} from few_t group by v having count(*) > 1");
+        agree(&database, "few_key", &by, 2).await;
+    }
+}
