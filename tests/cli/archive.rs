@@ -77,3 +77,70 @@ fn what_cannot_be_verified_is_refused() {
     let both = pghaul(&["verify", "--archive", "a", "--rows"]).run();
     assert_eq!(both.code, 2, "{both:?}");
 }
+
+/// What `restore` reads on stdin, from a file that is cut or changed.
+fn restore_stream(bytes: &[u8], target: &Database<'_>, more: &[&str]) -> Output {
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, bytes).unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    let output = pghaul(&["restore", "--archive", "-", "--json"]).args(more);
+    output.stdin(file.into()).target(&target.url()).run()
+}
+
+#[test]
+fn a_stream_that_is_cut_ends_with_21_and_an_unfinished_run() {
+    let source = database(Major::V18, "stream_src");
+    source
+        .execute(
+            "create table t (id int primary key, v text); \
+             insert into t select g, md5(g::text) from generate_series(1, 1000) g; \
+             create table other as select 1 as x; create view seen as select * from t",
+        )
+        .wait()
+        .unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("stream.tar");
+    let output = pghaul(&["dump", "--archive", "-", "--progress", "none"])
+        .arg("--pg-dump")
+        .arg(clients().unwrap().pg_dump())
+        .stdout(std::fs::File::create(&file).unwrap().into())
+        .source(&source.url())
+        .run();
+    assert_eq!(output.code, 0, "{output:?}");
+    let whole = std::fs::read(&file).unwrap();
+    let target = database(Major::V18, "stream_dst");
+    let places = (0..16).map(|part| whole.len() * part / 16 + part * 37).chain([whole.len() - 1]);
+    for cut in places {
+        let output = restore_stream(&whole[..cut], &target, &["--restart"]);
+        assert_eq!(output.code, 21, "cut at {cut} of {}: {output:?}", whole.len());
+        let begun = target.value("select to_regclass('pghaul.run')::text").wait().unwrap();
+        if begun.is_some() {
+            let status = pghaul(&["status", "--json"]).target(&target.url()).run();
+            assert_eq!(status.code, 0, "{status:?}");
+            let run = &outcome(&status)["run"];
+            assert!(run["finished"] == false && run["phase"] != "complete", "{status:?}");
+            let finish = pghaul(&["finish"]).target(&target.url()).run();
+            assert_eq!(finish.code, 20, "{finish:?}");
+            let resumed = restore_stream(&whole, &target, &["--resume"]);
+            assert_eq!(resumed.code, 2, "{resumed:?}");
+        }
+    }
+    let output = restore_stream(&whole, &target, &["--restart"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    let rows = "select md5(string_agg(t::text, '' order by id)) from t";
+    assert_eq!(source.value(rows).wait().unwrap(), target.value(rows).wait().unwrap());
+}
+
+/// Whoever writes the stream stands still: the signal is heard all the same.
+#[test]
+fn a_restore_of_a_stream_that_stands_still_can_be_stopped() {
+    let target = database(Major::V18, "still_dst");
+    // Nobody writes to its stdin, nor closes it.
+    let (stdin, _open) = std::io::pipe().unwrap();
+    let mut restore =
+        pghaul(&["restore", "--archive", "-"]).stdin(stdin.into()).target(&target.url()).start();
+    restore.wait_for_handlers();
+    restore.signal("TERM");
+    let output = restore.end();
+    assert_eq!(output.code, 143, "{output:?}");
+}

@@ -42,6 +42,8 @@ impl Watch {
                 Error::new(ErrorKind::LocalIo, "cannot watch for signals").caused_by(error)
             })
         };
+        // A limit for files (SIGXFSZ, 25 wherever Postgres runs) is an error of the write, and no end.
+        drop(watched(SignalKind::from_raw(25))?);
         let mut interrupts = watched(SignalKind::interrupt())?;
         let mut terminations = watched(SignalKind::terminate())?;
         let stop = Stop::default();

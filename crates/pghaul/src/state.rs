@@ -363,26 +363,46 @@ pub async fn store_findings(target: &Session, findings: &[Finding]) -> Result<()
     target.batch(doing, "delete from pghaul.finding").await?;
     for (id, finding) in (0_i64..).zip(findings) {
         let severity = format!("{:?}", finding.severity).to_lowercase();
-        target
-            .execute(
-                doing,
-                "insert into pghaul.finding (id, code, severity, object, message, remedy) \
-                 values ($1, $2, $3, $4, $5, $6)",
-                &[
-                    &id,
-                    &finding.code,
-                    &severity,
-                    &finding.object,
-                    &finding.message,
-                    &finding.remedy,
-                ],
-            )
-            .await?;
+        let insert = async |finding: &Finding| {
+            target
+                .execute(
+                    doing,
+                    "insert into pghaul.finding (id, code, severity, object, message, remedy) \
+                     values ($1, $2, $3, $4, $5, $6)",
+                    &[
+                        &id,
+                        &finding.code,
+                        &severity,
+                        &finding.object,
+                        &finding.message,
+                        &finding.remedy,
+                    ],
+                )
+                .await
+        };
+        match insert(finding).await {
+            // The target's encoding lacks a character of ours, or of the source's.
+            Err(error) if error.sqlstate() == Some("22P05") => insert(&in_ascii(finding)).await?,
+            other => other?,
+        };
     }
     // Of indexes that are built by now.
     let sql = "delete from pghaul.duplicate_row d where not exists (select 1 from pghaul.finding f \
                where f.code = 'duplicates' and f.object = d.object)";
     target.batch(doing, sql).await
+}
+
+fn in_ascii(finding: &Finding) -> Finding {
+    let plain = |text: &str| {
+        let text = text.replace('…', "...");
+        text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect::<String>()
+    };
+    Finding {
+        object: finding.object.as_deref().map(plain),
+        message: plain(&finding.message),
+        remedy: plain(&finding.remedy),
+        ..finding.clone()
+    }
 }
 
 fn json(identity: &DatabaseIdentity) -> Result<String, Error> {

@@ -17,8 +17,9 @@ use pghaul::{Error, ErrorKind};
 
 use crate::console::{Console, Results, Shown};
 use crate::exit::Exit;
-use crate::flags::{ProgressStyle, Source};
+use crate::flags::{Patience, ProgressStyle, Source};
 use crate::progress::Progress;
+use crate::quantity::parse_size;
 use crate::report;
 use crate::signals::{Signal, Watch};
 use crate::verbs::clone::{jobs, part_size, rate};
@@ -78,9 +79,14 @@ pub struct Flags {
     /// Size of a part, TOAST included, such as 512MiB [64KiB to 1TiB]
     #[arg(long, value_name = "SIZE", value_parser = part_size, help_heading = "Resources")]
     part_size: Option<u64>,
+    /// Memory of the whole process, such as 64MiB; fewer jobs run if it is small [from 32MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
+    memory: Option<u64>,
     /// The pg_dump to use, instead of the one that is found
     #[arg(long, value_name = "PATH", help_heading = "Resources")]
     pg_dump: Option<PathBuf>,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -113,9 +119,11 @@ impl Flags {
             level: self.compress,
             max_rate: self.max_rate,
             part_size: self.part_size,
+            memory: self.memory,
             pg_dump: self.pg_dump.clone(),
             snapshot: self.snapshot.clone(),
-            ..DumpOptions::default()
+            attempts: self.patience.attempts,
+            retries: self.patience.retries,
         }
     }
 

@@ -15,8 +15,9 @@ use pghaul::run::{CloneOptions, Outcome};
 
 use crate::console::{Console, Results};
 use crate::exit::Exit;
-use crate::flags::Target;
+use crate::flags::{Patience, Target};
 use crate::progress::Progress;
+use crate::quantity::parse_size;
 use crate::report;
 use crate::report::wire::{self, Envelope};
 use crate::signals::{Signal, Watch};
@@ -91,6 +92,11 @@ pub struct Flags {
     /// Bytes a second of rows, uncompressed, all jobs together, such as 50MB [1kB to 1TB]
     #[arg(long, value_name = "BYTES", value_parser = rate, help_heading = "Resources")]
     max_rate: Option<NonZeroU64>,
+    /// Memory of the whole process, such as 64MiB; fewer jobs run if it is small [from 32MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
+    memory: Option<u64>,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -135,6 +141,9 @@ impl Flags {
             },
             deferred: self.defer.iter().map(deferred).collect(),
             max_rate: self.max_rate,
+            memory: self.memory,
+            attempts: self.patience.attempts,
+            retries_per_run: self.patience.retries,
             start: match (self.resume, self.restart) {
                 (true, _) => Start::Resume,
                 (false, true) => Start::Restart,

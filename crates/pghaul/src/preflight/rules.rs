@@ -179,6 +179,8 @@ rules! {
     // Types and statements.
     TYPE_REMOVED = "type_removed", Blocker,
         "change the column's type on the source (timestamptz, interval, text), or exclude the table";
+    TYPE_TOO_NEW = "type_too_new", Blocker,
+        "use a target of that version or newer, or leave it out with --exclude";
     TYPE_INTERNAL = "type_internal", Blocker,
         "no server reads such values back; drop the column, or exclude the table";
     TYPE_OF_SYSTEM = "type_of_system_row", Warning,

@@ -196,6 +196,7 @@ pub(super) async fn steps(
         owner_grants: &[],
     };
     if let Newness::New(objects, mut blockers) = newness {
+        blockers.extend(obstacles::types(control.version(), &entries));
         blockers.extend(obstacles::existing(control, &entries, objects).await?);
         let mut roles = schema::roles::roles(&entries, &step_options);
         add_roles_of_objects(&mut roles, objects, options);

@@ -55,7 +55,7 @@ create table pghaul.receipt (
     primary key (part, block, line)
 );
 
--- One row a step that is done: a schema entry, an index, a sequence, a read-back, ….
+-- One row a step that is done: a schema entry, an index, a sequence, a read-back and the like.
 create table pghaul.step (
     id                text primary key,
     kind              text not null,
