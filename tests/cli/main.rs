@@ -15,6 +15,7 @@ mod large_table;
 mod output;
 mod rebuild;
 mod repair;
+mod restore;
 mod results;
 mod scan;
 mod secrets;

@@ -46,10 +46,22 @@ async fn mastodon_round_trip(from: Major, to: Major, version: Version) {
     assert_eq!(before, after);
 }
 
+/// What 14 has no statement for. What it merely lacks is left out by the restore, and said.
+const BEYOND_14: &str = "
+    drop table collations.used_builtin; drop collation collations.builtin_utf8;
+    drop table numbers.numeric_scales; drop table times.interval_infinity;
+    drop table constraints.temporal_child, constraints.temporal;
+    drop table constraints.not_enforced;
+    drop table tables.generated_virtual;
+";
+
 async fn every_type_round_trip(from: Major, to: Major) {
     let source = database(from, "archive_src");
     let target = database(to, "archive_dst");
     every_type::load(&source, &Families::default()).await.unwrap();
+    if to < from {
+        source.execute(BEYOND_14).await.unwrap();
+    }
     every_type::create_roles(Server::shared(to).unwrap()).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     let archive = place.path().join("archive");
