@@ -39,7 +39,10 @@ fn an_archive_is_made_verified_restored_and_held_against_a_database() {
     assert_eq!(tables, 2);
 
     let target = database(Major::V18, "archive_dst");
-    let against = || pghaul(&["verify", "--archive", path, "--json"]).target(&target.url()).run();
+    let against = || {
+        let output = pghaul(&["verify", "--archive", path, "--json", "--pg-dump"]);
+        output.arg(clients().unwrap().pg_dump()).target(&target.url()).run()
+    };
     let nothing_there = against();
     assert_eq!(nothing_there.code, 1, "{nothing_there:?}");
     assert!(nothing_there.stdout.contains("table_missing"), "{nothing_there:?}");
@@ -51,6 +54,12 @@ fn an_archive_is_made_verified_restored_and_held_against_a_database() {
     let changed = against();
     assert_eq!(changed.code, 1, "{changed:?}");
     assert!(changed.stdout.contains("rows_differ"), "{changed:?}");
+    target.execute("alter table empty add more int").wait().unwrap();
+    let changed = outcome(&against());
+    assert_eq!(changed["schema"][0]["object"], "public.empty");
+    assert_eq!(changed["schema"][0]["difference"], "changed");
+    let without = pghaul(&["verify", "--archive", path, "--data-only"]).run();
+    assert_eq!(without.code, 2, "{without:?}");
 
     let mut pieces = std::fs::read_dir(archive.join("data")).unwrap();
     let piece = pieces.next().unwrap().unwrap().path();

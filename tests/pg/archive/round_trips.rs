@@ -39,6 +39,8 @@ async fn mastodon_round_trip(from: Major, to: Major, version: Version) {
         .filter(|line| {
             from != Major::V9_6 || !line.contains("index_accounts_on_username_and_domain_lower")
         })
+        // The schema that was there stays as its version makes it.
+        .filter(|line| to > from || !line.contains("SCHEMA \"public\""))
         .collect();
     assert!(unexpected.is_empty(), "{unexpected:#?}");
     let before = mastodon::digest(&source.connect().await.unwrap()).await.unwrap();
@@ -49,11 +51,28 @@ async fn mastodon_round_trip(from: Major, to: Major, version: Version) {
 /// What 14 has no statement for. What it merely lacks is left out by the restore, and said.
 const BEYOND_14: &str = "
     drop table collations.used_builtin; drop collation collations.builtin_utf8;
-    drop table numbers.numeric_scales; drop table times.interval_infinity;
-    drop table constraints.temporal_child, constraints.temporal;
-    drop table constraints.not_enforced;
-    drop table tables.generated_virtual;
+    drop collation collations.ruled;
+    drop table numbers.numeric_scales, times.interval_infinity, tables.generated_virtual;
+    drop table constraints.temporal_child, constraints.temporal, constraints.not_enforced;
+    drop table constraints.partly_nulled, constraints.nulls_not_distinct, partitions.identity;
+    drop view views.invoker;
+    drop publication pghaul_filtered, pghaul_schemas;
+    drop event trigger \"pghaul \"\"login\"\"\";
+    alter default privileges for role pghaul_owner revoke select on large objects from pghaul_reader;
 ";
+
+/// What the restore leaves out for 14, as the oracle sees it.
+const LOST_IN_14: &[&str] = &[
+    "SCHEMA \"public\"",
+    // NOT NULL that is not valid, or not inherited.
+    "\"constraints\".\"not_nulls",
+    // Logged before 15.
+    "\"sequences\".\"unlogged\"",
+    "\"tables\".\"unlogged_id_seq\"",
+    // Options of later versions.
+    "\"pghaul_generated\"",
+    "\"pghaul_subscription\"",
+];
 
 async fn every_type_round_trip(from: Major, to: Major) {
     let source = database(from, "archive_src");
@@ -74,7 +93,14 @@ async fn every_type_round_trip(from: Major, to: Major) {
     let wrong: Vec<&Finding> = outcome.findings.iter().filter(wrong).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
-    compare(&source, &target).await.check().unwrap();
+    let report = compare(&source, &target).await;
+    if to >= from {
+        report.check().unwrap();
+        return;
+    }
+    let known = |line: &&String| LOST_IN_14.iter().any(|known| line.contains(known));
+    let unexpected: Vec<&String> = report.differences.iter().filter(|line| !known(line)).collect();
+    assert!(unexpected.is_empty(), "{unexpected:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

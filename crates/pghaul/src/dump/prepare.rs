@@ -145,7 +145,7 @@ impl Prepared {
                 let (contents, pieces) = super::output::joined(found.await)?.map_err(failed)?;
                 let to_prove = !same_snapshot && consistency == Consistency::Reverified;
                 let consistency = consistency.name().to_owned();
-                let snapshot = keeper.id().as_str().to_owned();
+                let snapshot = name_of_snapshot(options, &keeper);
                 let state = Unfinished { snapshot, moment, consistency, ..unfinished };
                 (contents, pieces, to_prove, Some(state))
             }
@@ -172,7 +172,7 @@ impl Prepared {
                 };
                 let state = Unfinished::new(
                     (identity.clone(), Asked::of(options)),
-                    (keeper.id().as_str().to_owned(), moment),
+                    (name_of_snapshot(options, &keeper), moment),
                     (digest, listed),
                     &plan.parts,
                 );
@@ -231,6 +231,11 @@ async fn look_ahead(
     }
     // It was there before, and a restore will say what its target makes of it.
     Ok(rest.into_iter().map(|finding| Finding { severity: Severity::Note, ..finding }).collect())
+}
+
+/// The name by which a later process finds the moment again: the one that was given outlives us.
+fn name_of_snapshot(options: &DumpOptions, keeper: &Keeper) -> String {
+    options.snapshot.clone().unwrap_or_else(|| keeper.id().as_str().to_owned())
 }
 
 /// The snapshot to read under, and whether it is the one of the pieces that are there.
