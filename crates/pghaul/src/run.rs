@@ -6,6 +6,7 @@
 mod archived;
 pub mod before;
 pub mod board;
+mod check;
 pub(crate) mod claim;
 mod evidence;
 mod execute;
@@ -32,6 +33,7 @@ mod work;
 pub mod worker;
 
 pub(crate) use archived::BegunStream;
+pub use check::{Checked, check};
 pub use finish::{Unfinished, finish};
 pub use options::CloneOptions;
 pub use outcome::{Ending, Outcome, TableOutcome};
