@@ -99,6 +99,7 @@ impl PreparedClone {
             consistency,
             writes: WriteCounters::default(),
             stored,
+            finished: None,
         };
         prepared.refuse_another_schema()?;
         Ok(prepared)

@@ -44,6 +44,9 @@ pub(super) async fn work(run: &Run, kind: LaneKind, number: usize) {
             }
             Err(error) => {
                 report_damage(run, id, &error);
+                if let Work::Part(part) = run.board.task(id).work {
+                    run.undisturbed.give_up(run.plan.parts[part.0].table).await;
+                }
                 if error.kind() == ErrorKind::Bug {
                     run.board.close();
                 }
