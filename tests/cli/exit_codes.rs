@@ -154,12 +154,14 @@ fn code_11_no_pg_dump() {
         .expect(
             &[&source, &target],
             &expect![[r#"
-            exit code 11
-            --- stderr
-            error: cannot use /nowhere/pg_dump as pg_dump
-              cause: it does not run: No such file or directory (os error 2)
-              hint:  name the program itself, like /usr/lib/postgresql/18/bin/pg_dump
-        "#]],
+                exit code 11
+                --- stderr
+                error: one thing stands in the way
+
+                Found: 1 blocker
+                  blocker pg_dump_unusable: cannot use /nowhere/pg_dump as pg_dump: it does not run: No such file or directory (os error 2)
+                    remedy: name the program itself, like /usr/lib/postgresql/18/bin/pg_dump
+            "#]],
         );
     let schemas = "select count(*) from pg_namespace where nspname = 'pghaul'";
     assert_eq!(target.value(schemas).wait().unwrap().as_deref(), Some("0"));

@@ -13,6 +13,7 @@ mod large_table;
 mod output;
 mod rebuild;
 mod repair;
+mod restore;
 mod results;
 mod scan;
 mod secrets;

@@ -9,6 +9,7 @@
 
 mod archive;
 mod cancel;
+mod catalog;
 mod clone;
 mod conflicts;
 mod connect;

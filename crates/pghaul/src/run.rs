@@ -7,6 +7,7 @@ mod answer;
 mod archived;
 pub mod before;
 pub mod board;
+mod check;
 pub(crate) mod claim;
 mod evidence;
 mod execute;
@@ -35,6 +36,7 @@ mod work;
 pub mod worker;
 
 pub(crate) use archived::BegunStream;
+pub use check::{Checked, check};
 pub use finish::{Unfinished, finish};
 pub use options::CloneOptions;
 pub use outcome::{Ending, Outcome, TableOutcome};

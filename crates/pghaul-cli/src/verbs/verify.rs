@@ -19,10 +19,10 @@ use pghaul::verify::{PreparedVerify, TableDifferences, VerifyOptions, VerifyOutc
 
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::flags::resources::{jobs, part_size, rate};
 use crate::progress::Progress;
 use crate::report;
 use crate::signals::{Signal, Watch};
-use crate::verbs::clone::{jobs, part_size, rate};
 
 /// Flags of `verify`.
 #[derive(Debug, Args)]

@@ -107,7 +107,10 @@
 //! `--restart` drops what the run's receipts say it created and stores the new run in one
 //! transaction of the target. Whatever stands in its way until then (a missing role, a view that
 //! somebody built upon our tables, Ctrl-C), nothing was dropped. While it prepares, the old objects
-//! are locked.
+//! are locked. Where the target's lock table has no room for all of them at once
+//! (`max_locks_per_transaction`, Postgres manual, "Lock Management"; some six locks a table), they
+//! go in several transactions while it prepares; interrupted there, the run's phase is
+//! `restarting`, and only `--restart` goes on from it.
 //!
 //! # What an embedding program hears
 //!

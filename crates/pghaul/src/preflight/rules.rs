@@ -72,6 +72,10 @@ rules! {
     TRACK_COUNTS_OFF = "writes_not_counted", Note,
         "set track_counts = on, so that writers who were forgotten are noticed at the end";
 
+    // This machine.
+    PG_DUMP = "pg_dump_unusable", Blocker,
+        "install the client programs of the target's major version, or name a pg_dump with --pg-dump PATH";
+
     // Who else is there.
     PREPARED_TRANSACTION = "prepared_transaction", Blocker,
         "end it with COMMIT PREPARED or ROLLBACK PREPARED: what it wrote is in no snapshot and would be missing";

@@ -7,9 +7,10 @@ use std::num::NonZeroUsize;
 
 use super::options::{CloneOptions, Keep, Scope, SourceUse, sessions};
 use crate::connect::Session;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::finding::{Finding, Severity};
 use crate::name::{Ident, RelationName};
+use crate::pg_dump::PgDump;
 use crate::plan::Plan;
 use crate::preflight::rows_only::{self, Destination, Terms};
 use crate::preflight::{
@@ -23,6 +24,22 @@ use crate::transfer::large_objects::LargeObject;
 /// the result as notes, since it was there before and is not the run's doing.
 pub(super) async fn preflight(
     (source, target): (&Session, &Session),
+    options: &CloneOptions,
+    wanted: &(impl Fn(&RelationName) -> bool + Send + Sync),
+) -> Result<Vec<Finding>, Error> {
+    let found = look((source, Some(target)), options, wanted).await?;
+    let (blockers, rest): (Vec<Finding>, Vec<Finding>) =
+        found.into_iter().partition(|finding| finding.severity == Severity::Blocker);
+    if blockers.iter().any(|blocker| !seen_better_in_the_dump(blocker)) {
+        return Err(Error::refused(blockers));
+    }
+    Ok(rest.into_iter().map(|finding| Finding { severity: Severity::Note, ..finding }).collect())
+}
+
+/// Everything that preflight can know of both databases, and whether a `pg_dump` is here that will
+/// do; blockers first.
+pub(super) async fn look(
+    (source, target): (&Session, Option<&Session>),
     options: &CloneOptions,
     wanted: &(impl Fn(&RelationName) -> bool + Send + Sync),
 ) -> Result<Vec<Finding>, Error> {
@@ -46,13 +63,24 @@ pub(super) async fn preflight(
         },
         wanted,
     };
-    let found = preflight::check(source, Some(target), &intent).await?;
-    let (blockers, rest): (Vec<Finding>, Vec<Finding>) =
-        found.into_iter().partition(|finding| finding.severity == Severity::Blocker);
-    if blockers.iter().any(|blocker| !seen_better_in_the_dump(blocker)) {
-        return Err(Error::refused(blockers));
+    let mut found = preflight::check(source, target, &intent).await?;
+    let named = options.pg_dump.as_deref();
+    match PgDump::select(named, source.version(), target.map(Session::version)).await {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::Preflight => found.insert(0, no_pg_dump(&error)),
+        Err(error) => return Err(error),
     }
-    Ok(rest.into_iter().map(|finding| Finding { severity: Severity::Note, ..finding }).collect())
+    Ok(found)
+}
+
+/// That no `pg_dump` will do, beside everything else that stands in the way.
+fn no_pg_dump(error: &Error) -> Finding {
+    let why = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    let found = rules::PG_DUMP.found(format!("{error}{}", why.unwrap_or_default()));
+    match error.hint() {
+        Some(hint) => Finding { remedy: hint.to_owned(), ..found },
+        None => found,
+    }
 }
 
 /// What the catalogs tell only roughly where filters are at work, and the schema dump exactly: it

@@ -15,6 +15,7 @@ use pghaul::{Error, ErrorKind};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::Database;
+use crate::flags::resources::rate;
 use crate::progress::scan::ScanProgress;
 use crate::quantity::parse_size;
 use crate::report;
@@ -47,7 +48,7 @@ pub struct Flags {
     /// [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER", help_heading = "Resources")]
     spill_dir: Option<PathBuf>,
-    /// Bytes of tables that are read in a second at most
+    /// Bytes of tables that are read in a second at most, such as 50MB [1kB to 1TB]
     #[arg(long, value_name = "SIZE", value_parser = rate, help_heading = "Resources")]
     max_rate: Option<NonZeroU64>,
 
@@ -72,10 +73,6 @@ pub enum Amcheck {
     Order,
     /// Reads each index and its table: is every row in it, and is the table sound?
     Rows,
-}
-
-fn rate(text: &str) -> Result<NonZeroU64, String> {
-    NonZeroU64::new(parse_size(text)?).ok_or_else(|| "a rate is not zero".to_owned())
 }
 
 impl Flags {
