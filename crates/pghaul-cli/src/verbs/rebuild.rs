@@ -5,16 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use pghaul::Error;
 use pghaul::connect::{Endpoint, Side};
-use pghaul::rebuild::{
-    Locking, Need, PreparedRebuild, RebuildOptions, Selection, Thoroughness, Views,
-};
+use pghaul::rebuild::{Locking, Need, PreparedRebuild, RebuildOptions, Selection, Views};
 
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::Database;
+use crate::flags::amcheck::Amcheck;
 use crate::progress::rebuild::RebuildProgress;
 use crate::quantity::parse_size;
 use crate::report;
@@ -37,7 +36,7 @@ pub struct Flags {
     #[arg(long, conflicts_with_all = ["index", "table"], help_heading = "What is rebuilt")]
     all: bool,
     /// How thoroughly amcheck looks for damage before and after, where it is installed
-    #[arg(long, value_enum, default_value_t, value_name = "HOW", help_heading = "What is rebuilt")]
+    #[arg(long, value_enum, default_value_t = Amcheck::Rows, value_name = "HOW", help_heading = "What is rebuilt")]
     amcheck: Amcheck,
     /// Do not refresh materialized views whose unique index is exposed or damaged; rebuild only
     /// their indexes
@@ -67,18 +66,6 @@ pub struct Flags {
     spill_dir: Option<PathBuf>,
 }
 
-/// `--amcheck`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Amcheck {
-    /// Not at all
-    Skip,
-    /// Reads each index: is it in order?
-    Order,
-    /// Reads each index and its table: is every row in it, and is the table sound?
-    #[default]
-    Rows,
-}
-
 /// `30s`, `10min`, `2h`; a number alone is seconds.
 fn parse_time(text: &str) -> Result<Duration, String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -101,11 +88,7 @@ impl Flags {
             need: if self.all { Need::All } else { Need::Needed },
             locking: if self.no_concurrently { Locking::Blocking } else { Locking::Concurrent },
             jobs: NonZeroUsize::new(self.jobs.into()).unwrap_or(NonZeroUsize::MIN),
-            thoroughness: match self.amcheck {
-                Amcheck::Skip => Thoroughness::Skip,
-                Amcheck::Order => Thoroughness::Order,
-                Amcheck::Rows => Thoroughness::Rows,
-            },
+            thoroughness: self.amcheck.into(),
             views: if self.no_refresh { Views::Keep } else { Views::Refresh },
             max_wait: self.max_wait,
             memory: usize::try_from(self.memory).unwrap_or(usize::MAX),

@@ -56,14 +56,20 @@ impl Feed {
         Ok(Self { batch: Vec::with_capacity(BATCH), rows, candidates, thread })
     }
 
-    /// Adds a row.
-    pub(super) async fn push(&mut self, key: RowDigest, member: Member) -> Result<(), Error> {
+    /// Adds a row; when [`Feed::is_full`] says so, [`Feed::send`] has to be called before the next.
+    pub(super) fn push(&mut self, key: RowDigest, member: Member) {
         self.batch.push((key, member));
-        if self.batch.len() == BATCH {
-            let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-            if self.rows.send(batch).await.is_err() {
-                return Err(end(&mut self.thread).await);
-            }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.batch.len() >= BATCH
+    }
+
+    /// Hands the rows over.
+    pub(super) async fn send(&mut self) -> Result<(), Error> {
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        if self.rows.send(batch).await.is_err() {
+            return Err(end(&mut self.thread).await);
         }
         Ok(())
     }
