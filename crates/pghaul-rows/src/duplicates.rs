@@ -252,6 +252,12 @@ pub enum FinderError {
 }
 
 impl FinderError {
+    /// The temporary file has reached the limit that the system sets this process: `ulimit -f`, or
+    /// what the file system takes.
+    pub fn is_file_too_large(&self) -> bool {
+        matches!(self, Self::Spill { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge)
+    }
+
     /// There was no space left for the temporary file: on the disk, or in the user's quota.
     pub fn is_disk_full(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};

@@ -17,6 +17,7 @@ use crate::flags::amcheck::Amcheck;
 use crate::progress::rebuild::RebuildProgress;
 use crate::quantity::parse_size;
 use crate::report;
+use crate::report::scan::file::GroupsFile;
 use crate::signals::Watch;
 
 /// Flags of `rebuild`.
@@ -53,6 +54,10 @@ pub struct Flags {
     /// Print what would be done, and do nothing
     #[arg(long, help_heading = "How")]
     dry_run: bool,
+
+    /// Write all groups of rows that stop a build to this file, one JSON object a line
+    #[arg(long, value_name = "FILE", help_heading = "Result")]
+    out: Option<PathBuf>,
 
     /// Tables to work on at once [1 to 256]
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Resources")]
@@ -108,6 +113,7 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
 
 async fn rebuild(flags: &Flags, console: &Console, begun: Instant) -> Result<Exit, Error> {
     let database = Endpoint::parse(Side::Database, &flags.database.database)?;
+    let out = flags.out.as_deref().map(GroupsFile::create).transpose()?;
     let watch = Watch::start()?;
     let prepared = tokio::select! {
         prepared = Box::pin(PreparedRebuild::new(database, flags.options())) => prepared?,
@@ -119,6 +125,10 @@ async fn rebuild(flags: &Flags, console: &Console, begun: Instant) -> Result<Exi
     if flags.dry_run {
         return Ok(report::rebuild::planned(console, begun.elapsed(), &place, &prepared));
     }
+    let prepared = match out {
+        Some(out) => prepared.telling(Box::new(out)),
+        None => prepared,
+    };
     let (progress, display) = RebuildProgress::start(console, prepared.plan());
     watch.speak_through(progress.voice());
     let rebuilt = Box::pin(prepared.run(Arc::clone(&progress) as _, watch.stop.clone())).await;

@@ -75,6 +75,12 @@ impl<const N: usize> Partitions<N> {
         }
     }
 
+    /// With a file that is there already.
+    #[cfg(test)]
+    pub(super) fn over(plan: Plan, spill: Spill<N>, folder: &std::path::Path) -> Self {
+        Self { spill: Some(spill), ..Self::new(plan, folder.to_path_buf()) }
+    }
+
     pub(super) fn push(&mut self, record: [u8; N]) -> Result<(), FinderError> {
         let first = record.first().copied().unwrap_or_default();
         let number = usize::from(first) >> (8 - self.plan.partition_bits);

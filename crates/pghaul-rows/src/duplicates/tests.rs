@@ -231,6 +231,23 @@ fn a_file_is_added_to_at_its_end() {
     assert!(error.starts_with("cannot read the temporary file in "), "{error}");
 }
 
+/// The system itself says that the disk is full: `/dev/full` (full(4)).
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_of_its_own() {
+    let full = std::fs::File::options().read(true).write(true).open("/dev/full").unwrap();
+    let plan = Plan::new(MIN_BUDGET, ONE).unwrap();
+    let folder = PathBuf::from("/spill");
+    let mut taken = Partitions::<ONE>::over(plan, spill::Spill::over(full, &folder), &folder);
+    let row = Member { relation: 0, tid: Tid { block: 1, offset: 1 } };
+    let error = (0..60_000_u64)
+        .find_map(|n| taken.push(one(RowDigest([n << 48, n]), row)).err())
+        .expect("a full disk took everything");
+    assert!(error.is_disk_full() && !error.is_file_too_large(), "{error:?}");
+    assert_eq!(error.to_string(), "cannot write the temporary file in /spill, which has 0 bytes");
+    assert!(taken.finish().err().unwrap().is_disk_full());
+}
+
 #[test]
 fn a_full_disk_has_a_name() {
     for (kind, full) in [
@@ -241,6 +258,7 @@ fn a_full_disk_has_a_name() {
         let folder = PathBuf::from("/spill");
         let error = FinderError::Spill { doing: "write", folder, bytes: 7, source: kind.into() };
         assert_eq!(error.is_disk_full(), full);
+        assert!(!error.is_file_too_large());
     }
 }
 

@@ -171,7 +171,10 @@ pub(super) fn failed(cause: FinderError) -> Error {
         _ if cause.is_disk_full() => {
             (ErrorKind::LocalIo, "make room there, or name another folder with --spill-dir")
         }
+        _ if cause.is_file_too_large() => {
+            (ErrorKind::LocalIo, "raise the limit of file sizes (ulimit -f), or give more --memory")
+        }
         _ => (ErrorKind::LocalIo, "name another folder with --spill-dir"),
     };
-    Error::new(kind, "cannot sort the keys").with_hint(hint).caused_by(cause)
+    Error::new(kind, "cannot sort the keys on this machine").with_hint(hint).caused_by(cause)
 }
