@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use pghaul::connect::{Endpoint, Side};
 use pghaul::duplicates::{ForeignKeys, Keys, ScanOptions, Sink, Survey, SurveyOptions, survey};
 use pghaul::event::Counters;
-use pghaul::rebuild::Thoroughness;
 use pghaul::{Error, ErrorKind};
 
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::Database;
+use crate::flags::amcheck::Amcheck;
+use crate::flags::resources::rate;
 use crate::progress::scan::ScanProgress;
 use crate::quantity::parse_size;
 use crate::report;
@@ -37,7 +38,7 @@ pub struct Flags {
     #[arg(long, help_heading = "What is scanned")]
     orphans: bool,
     /// How thoroughly amcheck looks at the indexes, where it is installed
-    #[arg(long, value_enum, default_value_t, value_name = "HOW", help_heading = "What is scanned")]
+    #[arg(long, value_enum, default_value_t = Amcheck::Order, value_name = "HOW", help_heading = "What is scanned")]
     amcheck: Amcheck,
 
     /// Memory for digests of keys
@@ -47,7 +48,7 @@ pub struct Flags {
     /// [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER", help_heading = "Resources")]
     spill_dir: Option<PathBuf>,
-    /// Bytes of tables that are read in a second at most
+    /// Bytes of tables that are read in a second at most, such as 50MB [1kB to 1TB]
     #[arg(long, value_name = "SIZE", value_parser = rate, help_heading = "Resources")]
     max_rate: Option<NonZeroU64>,
 
@@ -60,22 +61,6 @@ pub struct Flags {
     /// Groups of each index, and rows of each group, that stand in the result
     #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Result")]
     sample: u16,
-}
-
-/// `--amcheck`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Amcheck {
-    /// Not at all
-    Skip,
-    /// Reads each index: is it in order?
-    #[default]
-    Order,
-    /// Reads each index and its table: is every row in it, and is the table sound?
-    Rows,
-}
-
-fn rate(text: &str) -> Result<NonZeroU64, String> {
-    NonZeroU64::new(parse_size(text)?).ok_or_else(|| "a rate is not zero".to_owned())
 }
 
 impl Flags {
@@ -96,11 +81,7 @@ impl Flags {
                 },
             },
             sample: self.sample.into(),
-            thoroughness: match self.amcheck {
-                Amcheck::Skip => Thoroughness::Skip,
-                Amcheck::Order => Thoroughness::Order,
-                Amcheck::Rows => Thoroughness::Rows,
-            },
+            thoroughness: self.amcheck.into(),
             ..SurveyOptions::default()
         }
     }
