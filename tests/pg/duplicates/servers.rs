@@ -220,6 +220,30 @@ async fn what_does_not_fit_the_memory_is_spilled() {
     assert_eq!(error.kind(), ErrorKind::Usage);
 }
 
+/// By what the server believes of the table: that is all there is before it is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_will_not_fit_the_disk_is_refused_before_it_is_read() {
+    for major in [Major::V9_6, Major::V18] {
+        let database = database(major, "scan_space");
+        posts(&database, 1000).await;
+        database
+            .execute(
+                "update pg_class set reltuples = 1e14, relpages = 1 where oid = 'posts'::regclass",
+            )
+            .await
+            .unwrap();
+        let mut held =
+            Scan::start(&endpoint(&database.url()), ScanOptions::default()).await.unwrap();
+        let counters = Counters::default();
+        let error = held.read(0, &counters).await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::LocalIo, "{major}: {error:?}");
+        let said = error.to_string();
+        assert!(said.contains("`public.posts` need ") && said.ends_with(" are free"), "{said}");
+        assert!(error.hint().unwrap().contains("--spill-dir"));
+        assert_eq!(counters.rows_read.load(Ordering::Relaxed), 0);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rate_is_kept_and_every_row_is_read() {
     let database = database(Major::V18, "scan_rate");
