@@ -12,7 +12,9 @@ use serde_json::Value;
 use crate::command::{clone, server};
 
 const KILLS: u64 = 50;
-const JOBS: usize = 4;
+
+/// Parts that may be on their way at once: four jobs, each with small tables of 64 KiB together.
+const IN_FLIGHT: usize = 4 * 16;
 
 /// Where a kill is aimed at. They overlap, as the work does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +37,7 @@ const PHASES: [Phase; 6] = [
 ];
 
 /// Numbers that look random and are the same every time (splitmix64).
-fn spread(seed: u64) -> u64 {
+pub(crate) fn spread(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -199,10 +201,10 @@ fn kill(source: &Source<'_>, number: u64, aim: Phase) -> Vec<Phase> {
     let parts = count(&target, "pghaul.part");
     if let Some(left) = left {
         // What was on its way to be committed may have arrived after we looked.
-        let unread = left.saturating_sub(JOBS)..=left;
+        let unread = left.saturating_sub(IN_FLIGHT)..=left;
         assert!(unread.contains(&read_after), "kill {number}: {read_after} parts read, not {left}");
         assert!(
-            read_before + read_after <= parts + JOBS,
+            read_before + read_after <= parts + IN_FLIGHT,
             "kill {number}: {read_before} of {parts}"
         );
     }

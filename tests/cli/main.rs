@@ -6,13 +6,16 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod archive;
+mod archive_kills;
 mod command;
+mod disk;
 mod exit_codes;
 mod kills;
 mod large_table;
 mod output;
 mod rebuild;
 mod repair;
+mod restore;
 mod results;
 mod scan;
 mod secrets;

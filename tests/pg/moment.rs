@@ -9,7 +9,7 @@ use pghaul::run::{CloneOptions, Ending, Outcome, Stop, options::Start};
 use pghaul_testbed::{Database, Major, Options, Server};
 
 use crate::harness::{
-    How, OnEvent, TABLES, clone, clone_until, database, fill, options, prepare, recount,
+    How, OnEvent, TABLES, clone, clone_until, database, fill, one_by_one, options, prepare, recount,
 };
 
 /// A server of one's own on which nothing happens by itself.
@@ -21,14 +21,10 @@ fn quiet(major: Major) -> Server {
     Server::start(major, &options).unwrap()
 }
 
-fn one_job() -> CloneOptions {
-    CloneOptions { jobs: std::num::NonZeroUsize::MIN, ..options() }
-}
-
 /// Stops a clone when some tables have arrived and others have not; gives how many have.
 async fn stopped(source: &Database<'_>, target: &Database<'_>, events: i64) -> usize {
     let end = (events, How::Now);
-    let outcome = clone_until(&source.url(), &target.url(), one_job(), end).await.unwrap();
+    let outcome = clone_until(&source.url(), &target.url(), one_by_one(), end).await.unwrap();
     assert_eq!(outcome.ending, Ending::Stopped);
     let kept = target.value("select count(*) from pghaul.receipt").await.unwrap().unwrap();
     let kept = kept.parse().unwrap();
@@ -143,6 +139,37 @@ async fn a_changed_table_is_named_and_begins_again_alone() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn no_resume_takes_rows_away() {
+    let settings = Options::new().set("autovacuum", "off").set("log_statement", "all");
+    let ours = Server::start(Major::V18, &settings).unwrap();
+    for from in [Major::V9_6, Major::V18] {
+        let source = database(from, "keeps_src");
+        fill(&source).await;
+        let target = Database::new(&ours, "keeps_dst").unwrap();
+        let small = || CloneOptions { part_size: Some(64 << 10), ..one_by_one() };
+        let first = (source.url(), target.url());
+        let end = (10, How::Now);
+        clone_until(&first.0, &first.1, small(), end).await.unwrap();
+        for events in [8, 30] {
+            source.value("select txid_current()").await.unwrap();
+            let again = CloneOptions { start: Start::Resume, ..small() };
+            clone_until(&first.0, &first.1, again, (events, How::Now)).await.unwrap();
+        }
+        let outcome = resume(&source, &target, Start::Resume).await.unwrap();
+        assert_whole(&outcome);
+        assert_eq!(recount(&source).await, recount(&target).await);
+    }
+    let log = ours.log().to_lowercase();
+    let statements: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("truncate") || line.contains("delete from"))
+        .filter(|line| !line.contains("delete from pghaul."))
+        .collect();
+    assert!(log.contains("copy \"public\".\"t1\""), "the log says nothing");
+    assert!(statements.is_empty(), "{statements:?}");
+}
+
 /// By then all rows and large objects have arrived.
 async fn until_some_tables_are_read_back(source: &Database<'_>, target: &Database<'_>) {
     let (stop, verified) = (Stop::default(), AtomicU64::new(0));
@@ -154,7 +181,7 @@ async fn until_some_tables_are_read_back(source: &Database<'_>, target: &Databas
             end.now.cancel();
         }
     });
-    prepare(&source.url(), &target.url(), one_job())
+    prepare(&source.url(), &target.url(), one_by_one())
         .await
         .unwrap()
         .run(Arc::new(observer), Arc::new(Counters::default()), stop)
@@ -196,7 +223,7 @@ async fn neither_a_standby_nor_a_crash_is_ever_proven_unchanged() {
     standby.catch_up_with(&server).unwrap();
     let target = database(Major::V18, "never_dst");
     let url = standby.url(source.name());
-    clone_until(&url, &target.url(), one_job(), (8, How::Now)).await.unwrap();
+    clone_until(&url, &target.url(), one_by_one(), (8, How::Now)).await.unwrap();
     let options_again = CloneOptions { start: Start::Resume, ..options() };
     let outcome = clone(&url, &target.url(), options_again).await.unwrap();
     assert_whole(&outcome);

@@ -3,7 +3,7 @@
 use pghaul::ErrorKind;
 use pghaul::connect::{Endpoint, Side};
 use pghaul::run::{CloneOptions, Unfinished, finish, options::Start};
-use pghaul_testbed::Major;
+use pghaul_testbed::{Database, Major, Options, Server};
 
 use crate::harness::{How, clone, clone_until, database, options};
 
@@ -62,6 +62,49 @@ async fn restart_stops_at_what_others_built_upon_it() {
     assert_eq!(error.kind(), ErrorKind::RunState);
     let rows = target.value("select count(*) from public.mine").await.unwrap();
     assert_eq!(rows.as_deref(), Some("1000"));
+}
+
+/// More tables than the target's lock table can hold at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn restart_drops_more_objects_than_there_are_locks() {
+    let options_of_target =
+        Options::new().set("max_locks_per_transaction", "10").set("max_connections", "40");
+    let server = Server::start(Major::V18, &options_of_target).unwrap();
+    let (source, target) =
+        (database(Major::V14, "locks_src"), Database::new(&server, "locks_dst").unwrap());
+    let make = "do $$ begin for i in 1..400 loop \
+                execute 'create table t' || i || ' (id int primary key, v text)'; \
+                execute 'insert into t' || i || ' values (1, ''a'')'; end loop; end $$";
+    source.execute(make).await.unwrap();
+    clone(&source.url(), &target.url(), options()).await.unwrap();
+    let tables = "select count(*) from pg_tables where schemaname = 'public'";
+    let too_many = "begin; drop schema public cascade; rollback";
+    let refused = target.execute(too_many).await.unwrap_err();
+    assert!(refused.to_string().contains("53200"), "one transaction is enough: {refused}");
+    // The error is told before the locks are given back.
+    while target.execute("select 1").await.is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+
+    // Somebody's view stands in the middle.
+    target.execute("create view mine as select * from t200").await.unwrap();
+    let restart = || CloneOptions { start: Start::Restart, ..options() };
+    let error = clone(&source.url(), &target.url(), restart()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RunState);
+    assert!(error.hint().unwrap().contains("depends on"), "{error:?}");
+    let left: u32 = target.value(tables).await.unwrap().unwrap().parse().unwrap();
+    assert!((1..400).contains(&left), "{left} tables are left");
+    let resume = CloneOptions { start: Start::Resume, ..options() };
+    let error = clone(&source.url(), &target.url(), resume).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RunState);
+    assert!(error.hint().unwrap().contains("--restart"), "{error:?}");
+    let end = Endpoint::parse(Side::Target, &target.url()).unwrap();
+    assert!(finish(&end, Unfinished::Refuse).await.is_err());
+
+    target.execute("drop view mine").await.unwrap();
+    let outcome = clone(&source.url(), &target.url(), restart()).await.unwrap();
+    assert_eq!(outcome.tables.iter().filter(|table| table.verified).count(), 400);
+    assert_eq!(target.value(tables).await.unwrap().as_deref(), Some("400"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

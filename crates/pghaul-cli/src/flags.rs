@@ -5,12 +5,13 @@
 //! command line quotes a connection string.
 
 pub mod amcheck;
+pub mod carried;
+pub mod resources;
 
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use pghaul::run::CloneOptions;
 
 use crate::exit::Exit;
 use crate::verbs;
@@ -164,19 +165,6 @@ pub struct Database {
     /// The database: anything libpq accepts, URI or key=value words
     #[arg(long, env = "PGHAUL_DATABASE", hide_env_values = true, value_name = "URL")]
     pub database: String,
-}
-
-/// How often something is tried again, see the handbook's `manual::resume`.
-#[derive(Debug, Clone, Copy, Args)]
-#[command(next_help_heading = "Patience")]
-pub struct Patience {
-    /// How often in a row a part or step may fail, with pauses of up to 30 s, before it is given
-    /// up; a committed piece begins the count anew [1 to 1000]
-    #[arg(long, value_name = "N", default_value_t = CloneOptions::default().attempts, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub attempts: u32,
-    /// How often anything may be tried again in the whole run [0 to 1000000]
-    #[arg(long, value_name = "N", default_value_t = CloneOptions::default().retries_per_run, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
-    pub retries: u32,
 }
 
 /// Says what is wrong with a command line, or prints the help that was asked for.

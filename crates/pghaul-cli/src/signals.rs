@@ -46,6 +46,8 @@ impl Watch {
                 Error::new(ErrorKind::LocalIo, "cannot watch for signals").caused_by(error)
             })
         };
+        // A limit for files (SIGXFSZ, 25 wherever Postgres runs) is an error of the write, and no end.
+        drop(watched(SignalKind::from_raw(25))?);
         let mut interrupts = watched(SignalKind::interrupt())?;
         let mut terminations = watched(SignalKind::terminate())?;
         // Listening is all: whoever writes gets the error. A system without this signal has none.

@@ -9,6 +9,7 @@
 //! and none too many, whatever the types, operator classes and collations of the keys.
 
 mod candidates;
+pub mod counts;
 pub mod groups;
 pub mod index;
 pub mod key;

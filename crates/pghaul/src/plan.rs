@@ -35,6 +35,12 @@ impl Guard {
     pub fn locks(&self) -> bool {
         !self.after.is_empty()
     }
+
+    /// Whether foreign keys neither check nor cascade (Postgres manual, 19.11,
+    /// `session_replication_role`).
+    pub fn silences_foreign_keys(&self) -> bool {
+        self.before.contains("session_replication_role")
+    }
 }
 
 /// A table to copy.
@@ -183,6 +189,11 @@ impl TablePlan {
             self.written_to.quoted(),
             format_name(self.format.format)
         )
+    }
+
+    /// The name of the image that its digests are made of.
+    pub fn image_name(&self) -> &'static str {
+        self.format.layout.image_kind().name()
     }
 
     fn condition_and(&self, bounds: &[String]) -> String {

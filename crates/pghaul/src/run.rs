@@ -3,13 +3,16 @@
 //! [`PreparedClone::new`] looks at both sides and plans, and writes nothing;
 //! [`PreparedClone::run`] carries it out.
 
+mod answer;
 mod archived;
 pub mod before;
 pub mod board;
+mod check;
 pub(crate) mod claim;
 mod evidence;
 mod execute;
 mod finish;
+mod finished;
 mod graph;
 mod lane;
 mod ledger;
@@ -22,6 +25,7 @@ pub(crate) mod prepare;
 mod recover;
 mod refresh;
 mod restart;
+mod restart_tables;
 pub mod retry;
 mod reverify;
 pub(crate) mod source_schema;
@@ -32,6 +36,7 @@ mod work;
 pub mod worker;
 
 pub(crate) use archived::BegunStream;
+pub use check::{Checked, check};
 pub use finish::{Unfinished, finish};
 pub use options::CloneOptions;
 pub use outcome::{Ending, Outcome, TableOutcome};

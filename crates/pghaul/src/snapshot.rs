@@ -117,11 +117,6 @@ impl Keeper {
         &self.id
     }
 
-    /// Whether the keeper has this table locked: it was there when the snapshot was taken.
-    pub(crate) fn holds(&self, table: &RelationName) -> bool {
-        self.tables.contains(table)
-    }
-
     /// The keeper's session, for reads inside the snapshot that must not wait for another
     /// connection. Never end its transaction.
     pub fn session(&self) -> &Session {

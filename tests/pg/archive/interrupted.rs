@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use pghaul::ErrorKind;
 use pghaul::connect::{Endpoint, Side};
 use pghaul::dump::{Destination, DumpOptions, DumpOutcome, dump};
-use pghaul::event::{Counters, Event};
+use pghaul::event::{Counters, Event, Phase};
 use pghaul::restore;
 use pghaul::run::options::Start;
 use pghaul::run::{CloneOptions, Ending, Stop};
@@ -144,6 +144,33 @@ async fn a_source_that_changed_elsewhere_is_read_again_and_found_the_same() {
         .unwrap();
     let (ended, _) = dump_until(&source.url(), &archive, (i64::MAX, How::Soon)).await;
     assert_eq!(ended.unwrap().consistency, "reverified");
+    restored_is_the_same(&source, &archive).await;
+}
+
+/// Stopped at once while it reads back what it wrote: not published, since not all of it was read.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_read_back_is_not_published() {
+    let source = database(Major::V18, "unread");
+    fill(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let archive = place.path().join("archive");
+    let asked = Stop::default();
+    let observer = OnEvent({
+        let asked = asked.clone();
+        move |event: &Event<'_>| {
+            if matches!(event, Event::PhaseStarted(Phase::PostData)) {
+                asked.soon.cancel();
+                asked.now.cancel();
+            }
+        }
+    });
+    let endpoint = Endpoint::parse(Side::Source, &source.url()).unwrap();
+    let company = (Arc::new(observer) as _, Arc::new(Counters::default()), asked);
+    let to = Destination::Folder(archive.clone());
+    let outcome = dump(endpoint, to, small(), company).await.unwrap();
+    assert!(outcome.archive.is_none());
+    assert!(!Folder::new(&archive).is_finished());
+    dump_to(&source.url(), &archive, small()).await.unwrap();
     restored_is_the_same(&source, &archive).await;
 }
 

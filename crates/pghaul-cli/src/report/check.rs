@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pghaul::Severity;
+use pghaul::run::Checked;
 use serde::Serialize;
 
 use crate::console::style::{BAD, GOOD, paint};
@@ -10,7 +11,7 @@ use crate::console::{Console, Results};
 use crate::exit::Exit;
 use crate::report::findings;
 use crate::report::wire::Envelope;
-use crate::verbs::check::Checked;
+use crate::verbs::check::Names;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -20,27 +21,27 @@ struct Body<'a> {
 
 /// Prints the findings. Gives the exit code, which only a blocker makes 1: warnings are there to
 /// be read, and scripts go on.
-pub fn print(console: &Console, took: Duration, checked: &Checked) -> Exit {
+pub fn print(console: &Console, took: Duration, names: &Names, checked: &Checked) -> Exit {
     let gravest = checked.findings.iter().map(|finding| finding.severity).max();
     let exit = Exit::of_severity(gravest.filter(|severity| *severity >= Severity::Blocker));
     match console.results {
         Results::Text => {
-            let text = text(checked, exit) + &findings::text(&checked.findings, console.detail);
+            let text = text(names, exit) + &findings::text(&checked.findings, console.detail);
             console.result(&text).err().unwrap_or(exit)
         }
         Results::Json => {
-            let body = Body { source: &checked.source, target: checked.target.as_deref() };
+            let body = Body { source: &names.source, target: names.target.as_deref() };
             Envelope::new("check", exit, took, &checked.findings, body).print(console, exit)
         }
     }
 }
 
-fn text(checked: &Checked, exit: Exit) -> String {
+fn text(names: &Names, exit: Exit) -> String {
     let verdict = if exit == Exit::Done {
         paint(GOOD, "Nothing stands in the way.")
     } else {
         paint(BAD, "Something stands in the way.")
     };
-    let target = checked.target.as_deref().unwrap_or("none given; the newest version is assumed");
-    format!("{verdict}\n\n  source  {}\n  target  {target}\n", checked.source)
+    let target = names.target.as_deref().unwrap_or("none given; the newest version is assumed");
+    format!("{verdict}\n\n  source  {}\n  target  {target}\n", names.source)
 }

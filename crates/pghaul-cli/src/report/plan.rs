@@ -1,4 +1,4 @@
-//! The plan: `clone --dry-run`.
+//! The plan: `--dry-run` of a clone or a restore.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -61,11 +61,16 @@ struct Statement<'a> {
 }
 
 /// Prints the plan; gives the exit code.
-pub fn print(console: &Console, took: Duration, prepared: &PreparedClone) -> Exit {
+pub fn print(
+    console: &Console,
+    verb: &'static str,
+    took: Duration,
+    prepared: &PreparedClone,
+) -> Exit {
     let severity = prepared.findings().iter().map(|finding| finding.severity).max();
     let exit = Exit::of_severity(severity);
     match console.results {
-        Results::Text => match console.result(&text(console, prepared)) {
+        Results::Text => match console.result(&text(console, verb, prepared)) {
             Ok(()) => exit,
             Err(exit) => exit,
         },
@@ -77,7 +82,7 @@ pub fn print(console: &Console, took: Duration, prepared: &PreparedClone) -> Exi
                 target: wire::database(target),
                 plan: planned(prepared),
             };
-            Envelope::new("clone", exit, took, prepared.findings(), body).print(console, exit)
+            Envelope::new(verb, exit, took, prepared.findings(), body).print(console, exit)
         }
     }
 }
@@ -119,12 +124,12 @@ fn with_parts(plan: &Plan) -> impl Iterator<Item = (&TablePlan, usize)> {
     plan.tables.iter().zip(counts)
 }
 
-fn text(console: &Console, prepared: &PreparedClone) -> String {
+fn text(console: &Console, verb: &str, prepared: &PreparedClone) -> String {
     let plan = prepared.plan();
     let (source, target) = prepared.identities();
     let mut text = format!(
         "{} {} to {}; nothing was written\n\n",
-        paint(STRONG, "Would clone"),
+        paint(STRONG, format!("Would {verb}")),
         report::database(source),
         report::database(target)
     );

@@ -6,22 +6,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{ArgGroup, Args};
 use pghaul::connect::{Endpoint, Side};
 use pghaul::dump::{Destination, DumpOptions, DumpOutcome, dump};
 use pghaul::event::Counters;
-use pghaul::plan::format::FormatChoice;
 use pghaul::run::CloneOptions;
-use pghaul::run::options::Scope;
 use pghaul::{Error, ErrorKind};
 
 use crate::console::{Console, Results, Shown};
 use crate::exit::Exit;
+use crate::flags::carried::{Format, Selection};
+use crate::flags::resources::{Memory, Patience, Program, jobs, part_size, rate};
 use crate::flags::{ProgressStyle, Source};
 use crate::progress::Progress;
 use crate::report;
 use crate::signals::{Signal, Watch};
-use crate::verbs::clone::{jobs, part_size, rate};
 
 /// Flags of `dump`.
 #[derive(Debug, Args)]
@@ -47,18 +46,8 @@ pub struct Flags {
     #[arg(long, value_name = "ID", help_heading = "The archive")]
     snapshot: Option<String>,
 
-    /// Only tables that match this glob over schema.table (repeatable)
-    #[arg(long, value_name = "PATTERN", help_heading = "What is carried")]
-    include: Vec<String>,
-    /// No tables that match this glob; wins over --include (repeatable)
-    #[arg(long, value_name = "PATTERN", help_heading = "What is carried")]
-    exclude: Vec<String>,
-    /// Only the schema, no rows
-    #[arg(long, conflicts_with = "data_only", help_heading = "What is carried")]
-    schema_only: bool,
-    /// Only rows
-    #[arg(long, help_heading = "What is carried")]
-    data_only: bool,
+    #[command(flatten)]
+    selection: Selection,
     /// How rows are kept; auto is binary where every major from 9.6 on reads it
     #[arg(
         long,
@@ -78,44 +67,30 @@ pub struct Flags {
     /// Size of a part, TOAST included, such as 512MiB [64KiB to 1TiB]
     #[arg(long, value_name = "SIZE", value_parser = part_size, help_heading = "Resources")]
     part_size: Option<u64>,
-    /// The pg_dump to use, instead of the one that is found
-    #[arg(long, value_name = "PATH", help_heading = "Resources")]
-    pg_dump: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Format {
-    /// Binary where it is safe, else text
-    #[default]
-    Auto,
-    /// Text for every table
-    Text,
-    /// Binary for every table; refused where it is not safe
-    Binary,
+    #[command(flatten)]
+    memory: Memory,
+    #[command(flatten)]
+    program: Program,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 impl Flags {
     fn options(&self) -> DumpOptions {
         DumpOptions {
             jobs: jobs(self.jobs),
-            scope: match (self.schema_only, self.data_only) {
-                (true, _) => Scope::SchemaOnly,
-                (_, true) => Scope::DataOnly,
-                (false, false) => Scope::Everything,
-            },
-            include: self.include.clone(),
-            exclude: self.exclude.clone(),
-            format: match self.format {
-                Format::Auto => FormatChoice::Auto,
-                Format::Text => FormatChoice::Text,
-                Format::Binary => FormatChoice::Binary,
-            },
+            scope: self.selection.scope(),
+            include: self.selection.include.clone(),
+            exclude: self.selection.exclude.clone(),
+            format: self.format.into(),
             level: self.compress,
             max_rate: self.max_rate,
             part_size: self.part_size,
-            pg_dump: self.pg_dump.clone(),
+            memory: self.memory.memory,
+            pg_dump: self.program.pg_dump.clone(),
             snapshot: self.snapshot.clone(),
-            ..DumpOptions::default()
+            attempts: self.patience.attempts,
+            retries: self.patience.retries,
         }
     }
 

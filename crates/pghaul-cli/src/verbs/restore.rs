@@ -5,141 +5,75 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
-use pghaul::Error;
+use clap::Args;
 use pghaul::connect::{Endpoint, Side};
 use pghaul::event::Counters;
 use pghaul::restore;
-use pghaul::run::options::{Deferred, Keep, Scope, Start, Verify};
 use pghaul::run::{CloneOptions, Outcome};
+use pghaul::{Error, ErrorKind};
 
 use crate::console::{Console, Results};
 use crate::exit::Exit;
 use crate::flags::Target;
+use crate::flags::carried::{Belonging, Deferral, Meeting, Proof, Selection};
+use crate::flags::resources::{Lanes, Memory, Patience, rate};
 use crate::progress::Progress;
 use crate::report;
 use crate::report::wire::{self, Envelope};
 use crate::signals::{Signal, Watch};
-use crate::verbs::clone::{Unfinished, carry_prepared, jobs, rate};
+use crate::verbs::clone::{Unfinished, carry_prepared, dry_run};
 
 const VERB: &str = "restore";
 
 /// Flags of `restore`.
 #[derive(Debug, Args)]
 pub struct Flags {
-    /// The archive: a folder; `-` is one stream on stdin
+    /// The archive: a folder; `-` is one stream on stdin, which one session loads and which cannot
+    /// be resumed
     #[arg(long, value_name = "FOLDER|-", help_heading = "The archive")]
     archive: PathBuf,
     #[command(flatten)]
     target: Target,
-    /// Go on with the restore that is in the target, with the options it began with; not of a stream
-    #[arg(long, help_heading = "The run")]
-    resume: bool,
-    /// Forget the run that is in the target: drop exactly what it created, without CASCADE, and
-    /// begin again
-    #[arg(long, conflicts_with = "resume", help_heading = "The run")]
-    restart: bool,
+    #[command(flatten)]
+    meeting: Meeting,
 
-    /// Only tables that match this glob over schema.table (repeatable)
-    #[arg(
-        long,
-        conflicts_with = "resume",
-        value_name = "PATTERN",
-        help_heading = "What is carried"
-    )]
-    include: Vec<String>,
-    /// No tables that match this glob; wins over --include (repeatable)
-    #[arg(
-        long,
-        conflicts_with = "resume",
-        value_name = "PATTERN",
-        help_heading = "What is carried"
-    )]
-    exclude: Vec<String>,
-    /// Only the schema, no rows
-    #[arg(long, conflicts_with_all = ["resume", "data_only"], help_heading = "What is carried")]
-    schema_only: bool,
-    /// Only rows, into tables that are there
-    #[arg(long, conflicts_with = "resume", help_heading = "What is carried")]
-    data_only: bool,
-    /// Objects belong to the role that runs, not to their owners on the source
-    #[arg(long, conflicts_with = "resume", help_heading = "What is carried")]
-    no_owner: bool,
-    /// No GRANTs and default privileges
-    #[arg(long, conflicts_with = "resume", help_heading = "What is carried")]
-    no_privileges: bool,
-    /// Leave this for a later --resume (repeatable)
-    #[arg(long, value_enum, value_name = "WHAT", help_heading = "What is carried")]
-    defer: Vec<Defer>,
-    /// How much is proven: full reads every row of the target back
-    #[arg(
-        long,
-        conflicts_with = "resume",
-        value_enum,
-        default_value_t,
-        value_name = "HOW",
-        help_heading = "What is carried"
-    )]
-    verify: VerifyHow,
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    belonging: Belonging,
+    #[command(flatten)]
+    deferral: Deferral,
+    #[command(flatten)]
+    proof: Proof,
 
-    /// Pieces loaded at once: as many sessions; a stream is loaded by one [1 to 256]
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Resources")]
-    jobs: u16,
-    /// Indexes and other steps built at once: as many sessions [1 to 256]
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Resources")]
-    index_jobs: u16,
+    #[command(flatten)]
+    lanes: Lanes,
     /// Bytes a second of rows, uncompressed, all jobs together, such as 50MB [1kB to 1TB]
     #[arg(long, value_name = "BYTES", value_parser = rate, help_heading = "Resources")]
     max_rate: Option<NonZeroU64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Defer {
-    /// Materialized views are not refreshed
-    Matviews,
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum VerifyHow {
-    /// Every row is read back and compared by digest
-    #[default]
-    Full,
-    /// Rows are counted
-    Rows,
-    /// Nothing is compared
-    None,
+    #[command(flatten)]
+    memory: Memory,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 impl Flags {
     fn options(&self) -> CloneOptions {
-        let keep = |left_out: bool| if left_out { Keep::LeaveOut } else { Keep::AsIs };
-        let deferred = |what: &Defer| match what {
-            Defer::Matviews => Deferred::Matviews,
-        };
         CloneOptions {
-            jobs: jobs(self.jobs),
-            index_jobs: jobs(self.index_jobs),
-            scope: match (self.schema_only, self.data_only) {
-                (true, _) => Scope::SchemaOnly,
-                (_, true) => Scope::DataOnly,
-                (false, false) => Scope::Everything,
-            },
-            include: self.include.clone(),
-            exclude: self.exclude.clone(),
-            owners: keep(self.no_owner),
-            privileges: keep(self.no_privileges),
-            verify: match self.verify {
-                VerifyHow::Full => Verify::Full,
-                VerifyHow::Rows => Verify::Rows,
-                VerifyHow::None => Verify::None,
-            },
-            deferred: self.defer.iter().map(deferred).collect(),
+            jobs: self.lanes.jobs(),
+            index_jobs: self.lanes.index_jobs(),
+            scope: self.selection.scope(),
+            include: self.selection.include.clone(),
+            exclude: self.selection.exclude.clone(),
+            owners: self.belonging.owners(),
+            privileges: self.belonging.privileges(),
+            verify: self.proof.verify(),
+            deferred: self.deferral.deferred(),
             max_rate: self.max_rate,
-            start: match (self.resume, self.restart) {
-                (true, _) => Start::Resume,
-                (false, true) => Start::Restart,
-                (false, false) => Start::New,
-            },
+            memory: self.memory.memory,
+            start: self.meeting.start(),
+            attempts: self.patience.attempts,
+            retries_per_run: self.patience.retries,
             ..CloneOptions::default()
         }
     }
@@ -155,6 +89,11 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
         }
     };
     if flags.archive.as_os_str() == "-" {
+        if flags.meeting.dry_run {
+            let error = Error::new(ErrorKind::Usage, "a stream is read once, so it has no dry run")
+                .with_hint("put it into a folder first");
+            return report::failure::end(console, VERB, begun.elapsed(), &error);
+        }
         return match stream(target, flags.options(), console).await {
             Ok((outcome, signal)) => stream_done(console, begun, &outcome, signal),
             Err(error) => report::failure::end(console, "restore", begun.elapsed(), &error),
@@ -162,6 +101,9 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
     }
     let options = flags.options();
     let prepare = Box::pin(restore::prepare(flags.archive.clone(), target, options.clone()));
+    if flags.meeting.dry_run {
+        return dry_run(VERB, prepare, console).await;
+    }
     match carry_prepared(prepare, options, console).await {
         Ok(restored) => report::clone::done(console, VERB, &restored),
         Err(unfinished) => report_unfinished(console, begun, &unfinished),

@@ -1,7 +1,6 @@
 //! `pghaul worker`.
 
 use std::num::NonZeroU64;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
@@ -9,10 +8,11 @@ use pghaul::connect::{Endpoint, Side};
 use pghaul::run::options::Start;
 use pghaul::run::{CloneOptions, Stop, worker};
 
-use super::clone::{clone, jobs, rate};
+use super::clone::clone;
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::{Patience, Source, Target};
+use crate::flags::resources::{Lanes, Patience, Program, rate};
+use crate::flags::{Source, Target};
 use crate::report;
 
 /// Flags of `worker`.
@@ -22,18 +22,13 @@ pub struct Flags {
     source: Source,
     #[command(flatten)]
     target: Target,
-    /// Parts copied at once: as many sessions on each side [1 to 256]
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Resources")]
-    jobs: u16,
-    /// Indexes and other steps built at once: as many sessions on the target [1 to 256]
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Resources")]
-    index_jobs: u16,
+    #[command(flatten)]
+    lanes: Lanes,
     /// Bytes a second read from the source by this worker, such as 50MB [1kB to 1TB]
     #[arg(long, value_name = "BYTES", value_parser = rate, help_heading = "Resources")]
     max_rate: Option<NonZeroU64>,
-    /// The pg_dump to use, instead of the one that is found
-    #[arg(long, value_name = "PATH", help_heading = "Resources")]
-    pg_dump: Option<PathBuf>,
+    #[command(flatten)]
+    program: Program,
     #[command(flatten)]
     patience: Patience,
 }
@@ -41,10 +36,10 @@ pub struct Flags {
 impl Flags {
     fn options(&self) -> CloneOptions {
         CloneOptions {
-            jobs: jobs(self.jobs),
-            index_jobs: jobs(self.index_jobs),
+            jobs: self.lanes.jobs(),
+            index_jobs: self.lanes.index_jobs(),
             max_rate: self.max_rate,
-            pg_dump: self.pg_dump.clone(),
+            pg_dump: self.program.pg_dump.clone(),
             start: Start::Join,
             attempts: self.patience.attempts,
             retries_per_run: self.patience.retries,

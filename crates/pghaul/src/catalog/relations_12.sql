@@ -1,4 +1,17 @@
 -- Every relation that holds rows or a sequence, user schemas only. 12 and newer: a relation may have another access method than heap.
+with recursive up (relid, at, parent) as (
+     select i.inhrelid, i.inhrelid, i.inhparent
+       from pg_catalog.pg_inherits i
+       join pg_catalog.pg_class k on k.oid = i.inhrelid and k.relispartition
+      union all
+     select up.relid, i.inhrelid, i.inhparent
+       from up
+       join pg_catalog.pg_inherits i on i.inhrelid = up.parent
+       join pg_catalog.pg_class k on k.oid = i.inhrelid and k.relispartition),
+roots (relid, root) as (
+     select up.relid, up.parent
+       from up
+       join pg_catalog.pg_class k on k.oid = up.parent and not k.relispartition)
 select c.oid::int8
      , n.nspname::text
      , c.relname::text
@@ -21,17 +34,7 @@ select c.oid::int8
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   left join pg_catalog.unnest($1::oid[]) measured (oid) on measured.oid = c.oid
   left join pg_catalog.pg_am a on a.oid = c.relam and c.relkind in ('r', 'm')
-  left join lateral (
-       with recursive up (relid, parent) as (
-            select i.inhrelid, i.inhparent from pg_catalog.pg_inherits i
-             where i.inhrelid = c.oid and c.relispartition
-            union all
-            select i.inhrelid, i.inhparent from up
-              join pg_catalog.pg_inherits i on i.inhrelid = up.parent
-              join pg_catalog.pg_class k on k.oid = i.inhrelid and k.relispartition)
-       select up.parent as root
-         from up join pg_catalog.pg_class k on k.oid = up.parent
-        where not k.relispartition) t on true
+  left join roots t on t.relid = c.oid
   left join pg_catalog.pg_depend d
     on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
    and d.objid = c.oid and d.objsubid = 0 and d.deptype = 'e'

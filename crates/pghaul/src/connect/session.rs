@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, CopyInSink, CopyOutStream, Row, RowStream, SimpleQueryMessage};
+use tokio_postgres::{
+    Client, CopyInSink, CopyOutStream, Row, RowStream, SimpleQueryMessage, ToStatement,
+};
 
 use super::driver::{Driver, Notice};
 use super::identity::Identity;
+use super::pins;
 use super::route::Route;
 use super::{Purpose, Side};
 use crate::error::{Error, ErrorKind};
@@ -65,6 +68,28 @@ impl Session {
     /// Whether the session runs inside TLS.
     pub fn is_encrypted(&self) -> bool {
         self.route.is_encrypted()
+    }
+
+    /// Runs `look`, which reads system catalogs of this session and no user table, with their
+    /// indexes. A reader's pins forbid all indexes, and joins of large catalogs without them take
+    /// minutes from some thousand tables on.
+    ///
+    /// # Errors
+    /// Those of `look`, and the loss of the connection.
+    pub(crate) async fn with_catalog_indexes<R>(
+        &self,
+        look: impl Future<Output = Result<R, Error>>,
+    ) -> Result<R, Error> {
+        if self.purpose != Purpose::Read {
+            return look.await;
+        }
+        self.batch("allow the catalogs' indexes", &pins::indexes("on")).await?;
+        let found = look.await;
+        // In a transaction that has failed this fails too, and its end forbids them again.
+        let forbidden = self.batch("forbid indexes again", &pins::indexes("off")).await;
+        let found = found?;
+        forbidden?;
+        Ok(found)
     }
 
     /// Can cancel the statement that runs in this session, also while the session is in use.
@@ -218,7 +243,11 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::query`].
-    pub async fn copy_in(&self, doing: &str, sql: &str) -> Result<CopyInSink<Bytes>, Error> {
+    pub async fn copy_in<T: ?Sized + ToStatement>(
+        &self,
+        doing: &str,
+        sql: &T,
+    ) -> Result<CopyInSink<Bytes>, Error> {
         self.client.copy_in(sql).await.map_err(|error| self.error(doing, &error))
     }
 }

@@ -72,6 +72,10 @@ rules! {
     TRACK_COUNTS_OFF = "writes_not_counted", Note,
         "set track_counts = on, so that writers who were forgotten are noticed at the end";
 
+    // This machine.
+    PG_DUMP = "pg_dump_unusable", Blocker,
+        "install the client programs of the target's major version, or name a pg_dump with --pg-dump PATH";
+
     // Who else is there.
     PREPARED_TRANSACTION = "prepared_transaction", Blocker,
         "end it with COMMIT PREPARED or ROLLBACK PREPARED: what it wrote is in no snapshot and would be missing";
@@ -179,6 +183,8 @@ rules! {
     // Types and statements.
     TYPE_REMOVED = "type_removed", Blocker,
         "change the column's type on the source (timestamptz, interval, text), or exclude the table";
+    TYPE_TOO_NEW = "type_too_new", Blocker,
+        "use a target of that version or newer, or leave it out with --exclude";
     TYPE_INTERNAL = "type_internal", Blocker,
         "no server reads such values back; drop the column, or exclude the table";
     TYPE_OF_SYSTEM = "type_of_system_row", Warning,

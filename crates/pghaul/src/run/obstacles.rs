@@ -5,11 +5,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 
+use pghaul_archive::contents::Contents;
+
 use super::options::{CloneOptions, Keep, Scope, SourceUse, sessions};
 use crate::connect::Session;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::finding::{Finding, Severity};
 use crate::name::{Ident, RelationName};
+use crate::pg_dump::PgDump;
 use crate::plan::Plan;
 use crate::preflight::rows_only::{self, Destination, Terms};
 use crate::preflight::{
@@ -18,6 +21,7 @@ use crate::preflight::{
 use crate::schema::roles::{RoleTrouble, RoleUse, role_troubles};
 use crate::schema::{self, Entry};
 use crate::transfer::large_objects::LargeObject;
+use crate::version::ServerVersion;
 
 /// Everything that preflight can know. Blockers refuse the run, all at once; the rest stands in
 /// the result as notes, since it was there before and is not the run's doing.
@@ -26,11 +30,26 @@ pub(super) async fn preflight(
     options: &CloneOptions,
     wanted: &(impl Fn(&RelationName) -> bool + Send + Sync),
 ) -> Result<Vec<Finding>, Error> {
+    let found = look((source, Some(target)), options, wanted).await?;
+    let (blockers, rest): (Vec<Finding>, Vec<Finding>) =
+        found.into_iter().partition(|finding| finding.severity == Severity::Blocker);
+    if blockers.iter().any(|blocker| !seen_better_in_the_dump(blocker)) {
+        return Err(Error::refused(blockers));
+    }
+    Ok(rest.into_iter().map(|finding| Finding { severity: Severity::Note, ..finding }).collect())
+}
+
+/// Everything that preflight can know of both databases, and whether a `pg_dump` is here that will
+/// do; blockers first.
+pub(super) async fn look(
+    (source, target): (&Session, Option<&Session>),
+    options: &CloneOptions,
+    wanted: &(impl Fn(&RelationName) -> bool + Send + Sync),
+) -> Result<Vec<Finding>, Error> {
     let along = |keep: Keep| match keep {
         Keep::AsIs => Carry::Along,
         Keep::LeaveOut => Carry::Not,
     };
-    let count = |lanes: NonZeroUsize| u32::try_from(lanes.get()).unwrap_or(u32::MAX);
     let (source_sessions, target_sessions) =
         sessions(count(options.jobs), count(options.index_jobs));
     let intent = Intent {
@@ -46,13 +65,24 @@ pub(super) async fn preflight(
         },
         wanted,
     };
-    let found = preflight::check(source, Some(target), &intent).await?;
-    let (blockers, rest): (Vec<Finding>, Vec<Finding>) =
-        found.into_iter().partition(|finding| finding.severity == Severity::Blocker);
-    if blockers.iter().any(|blocker| !seen_better_in_the_dump(blocker)) {
-        return Err(Error::refused(blockers));
+    let mut found = preflight::check(source, target, &intent).await?;
+    let named = options.pg_dump.as_deref();
+    match PgDump::select(named, source.version(), target.map(Session::version)).await {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::Preflight => found.insert(0, no_pg_dump(&error)),
+        Err(error) => return Err(error),
     }
-    Ok(rest.into_iter().map(|finding| Finding { severity: Severity::Note, ..finding }).collect())
+    Ok(found)
+}
+
+/// That no `pg_dump` will do, beside everything else that stands in the way.
+fn no_pg_dump(error: &Error) -> Finding {
+    let why = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    let found = rules::PG_DUMP.found(format!("{error}{}", why.unwrap_or_default()));
+    match error.hint() {
+        Some(hint) => Finding { remedy: hint.to_owned(), ..found },
+        None => found,
+    }
 }
 
 /// What the catalogs tell only roughly where filters are at work, and the schema dump exactly: it
@@ -83,6 +113,41 @@ pub(super) async fn existing(
     let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
     let large_objects = large_objects_in_the_way(control, &oids).await?;
     Ok(existing.iter().map(object_in_the_way).chain(large_objects).collect())
+}
+
+/// What is made of types that the target does not have.
+pub(super) fn types(target: ServerVersion, entries: &[Entry]) -> Vec<Finding> {
+    let too_new = schema::needs::types_too_new(entries, target);
+    let found = too_new.into_iter().map(|(object, name, since)| {
+        let message = format!(
+            "it has values of type {name}, which is there from {since} on; the target is {target}"
+        );
+        rules::TYPE_TOO_NEW.found(message).about(object)
+    });
+    found.collect()
+}
+
+/// Everything that can be known of the target of a restore: what refuses it, and notes.
+pub(super) async fn of_restore(
+    (contents, entries): (&Contents, &[Entry]),
+    target: &Session,
+    options: &CloneOptions,
+) -> Result<(Vec<Finding>, Vec<Finding>), Error> {
+    let (_, target_sessions) = sessions(count(options.jobs), count(options.index_jobs));
+    let intent = Intent {
+        target_sessions,
+        schema: if options.scope == Scope::DataOnly { Carry::Not } else { Carry::Along },
+        ..Intent::default()
+    };
+    let found = preflight::archived::check((contents, entries), target, &intent).await?;
+    let (blockers, rest): (Vec<Finding>, Vec<Finding>) =
+        found.into_iter().partition(|finding| finding.severity == Severity::Blocker);
+    let note = |finding| Finding { severity: Severity::Note, ..finding };
+    Ok((blockers, rest.into_iter().map(note).collect()))
+}
+
+fn count(lanes: NonZeroUsize) -> u32 {
+    u32::try_from(lanes.get()).unwrap_or(u32::MAX)
 }
 
 /// Configuration tables of extensions that the target has already, with rows where those of the

@@ -26,6 +26,13 @@ pub(super) struct StoredRun {
 impl StoredRun {
     pub(super) async fn load(control: &Session) -> Result<Self, Error> {
         let record = state::load(control).await?;
+        if record.phase == super::restart::PHASE {
+            return Err(Error::new(
+                ErrorKind::RunState,
+                "target: part of what the run created is dropped: beginning again was interrupted",
+            )
+            .with_hint("begin again with --restart"));
+        }
         let shape = serde_json::from_str(&record.options).map_err(|error| {
             Error::new(ErrorKind::RunState, "target: the run's options are damaged")
                 .caused_by(error)

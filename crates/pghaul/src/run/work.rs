@@ -8,20 +8,19 @@ use pghaul_rows::TableDigest;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
+use super::lane::Alone;
 use super::ledger::Ledger;
 use super::options::CloneOptions;
 use super::origin::Origin;
 use super::retry::Budget;
-use super::steps::SchemaStep;
+use super::steps::{Counts, SchemaStep};
 use super::undisturbed::Undisturbed;
 use crate::connect::{Endpoint, Session};
 use crate::error::Error;
 use crate::event::{Event, Observer};
 use crate::finding::Finding;
 use crate::name::RelationName;
-use crate::plan::{PartId, Plan};
-use crate::schema::Kind;
-use crate::schema::step::Makes;
+use crate::plan::{PartId, Plan, ReadBack};
 use crate::snapshot::hold::Hold;
 use crate::state::Receipts;
 use crate::transfer::Transfer;
@@ -90,6 +89,7 @@ pub(super) struct Run {
     pub(super) undisturbed: Undisturbed,
     /// Parts that are not read again, since the source server crashed over them.
     pub(super) given_up: BTreeSet<PartId>,
+    pub(super) alone: Arc<Alone>,
 }
 
 /// What a run learns as it goes.
@@ -151,6 +151,16 @@ impl Run {
         self.plan.parts_of(table).all(|part| facts.receipts.is_done(part.id))
     }
 
+    /// The sum of what was read from the source of a table that is read back.
+    pub(super) fn read_from_source(&self, what: &ReadBack) -> TableDigest {
+        let facts = self.facts();
+        let mut sum = TableDigest::default();
+        for part in what.tables.iter().flat_map(|table| self.plan.parts_of(*table)) {
+            sum.add(facts.receipts.digest(part.id));
+        }
+        sum
+    }
+
     /// Whether a table of the target was found to hold something else than was read.
     pub(super) fn rows_differ(&self) -> bool {
         self.facts().read_backs.values().any(|result| !result.equal)
@@ -169,12 +179,10 @@ impl Run {
 
     /// Counts a step for the summary.
     pub(super) fn count(&self, step: &SchemaStep) {
-        let mut facts = self.facts();
-        match (&step.step.kind, step.step.makes) {
-            (_, Makes::KeyIndex) | (Kind::Index, Makes::Entry) => facts.indexes += 1,
-            (Kind::Constraint | Kind::CheckConstraint, Makes::Entry)
-            | (Kind::FkConstraint, Makes::Entry | Makes::ForeignKey) => facts.constraints += 1,
-            _ => {}
+        match step.counts() {
+            Some(Counts::Index) => self.facts().indexes += 1,
+            Some(Counts::Constraint) => self.facts().constraints += 1,
+            None => {}
         }
     }
 
@@ -203,7 +211,8 @@ pub(super) fn receipt_of(digest: &TableDigest) -> String {
     format!("{} {digest}", digest.rows)
 }
 
-fn digest_of(receipt: &str) -> Option<TableDigest> {
+/// What [`receipt_of`] wrote.
+pub(super) fn digest_of(receipt: &str) -> Option<TableDigest> {
     let (rows, lanes) = receipt.split_once(' ')?;
     TableDigest::from_hex(rows.parse().ok()?, lanes).ok()
 }

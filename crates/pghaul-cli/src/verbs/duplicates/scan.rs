@@ -15,6 +15,7 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::Database;
 use crate::flags::amcheck::Amcheck;
+use crate::flags::resources::rate;
 use crate::progress::scan::ScanProgress;
 use crate::quantity::parse_size;
 use crate::report;
@@ -47,7 +48,7 @@ pub struct Flags {
     /// [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER", help_heading = "Resources")]
     spill_dir: Option<PathBuf>,
-    /// Bytes of tables that are read in a second at most
+    /// Bytes of tables that are read in a second at most, such as 50MB [1kB to 1TB]
     #[arg(long, value_name = "SIZE", value_parser = rate, help_heading = "Resources")]
     max_rate: Option<NonZeroU64>,
 
@@ -60,10 +61,6 @@ pub struct Flags {
     /// Groups of each index, and rows of each group, that stand in the result
     #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Result")]
     sample: u16,
-}
-
-fn rate(text: &str) -> Result<NonZeroU64, String> {
-    NonZeroU64::new(parse_size(text)?).ok_or_else(|| "a rate is not zero".to_owned())
 }
 
 impl Flags {
