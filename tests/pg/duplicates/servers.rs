@@ -388,3 +388,52 @@ async fn tables_that_go_away_before_they_are_locked_are_no_error() {
     let error = scan(&database.url(), options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
 }
+
+/// A refresh between the snapshot and the lock would leave a view without any row to see.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_is_refreshed_meanwhile_is_read_whole() {
+    let database = database(Major::V18, "scan_refreshed");
+    database
+        .execute(
+            "create materialized view v as select g / 2 as half from generate_series(2, 2001) g;
+             create index v_half on v (half);
+             update pg_index set indisunique = true where indexrelid = 'v_half'::regclass",
+        )
+        .await
+        .unwrap();
+    let refresher = database.connect().await.unwrap();
+    let done = CancellationToken::new();
+    let refreshing = tokio::spawn({
+        let done = done.clone();
+        async move {
+            let mut refreshed = 0;
+            // The index forbids its own rows: it is no index while the view is computed.
+            while !done.is_cancelled() {
+                refresher
+                    .execute(
+                        "begin; update pg_index set indisunique = false where indexrelid = 'v_half'::regclass;
+                         refresh materialized view v;
+                         update pg_index set indisunique = true where indexrelid = 'v_half'::regclass; commit",
+                    )
+                    .await
+                    .unwrap();
+                refreshed += 1;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            refreshed
+        }
+    });
+    let mut whole = 0;
+    for _ in 0..30 {
+        match scan(&database.url(), of(&["v_half"])).await {
+            Ok(found) => {
+                assert_eq!(found["public.v_half"].len(), 1000);
+                whole += 1;
+            }
+            // Too fast for it, and said so.
+            Err(error) => assert!(error.to_string().contains("come and go"), "{error:?}"),
+        }
+    }
+    done.cancel();
+    assert!(refreshing.await.unwrap() > 0 && whole > 0);
+}
