@@ -1,4 +1,4 @@
-//! A scan: one session, one snapshot, one index after another.
+//! A scan: one session, one snapshot, one table after another.
 //!
 //! Invariants: ACCESS SHARE on every table is held before the snapshot is taken and as long as it
 //! lives, so that no TRUNCATE or rewrite empties it behind our back; one session does everything, so
