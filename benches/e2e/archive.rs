@@ -197,7 +197,7 @@ async fn copies(clients: &Clients, source: &Database<'_>, to: &Path) -> Result<U
         psql.args(["-q", "-X", "-v", "ON_ERROR_STOP=1"]).stdout(Stdio::piped());
         // 0, 3, 4, 7, 8, … and 1, 2, 5, 6, …: about equally much for both.
         for (at, table) in tables.iter().enumerate() {
-            if (at + 1) / 2 % 2 == half {
+            if at.div_ceil(2) % 2 == half {
                 psql.arg("-c").arg(format!("copy {table} to stdout"));
             }
         }
