@@ -12,7 +12,9 @@ use serde_json::Value;
 use crate::command::{clone, server};
 
 const KILLS: u64 = 50;
-const JOBS: usize = 4;
+
+/// Parts that may be on their way at once: four jobs, each with small tables of 64 KiB together.
+const IN_FLIGHT: usize = 4 * 16;
 
 /// Where a kill is aimed at. They overlap, as the work does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -199,10 +201,10 @@ fn kill(source: &Source<'_>, number: u64, aim: Phase) -> Vec<Phase> {
     let parts = count(&target, "pghaul.part");
     if let Some(left) = left {
         // What was on its way to be committed may have arrived after we looked.
-        let unread = left.saturating_sub(JOBS)..=left;
+        let unread = left.saturating_sub(IN_FLIGHT)..=left;
         assert!(unread.contains(&read_after), "kill {number}: {read_after} parts read, not {left}");
         assert!(
-            read_before + read_after <= parts + JOBS,
+            read_before + read_after <= parts + IN_FLIGHT,
             "kill {number}: {read_before} of {parts}"
         );
     }

@@ -7,7 +7,7 @@ use pghaul::event::{Counters, Event};
 use pghaul::run::{CloneOptions, Ending, Stop};
 use pghaul_testbed::{Database, Major, Options, Server};
 
-use crate::harness::{OnEvent, database, fill, options, prepare, recount};
+use crate::harness::{OnEvent, database, fill, one_by_one, prepare, recount};
 
 async fn conflicts(from: Major) {
     let settings = Options::new()
@@ -44,13 +44,12 @@ async fn conflicts(from: Major) {
         Event::Retrying { .. } => drop(retries.fetch_add(1, Ordering::SeqCst)),
         _ => {}
     });
-    let one_job = CloneOptions {
-        jobs: std::num::NonZeroUsize::MIN,
+    let slowly = CloneOptions {
         max_rate: std::num::NonZeroU64::new(200_000),
         exclude: vec!["public.churn".to_owned()],
-        ..options()
+        ..one_by_one()
     };
-    let outcome = prepare(&standby.url(source.name()), &target.url(), one_job)
+    let outcome = prepare(&standby.url(source.name()), &target.url(), slowly)
         .await
         .unwrap()
         .run(Arc::new(observer), Arc::new(Counters::default()), Stop::default())

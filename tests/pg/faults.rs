@@ -10,7 +10,8 @@ use pghaul_testbed::proxy::Commit;
 use pghaul_testbed::{Database, Major, Options, Proxy, Role, Server};
 
 use crate::harness::{
-    OnEvent, TABLES, clone, clone_while, database, fill, options, prepare, recount, terminate_on,
+    OnEvent, TABLES, clone, clone_while, database, fill, one_by_one, options, prepare, recount,
+    terminate_on,
 };
 
 fn assert_arrived(outcome: &Outcome) {
@@ -26,8 +27,7 @@ async fn keeper_dies(from: Major) {
     let killed = Arc::new(AtomicU64::new(0));
     let pieces = Arc::new(AtomicU64::new(0));
     let (kills, seen) = (Arc::clone(&killed), Arc::clone(&pieces));
-    let one_job = CloneOptions { jobs: std::num::NonZeroUsize::MIN, ..options() };
-    let outcome = clone_while(&source.url(), &target.url(), one_job, move |piece| {
+    let outcome = clone_while(&source.url(), &target.url(), one_by_one(), move |piece| {
         seen.store(piece, Ordering::SeqCst);
         if piece == 2 || piece == 6 {
             // What is written from now on is not of the snapshot.

@@ -13,6 +13,12 @@ pub(crate) fn options() -> CloneOptions {
     CloneOptions { pg_dump: Some(clients().unwrap().pg_dump()), ..CloneOptions::default() }
 }
 
+/// One job that commits each table of [`fill`] by itself, and reads each back by itself.
+pub(crate) fn one_by_one() -> CloneOptions {
+    let jobs = std::num::NonZeroUsize::MIN;
+    CloneOptions { jobs, part_size: Some(256 << 10), ..options() }
+}
+
 /// A database on the shared server of a major.
 pub(crate) fn database(major: Major, hint: &str) -> Database<'static> {
     Database::new(Server::shared(major).unwrap(), hint).unwrap()

@@ -32,5 +32,6 @@ mod repair;
 mod restart;
 mod resume;
 mod schema;
+mod slow_link;
 mod verify;
 mod worker;

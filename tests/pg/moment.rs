@@ -9,7 +9,7 @@ use pghaul::run::{CloneOptions, Ending, Outcome, Stop, options::Start};
 use pghaul_testbed::{Database, Major, Options, Server};
 
 use crate::harness::{
-    How, OnEvent, TABLES, clone, clone_until, database, fill, options, prepare, recount,
+    How, OnEvent, TABLES, clone, clone_until, database, fill, one_by_one, options, prepare, recount,
 };
 
 /// A server of one's own on which nothing happens by itself.
@@ -21,14 +21,10 @@ fn quiet(major: Major) -> Server {
     Server::start(major, &options).unwrap()
 }
 
-fn one_job() -> CloneOptions {
-    CloneOptions { jobs: std::num::NonZeroUsize::MIN, ..options() }
-}
-
 /// Stops a clone when some tables have arrived and others have not; gives how many have.
 async fn stopped(source: &Database<'_>, target: &Database<'_>, events: i64) -> usize {
     let end = (events, How::Now);
-    let outcome = clone_until(&source.url(), &target.url(), one_job(), end).await.unwrap();
+    let outcome = clone_until(&source.url(), &target.url(), one_by_one(), end).await.unwrap();
     assert_eq!(outcome.ending, Ending::Stopped);
     let kept = target.value("select count(*) from pghaul.receipt").await.unwrap().unwrap();
     let kept = kept.parse().unwrap();
@@ -154,7 +150,7 @@ async fn until_some_tables_are_read_back(source: &Database<'_>, target: &Databas
             end.now.cancel();
         }
     });
-    prepare(&source.url(), &target.url(), one_job())
+    prepare(&source.url(), &target.url(), one_by_one())
         .await
         .unwrap()
         .run(Arc::new(observer), Arc::new(Counters::default()), stop)
@@ -196,7 +192,7 @@ async fn neither_a_standby_nor_a_crash_is_ever_proven_unchanged() {
     standby.catch_up_with(&server).unwrap();
     let target = database(Major::V18, "never_dst");
     let url = standby.url(source.name());
-    clone_until(&url, &target.url(), one_job(), (8, How::Now)).await.unwrap();
+    clone_until(&url, &target.url(), one_by_one(), (8, How::Now)).await.unwrap();
     let options_again = CloneOptions { start: Start::Resume, ..options() };
     let outcome = clone(&url, &target.url(), options_again).await.unwrap();
     assert_whole(&outcome);

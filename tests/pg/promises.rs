@@ -318,7 +318,7 @@ async fn one_large_table_is_read_by_two_backends_and_small_ones_are_indexed_mean
     });
     let options = CloneOptions {
         part_size: Some(1 << 20),
-        max_rate: std::num::NonZeroU64::new(12 << 20),
+        max_rate: std::num::NonZeroU64::new(6 << 20),
         jobs: std::num::NonZeroUsize::new(3).unwrap(),
         ..options()
     };

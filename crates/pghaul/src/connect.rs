@@ -13,6 +13,7 @@
 mod attempt;
 mod child;
 mod conninfo;
+mod copies;
 mod driver;
 mod environment;
 mod failure;

@@ -185,6 +185,11 @@ impl TablePlan {
         )
     }
 
+    /// The name of the image that its digests are made of.
+    pub fn image_name(&self) -> &'static str {
+        self.format.layout.image_kind().name()
+    }
+
     fn condition_and(&self, bounds: &[String]) -> String {
         let own = (!self.condition.is_empty()).then(|| format!("({})", self.condition));
         let all: Vec<String> = own.into_iter().chain(bounds.iter().cloned()).collect();

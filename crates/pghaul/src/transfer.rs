@@ -5,6 +5,7 @@
 //! the size of a part; nothing here retries, the run does.
 
 pub(crate) mod archived;
+pub(crate) mod batch;
 pub mod large_objects;
 pub mod pace;
 pub(crate) mod piece;

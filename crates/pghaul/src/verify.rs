@@ -81,6 +81,44 @@ pub async fn read_back(
     reading.digest(0, blocks.unwrap_or_default()).await
 }
 
+/// Reads whole tables of the target back, all asked for together, and digests each.
+///
+/// # Errors
+/// What the target said.
+pub(crate) async fn read_all_back(
+    target: &Session,
+    tables: &[(&TablePlan, &ReadBack)],
+    counters: &Counters,
+) -> Result<Vec<TableDigest>, Error> {
+    let sides: Vec<SideTable> =
+        tables.iter().map(|(table, read_back)| on_target(table, read_back)).collect();
+    let heaps = || sides.iter().filter_map(|side| Some((side, side.heaps.first()?)));
+    let statements =
+        heaps().map(|(side, heap)| (format!("read `{}`", heap.name), side.statement(heap)));
+    let mut streams = target.copy_outs(statements.collect()).await?;
+    let pace = Pace::new(None);
+    let mut digests = Vec::with_capacity(tables.len());
+    for (side, heap) in heaps() {
+        let Some(stream) = streams.next().await else { break };
+        let (doing, stream) = stream?;
+        let reading = Reading { session: target, table: side, counters, pace: &pace };
+        digests.push(reading.digest_of((&doing, heap), stream).await?);
+    }
+    Ok(digests)
+}
+
+/// Counts the rows of tables of the target, all in one round trip.
+///
+/// # Errors
+/// What the target said.
+pub(crate) async fn count_all(
+    target: &Session,
+    tables: &[(&TablePlan, &ReadBack)],
+) -> Result<Vec<TableDigest>, Error> {
+    let counts = tables.iter().map(|(table, read_back)| count(target, table, read_back));
+    futures::future::join_all(counts).await.into_iter().collect()
+}
+
 /// Counts the rows of a table of the target.
 ///
 /// # Errors

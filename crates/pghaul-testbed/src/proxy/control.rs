@@ -52,6 +52,9 @@ pub struct Counts {
     pub connections: u64,
     /// Connections that are open now.
     pub open: u64,
+    /// Round trips: how often, on any connection, something went to the server after something had
+    /// come from it. With some latency, what a client sends without waiting counts once.
+    pub turns: u64,
     /// COMMITs seen, lost ones included.
     pub commits: u64,
     /// Planned faults that have struck.

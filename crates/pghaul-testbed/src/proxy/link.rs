@@ -4,6 +4,7 @@
 //! Invariant: bytes are counted, and faults strike, at the moment of writing; what a lane has
 //! written is exactly the beginning of what it has read.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,6 +30,8 @@ struct Link {
     doomed: CancellationToken,
     /// Bytes written since the connection began.
     written: [Mutex<u64>; 2],
+    /// The server has spoken last.
+    answered: AtomicBool,
 }
 
 type Piece = (Instant, Vec<u8>);
@@ -48,6 +51,7 @@ pub(crate) async fn carry(
         frozen: CancellationToken::new(),
         doomed: CancellationToken::new(),
         written: [Mutex::new(0), Mutex::new(0)],
+        answered: AtomicBool::new(true),
     };
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
@@ -121,6 +125,15 @@ impl Link {
         while pieces.recv().await.is_some() {}
     }
 
+    /// Counts round trips.
+    fn turn(&self, direction: Direction) {
+        let speaks_now = direction == Direction::ToClient;
+        let turned = self.answered.swap(speaks_now, Ordering::AcqRel) && !speaks_now;
+        if turned {
+            self.control.count(|counts| counts.turns += 1);
+        }
+    }
+
     /// Writes as much of a piece as the faults let through.
     async fn pass(
         &self,
@@ -152,6 +165,7 @@ impl Link {
                 }
             } else {
                 // Counted first: whoever has read a byte finds it in the counts.
+                self.turn(direction);
                 *lock(&self.written[direction.index()]) += as_bytes(allowed);
                 self.control.wrote(direction, as_bytes(allowed));
                 to.write_all(&rest[..allowed]).await?;

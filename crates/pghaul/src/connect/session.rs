@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, CopyInSink, CopyOutStream, Row, RowStream, SimpleQueryMessage};
+use tokio_postgres::{
+    Client, CopyInSink, CopyOutStream, Row, RowStream, SimpleQueryMessage, ToStatement,
+};
 
 use super::driver::{Driver, Notice};
 use super::identity::Identity;
@@ -241,7 +243,11 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::query`].
-    pub async fn copy_in(&self, doing: &str, sql: &str) -> Result<CopyInSink<Bytes>, Error> {
+    pub async fn copy_in<T: ?Sized + ToStatement>(
+        &self,
+        doing: &str,
+        sql: &T,
+    ) -> Result<CopyInSink<Bytes>, Error> {
         self.client.copy_in(sql).await.map_err(|error| self.error(doing, &error))
     }
 }

@@ -1,8 +1,12 @@
 //! What is to be done, what waits for what, and who takes what next.
 //!
 //! Invariants: a task is handed out once all tasks it waits for are done, and to one lane at a
-//! time; of tasks that share a resource one runs at a time; when a task is left out or fails, all
-//! that waits for it is left out too and names it; nothing here touches a server.
+//! time; of tasks that share a resource one runs at a time, or one lane has them all; when a task is
+//! left out or fails, all that waits for it is left out too and names it; nothing here touches a
+//! server.
+//!
+//! A lane may take several small tasks at once ([`Board::take_along`]), which it has to carry out in
+//! their order. Then a task that only waits for the end of those before it goes along with them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -37,12 +41,15 @@ pub struct Task<W> {
     pub resources: Vec<String>,
     /// Among tasks that could start, the one with the greatest weight goes first.
     pub weight: u64,
+    /// The bytes it is about, if it is small enough to be carried out together with others.
+    pub small: Option<u64>,
 }
 
 impl<W> Task<W> {
     /// A task that waits for nothing.
     pub fn new(work: W, lane: LaneKind) -> Self {
-        Self { work, lane, after: Vec::new(), behind: Vec::new(), resources: Vec::new(), weight: 0 }
+        let (after, behind, resources) = (Vec::new(), Vec::new(), Vec::new());
+        Self { work, lane, after, behind, resources, weight: 0, small: None }
     }
 
     /// Sets what has to be done before.
@@ -68,6 +75,32 @@ impl<W> Task<W> {
     pub fn weighing(self, weight: u64) -> Self {
         Self { weight, ..self }
     }
+
+    /// Says that it may be carried out together with others, if it is about few bytes.
+    #[must_use]
+    pub fn small(self, small: Option<u64>) -> Self {
+        Self { small, ..self }
+    }
+}
+
+/// How much a lane may take at once: an equal part of what is ready, within bounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// Never more than this, or one task.
+    pub most: Amount,
+    /// Below this, sharing with other lanes gains nothing.
+    pub least: Amount,
+    /// Lanes that share what is ready.
+    pub lanes: usize,
+}
+
+/// Tasks, and bytes of all of them together.
+#[derive(Debug, Clone, Copy)]
+pub struct Amount {
+    /// How many.
+    pub tasks: usize,
+    /// Bytes that they are about.
+    pub bytes: u64,
 }
 
 /// How a task ended.
@@ -111,7 +144,8 @@ struct State {
     open_waits: Vec<usize>,
     waiters: Vec<Vec<Waiter>>,
     ready: HashMap<LaneKind, BTreeMap<(std::cmp::Reverse<u64>, TaskId), ()>>,
-    in_use: HashSet<String>,
+    /// How many running tasks of one lane share a resource.
+    in_use: HashMap<String, usize>,
     unfinished: HashMap<LaneKind, usize>,
     closed: bool,
 }
@@ -124,7 +158,7 @@ impl<W> Board<W> {
             open_waits: tasks.iter().map(|task| task.after.len() + task.behind.len()).collect(),
             waiters: vec![Vec::new(); tasks.len()],
             ready: HashMap::new(),
-            in_use: HashSet::new(),
+            in_use: HashMap::new(),
             unfinished: HashMap::new(),
             closed: false,
         };
@@ -176,20 +210,98 @@ impl<W> Board<W> {
         }
     }
 
+    /// Takes more tasks for the lane that has taken `first`, if that is small: small ones that
+    /// `joins` picks, as many as the load allows, and what only waits for the end of those before it.
+    /// The lane has to carry them out in the order of this list, after `first`, and to look before
+    /// each that is not carried out together with those before it whether it [may
+    /// begin](Board::may_begin).
+    pub fn take_along(
+        &self,
+        first: TaskId,
+        load: Load,
+        joins: impl Fn(&Task<W>) -> bool,
+    ) -> Vec<TaskId> {
+        let size = |task: &Task<W>| task.small.filter(|_| joins(task));
+        let mut state = self.lock();
+        let lane = self.tasks[first.0].lane;
+        let Some(of_first) = size(&self.tasks[first.0]).filter(|_| !state.closed) else {
+            return Vec::new();
+        };
+        let ready = state.ready.get(&lane).into_iter().flat_map(BTreeMap::keys);
+        let ready: Vec<(TaskId, u64)> =
+            ready.filter_map(|(_, id)| Some((*id, size(&self.tasks[id.0])?))).collect();
+        let lanes = load.lanes.max(1);
+        let all: u64 = of_first + ready.iter().map(|(_, bytes)| bytes).sum::<u64>();
+        let share =
+            Amount { tasks: (ready.len() + 1).div_ceil(lanes), bytes: all.div_ceil(lanes as u64) };
+        let tasks = load.most.tasks.min(load.least.tasks.max(share.tasks));
+        let bytes = load.most.bytes.min(load.least.bytes.max(share.bytes));
+        let mut taken = vec![first];
+        let mut ours: HashSet<&str> =
+            self.tasks[first.0].resources.iter().map(String::as_str).collect();
+        let mut sum = of_first;
+        for (id, its) in ready {
+            if taken.len() >= tasks {
+                break;
+            }
+            if sum + its <= bytes && self.is_free_for(&state, id, &ours) {
+                sum += its;
+                self.start(&mut state, id);
+                ours.extend(self.tasks[id.0].resources.iter().map(String::as_str));
+                taken.push(id);
+            }
+        }
+        self.take_followers(&mut state, &mut taken, (load.most.tasks, &size), ours);
+        taken.remove(0);
+        taken
+    }
+
+    /// Adds what waits for nothing but the end of a task that is taken.
+    fn take_followers<'a>(
+        &'a self,
+        state: &mut State,
+        taken: &mut Vec<TaskId>,
+        (most, size): (usize, impl Fn(&Task<W>) -> Option<u64>),
+        mut ours: HashSet<&'a str>,
+    ) {
+        let lane = self.tasks[taken[0].0].lane;
+        let mut at = 0;
+        while at < taken.len() && taken.len() < most {
+            for waiter in state.waiters[taken[at].0].clone() {
+                let Waiter::ForEnd(id) = waiter else { continue };
+                let task = &self.tasks[id.0];
+                let follows = state.status[id.0] == Status::Waiting
+                    && state.open_waits[id.0] == 1
+                    && task.lane == lane
+                    && size(task).is_some()
+                    && self.is_free_for(state, id, &ours);
+                if follows && taken.len() < most {
+                    self.start(state, id);
+                    ours.extend(task.resources.iter().map(String::as_str));
+                    taken.push(id);
+                }
+            }
+            at += 1;
+        }
+    }
+
+    /// Whether all is over that a task waits for, and tasks are still handed out.
+    pub fn may_begin(&self, id: TaskId) -> bool {
+        let state = self.lock();
+        !state.closed && state.open_waits[id.0] == 0
+    }
+
     /// Gives a task back. Returns the tasks that are left out because of it, nearest first.
     pub fn finish(&self, id: TaskId, verdict: Verdict) -> Vec<TaskId> {
         let mut left_out = Vec::new();
         {
             let mut state = self.lock();
             for resource in &self.tasks[id.0].resources {
-                state.in_use.remove(resource);
+                state.let_go(resource);
             }
             match verdict {
                 Verdict::Done => self.mark_done(&mut state, id),
-                Verdict::Again => {
-                    let task = &self.tasks[id.0];
-                    state.make_ready(id, task.lane, task.weight);
-                }
+                Verdict::Again => self.offer(&mut state, id),
                 Verdict::Elsewhere => state.status[id.0] = Status::Elsewhere,
                 Verdict::LeftOut => self.leave_out(&mut state, id, &mut left_out),
             }
@@ -217,9 +329,9 @@ impl<W> Board<W> {
     pub fn look_again(&self) {
         {
             let mut state = self.lock();
-            for (at, task) in self.tasks.iter().enumerate() {
+            for at in 0..self.tasks.len() {
                 if state.status[at] == Status::Elsewhere {
-                    state.make_ready(TaskId(at), task.lane, task.weight);
+                    self.offer(&mut state, TaskId(at));
                 }
             }
         }
@@ -253,14 +365,36 @@ impl<W> Board<W> {
     }
 
     fn take(&self, state: &mut State, lane: LaneKind) -> Option<TaskId> {
-        let free = |state: &State, id: TaskId| {
-            self.tasks[id.0].resources.iter().all(|resource| !state.in_use.contains(resource))
-        };
-        let id = state.ready.get(&lane)?.keys().map(|(_, id)| *id).find(|id| free(state, *id))?;
-        state.unready(id, lane, self.tasks[id.0].weight);
-        state.status[id.0] = Status::Running;
-        state.in_use.extend(self.tasks[id.0].resources.iter().cloned());
+        let ours = HashSet::new();
+        let mut ready = state.ready.get(&lane)?.keys().map(|(_, id)| *id);
+        let id = ready.find(|id| self.is_free_for(state, *id, &ours))?;
+        self.start(state, id);
         Some(id)
+    }
+
+    /// Whether nobody but a lane that has `ours` uses what a task needs for itself.
+    fn is_free_for(&self, state: &State, id: TaskId, ours: &HashSet<&str>) -> bool {
+        let mut resources = self.tasks[id.0].resources.iter().map(String::as_str);
+        resources.all(|resource| ours.contains(resource) || !state.in_use.contains_key(resource))
+    }
+
+    fn start(&self, state: &mut State, id: TaskId) {
+        let task = &self.tasks[id.0];
+        state.unready(id, task.lane, task.weight);
+        state.status[id.0] = Status::Running;
+        for resource in &task.resources {
+            *state.in_use.entry(resource.clone()).or_default() += 1;
+        }
+    }
+
+    /// Hands a task out again, as soon as all is over that it waits for.
+    fn offer(&self, state: &mut State, id: TaskId) {
+        let task = &self.tasks[id.0];
+        if state.open_waits[id.0] == 0 {
+            state.make_ready(id, task.lane, task.weight);
+        } else {
+            state.status[id.0] = Status::Waiting;
+        }
     }
 
     fn mark_done(&self, state: &mut State, id: TaskId) {
@@ -322,6 +456,15 @@ impl State {
         }
     }
 
+    fn let_go(&mut self, resource: &str) {
+        if let Some(users) = self.in_use.get_mut(resource) {
+            *users -= 1;
+            if *users == 0 {
+                self.in_use.remove(resource);
+            }
+        }
+    }
+
     fn make_ready(&mut self, id: TaskId, lane: LaneKind, weight: u64) {
         self.status[id.0] = Status::Ready;
         self.ready.entry(lane).or_default().insert((std::cmp::Reverse(weight), id), ());
@@ -346,6 +489,7 @@ mod tests {
             after: after.iter().map(|at| TaskId(*at)).collect(),
             resources: resources.iter().map(|name| (*name).to_owned()).collect(),
             weight,
+            small: Some(weight),
         }
     }
 
@@ -408,6 +552,83 @@ mod tests {
         board.finish(TaskId(0), Verdict::Elsewhere);
         board.already_done(TaskId(0));
         assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(2)));
+    }
+
+    fn load(tasks: usize, bytes: u64, lanes: usize) -> Load {
+        Load { most: Amount { tasks, bytes }, least: Amount { tasks: 1, bytes: 0 }, lanes }
+    }
+
+    fn numbers(ids: Vec<TaskId>) -> Vec<usize> {
+        ids.into_iter().map(|id| id.0).collect()
+    }
+
+    #[tokio::test]
+    async fn small_tasks_go_along_as_far_as_the_load_allows() {
+        let small = |task: &Task<()>| task.weight < 100;
+        let tasks = || {
+            vec![
+                task(&[], &[], 500),
+                task(&[], &[], 40),
+                task(&[], &[], 30),
+                task(&[], &[], 20),
+                task(&[0], &[], 10),
+            ]
+        };
+        let board = Board::new(tasks());
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        assert!(board.take_along(TaskId(0), load(9, 999, 1), small).is_empty(), "0 is not small");
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(1)));
+        assert_eq!(numbers(board.take_along(TaskId(1), load(9, 65, 1), small)), [3]);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(2)));
+        let board = Board::new(tasks());
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(1)));
+        assert_eq!(numbers(board.take_along(TaskId(1), load(2, 999, 1), small)), [2]);
+        let board = Board::new(tasks());
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(1)));
+        assert!(board.take_along(TaskId(1), load(9, 999, 3), small).is_empty(), "one for each");
+        board.close();
+        assert!(board.take_along(TaskId(1), load(9, 999, 1), small).is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_only_waits_for_the_end_of_those_before_goes_along() {
+        let small = |_: &Task<()>| true;
+        let behind = |at: usize| task(&[], &[], 0).behind(vec![TaskId(at)]);
+        let board = Board::new(vec![task(&[], &[], 0), behind(0), behind(1), task(&[2], &[], 0)]);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        assert_eq!(numbers(board.take_along(TaskId(0), load(9, 9, 1), small)), [1, 2]);
+        assert!(board.may_begin(TaskId(0)) && !board.may_begin(TaskId(1)));
+        // Given back before the one that it waits for is over: not to be had before that.
+        board.finish(TaskId(1), Verdict::Again);
+        board.finish(TaskId(2), Verdict::Elsewhere);
+        board.look_again();
+        let next = board.next(LaneKind::Step);
+        tokio::pin!(next);
+        assert!(futures::poll!(next.as_mut()).is_pending());
+        board.finish(TaskId(0), Verdict::Done);
+        assert_eq!(next.await, Some(TaskId(1)));
+        assert_eq!(numbers(board.take_along(TaskId(1), load(9, 9, 1), small)), [2]);
+        for id in [1, 2] {
+            board.finish(TaskId(id), Verdict::Done);
+        }
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(3)));
+    }
+
+    #[tokio::test]
+    async fn a_resource_is_free_once_all_who_share_it_are_over() {
+        let small = |task: &Task<()>| task.weight > 0;
+        let board =
+            Board::new(vec![task(&[], &["t"], 3), task(&[], &["t", "u"], 2), task(&[], &["t"], 0)]);
+        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        assert_eq!(numbers(board.take_along(TaskId(0), load(9, 9, 1), small)), [1]);
+        board.finish(TaskId(0), Verdict::Done);
+        let next = board.next(LaneKind::Step);
+        tokio::pin!(next);
+        assert!(futures::poll!(next.as_mut()).is_pending());
+        board.finish(TaskId(1), Verdict::Done);
+        assert_eq!(next.await, Some(TaskId(2)));
     }
 
     #[tokio::test]

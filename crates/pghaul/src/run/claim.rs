@@ -71,14 +71,25 @@ impl ClaimKey {
         target: &Session,
         query: &str,
     ) -> Result<Option<Vec<Vec<Option<String>>>>, Error> {
-        let sql = format!("select pg_catalog.pg_try_advisory_lock({}); {query}", self.0);
-        let mut rows = target.simple_rows("claim a task", &sql).await?;
-        let taken = rows.first().and_then(|row| row.first()).cloned().flatten();
-        if taken.as_deref() != Some("t") {
-            return Ok(None);
-        }
-        rows.remove(0);
-        Ok(Some(rows))
+        let (taken, rows) = Self::try_take_all_and(&[self], target, query).await?;
+        Ok((taken == [true]).then_some(rows))
+    }
+
+    /// As [`ClaimKey::try_take_and`], for several claims at once: which of them are taken, and what
+    /// the query gave, which runs whatever became of the claims.
+    ///
+    /// # Errors
+    /// What the target said.
+    pub(super) async fn try_take_all_and(
+        claims: &[Self],
+        target: &Session,
+        query: &str,
+    ) -> Result<(Vec<bool>, Vec<Vec<Option<String>>>), Error> {
+        let sql = format!("{}; {query}", for_each("pg_try_advisory_lock", claims));
+        let mut rows = target.simple_rows("claim tasks", &sql).await?;
+        let found = rows.split_off(claims.len().min(rows.len()));
+        let taken = rows.iter().map(|row| row.first().is_some_and(|it| it.as_deref() == Some("t")));
+        Ok((taken.collect(), found))
     }
 
     /// Takes the claim, waiting up to `patience` for it; false if it is not free even then.
@@ -153,7 +164,23 @@ impl ClaimKey {
     /// # Errors
     /// What the target said.
     pub(super) async fn give_back(self, target: &Session) -> Result<(), Error> {
-        let sql = format!("select pg_catalog.pg_advisory_unlock({})", self.0);
-        target.batch("give a claim back", &sql).await
+        Self::give_all_back(&[self], target).await
     }
+
+    /// Gives several claims back.
+    ///
+    /// # Errors
+    /// What the target said.
+    pub(super) async fn give_all_back(claims: &[Self], target: &Session) -> Result<(), Error> {
+        target.batch("give claims back", &for_each("pg_advisory_unlock", claims)).await
+    }
+}
+
+/// Calls a function for each claim, in their order, and gives a row for each.
+fn for_each(function: &str, claims: &[ClaimKey]) -> String {
+    let keys: Vec<String> = claims.iter().map(|claim| claim.0.to_string()).collect();
+    format!(
+        "select pg_catalog.{function}(key) from pg_catalog.unnest('{{{}}}'::int8[]) as claim (key)",
+        keys.join(",")
+    )
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::board::{Board, LaneKind};
 use super::graph;
-use super::lane;
+use super::lane::{self, Alone};
 use super::ledger::Ledger;
 use super::moment::{WriteCounters, written_meanwhile};
 use super::options::{CloneOptions, Deferred, SourceUse, Start, Verify};
@@ -63,7 +63,7 @@ impl PreparedClone {
         id: &str,
         (counters, stop): (Arc<Counters>, Stop),
         ledger: Arc<Ledger>,
-        (budget, given_up): (Arc<Budget>, BTreeSet<PartId>),
+        (budget, given_up, alone): (Arc<Budget>, BTreeSet<PartId>, Arc<Alone>),
     ) -> Result<Outcome, Broken> {
         let observer = ledger.observer();
         let mut phases = Phases::new(Arc::clone(&observer));
@@ -82,7 +82,7 @@ impl PreparedClone {
         let is_new = self.stored.is_none();
         let goes_on = !is_new && keeper.is_some() && !joins;
         let stored = self.stored.map(|stored| (stored.receipts, stored.alone));
-        let (receipts, alone) = stored.unwrap_or_default();
+        let (receipts, others_out) = stored.unwrap_or_default();
         let run = Arc::new(Run {
             id: id.to_owned(),
             source_takes_no_ids: keeper
@@ -117,6 +117,7 @@ impl PreparedClone {
             budget,
             undisturbed: Undisturbed::default(),
             given_up,
+            alone,
         });
         let stopped =
             |phases: Phases| outcome(&run, self.consistency, Ending::Stopped, phases.end());
@@ -160,7 +161,7 @@ impl PreparedClone {
             return Ok(stopped(phases));
         }
         let carried = async {
-            StoredRun::let_others_in(alone, &control).await?;
+            StoredRun::let_others_in(others_out, &control).await?;
             if joins || goes_on {
                 // Our keeper has exported the snapshot once more.
                 count_own_export(&run, &control, self.consistency).await?;

@@ -18,10 +18,14 @@ use super::options::{CloneOptions, Scope, Verify};
 use super::steps::SchemaStep;
 use super::work::Work;
 use crate::name::RelationName;
-use crate::plan::{PartId, Plan, ReadBack};
-use crate::schema::StepId;
+use crate::plan::{Part, PartId, Plan, ReadBack};
 use crate::schema::step::{Rows, Stage};
+use crate::schema::{Step, StepId};
 use crate::version::ServerVersion;
+
+/// What is about at most so many bytes on disk is small: over a slow link it takes less time than the
+/// round trips around it.
+const SMALL: u64 = 1 << 20;
 
 struct Builder<'a> {
     plan: &'a Plan,
@@ -113,7 +117,7 @@ impl Builder<'_> {
             let task = Task::new(Work::Part(part.id), LaneKind::Copy).weighing(weight);
             let behind = &self.plan.tables[part.table].behind;
             let behind = behind.iter().filter_map(|table| tables_in.get(table)).copied().collect();
-            let task = self.add(task.after(behind));
+            let task = self.add(task.after(behind).small(self.small_part(part)));
             parts_of.entry(part.table).or_default().push(task);
         }
         for (table, gate) in tables_in {
@@ -134,11 +138,13 @@ impl Builder<'_> {
             let names: Vec<RelationName> =
                 tables().map(|table| table.name.clone()).chain([read_back.name.clone()]).collect();
             let loaded = self.gate("table", parts, Vec::new());
+            let small = (bytes <= SMALL).then_some(bytes);
             let settled = if self.options.verify == Verify::None {
                 loaded
             } else {
-                let slices: Vec<TaskId> = self
-                    .slices(read_back)
+                let parts = self.slices(read_back);
+                let whole = small.filter(|_| parts.is_empty());
+                let slices: Vec<TaskId> = parts
                     .into_iter()
                     .map(|part| {
                         let task = Task::new(Work::ReadSlice(part), LaneKind::Copy);
@@ -146,11 +152,11 @@ impl Builder<'_> {
                     })
                     .collect();
                 let task = Task::new(Work::ReadBack(at), LaneKind::Copy).weighing(bytes);
-                self.add(task.after([vec![loaded], slices].concat()))
+                self.add(task.small(whole).after([vec![loaded], slices].concat()))
             };
             if !self.counted.contains(&read_back.name) {
                 let analyze = Work::Analyze(read_back.name.clone());
-                self.add(Task::new(analyze, LaneKind::Step).after(vec![settled]));
+                self.add(Task::new(analyze, LaneKind::Step).small(small).after(vec![settled]));
             }
             for name in names {
                 self.loaded.insert(name.clone(), loaded);
@@ -158,6 +164,27 @@ impl Builder<'_> {
             }
             self.settled_all.push(settled);
         }
+    }
+
+    /// The bytes of a small table that is a part by itself and needs nobody else's.
+    fn small_part(&self, part: &Part) -> Option<u64> {
+        let table = &self.plan.tables[part.table];
+        let whole = part.from.is_none() && part.until.is_none();
+        let free = table.behind.is_empty() && !table.guard.locks();
+        (whole && free && table.bytes <= SMALL).then_some(table.bytes)
+    }
+
+    /// The bytes that a step looks at, if they are few: those of its relation, else of all whose
+    /// rows it needs.
+    fn small_step(&self, step: &Step) -> Option<u64> {
+        let of = |name: &RelationName| self.bytes.get(name).copied();
+        let bytes = match (step.relation.as_ref().and_then(of), &step.rows) {
+            (Some(bytes), _) => bytes,
+            (None, Rows::Of(names)) => names.iter().filter_map(of).sum(),
+            (None, Rows::None) => 0,
+            (None, Rows::All) => return None,
+        };
+        (bytes <= SMALL).then_some(bytes)
     }
 
     /// The parts whose blocks are read back one by one, if a table is large enough to have several.
@@ -209,6 +236,7 @@ impl Builder<'_> {
                 .weighing(weight.copied().unwrap_or(0).saturating_add(1))
                 .after(after)
                 .behind(behind)
+                .small(self.small_step(step))
                 .alone_with(resources);
             let task = self.add(task);
             self.by_step.insert(id, task);
@@ -222,7 +250,7 @@ impl Builder<'_> {
         let mut last = start;
         for id in self.of_stage(stage) {
             let task = Task::new(Work::Schema(id.0), LaneKind::Step).behind(vec![last]);
-            last = self.add(task);
+            last = self.add(task.small(Some(0)));
         }
         last
     }

@@ -4,7 +4,10 @@
 //! claim, so no piece is written twice; after a lost connection the claim of the dead session has
 //! to go first; what fails for good is kept as a failure and everything independent goes on.
 
+mod batch;
 mod read_back;
+
+pub(super) use batch::Alone;
 
 use super::board::{LaneKind, TaskId, Verdict};
 use super::claim::ClaimKey;
@@ -28,39 +31,42 @@ pub(super) async fn work(run: &Run, kind: LaneKind, number: usize) {
         LaneKind::Step => format!("step {number}"),
     };
     let mut sessions = Sessions { run, lane, source: None, target: None, reader: None };
-    while let Some(id) = run.board.next(kind).await {
-        let verdict = match sessions.try_until_done(id).await {
-            Ok(Some(verdict)) => verdict,
-            Ok(None) => {
-                // Stopped inside a part: what is committed is committed.
-                run.board.close();
-                Verdict::Again
-            }
-            Err(error) if error.kind() == ErrorKind::SnapshotGone => {
-                // Nothing more can be read under this snapshot; the run is prepared anew.
-                run.facts().lost.get_or_insert(error);
-                run.board.close();
-                Verdict::Again
-            }
-            Err(error) => {
-                report_damage(run, id, &error);
-                if error.kind() == ErrorKind::Bug {
-                    run.board.close();
-                }
-                run.facts().failures.push(error);
-                Verdict::LeftOut
-            }
-        };
-        if verdict == Verdict::Done {
-            run.facts().progress = true;
+    while let Some(first) = run.board.next(kind).await {
+        let along = batch::take_along(run, kind, first);
+        if along.is_empty() {
+            let verdict = sessions.alone(first).await;
+            end(run, first, verdict);
+            continue;
         }
-        for left_out in run.board.finish(id, verdict) {
-            report_left_out(run, id, left_out);
-        }
-        if run.stop.soon.is_cancelled() {
-            run.board.close();
+        for id in sessions.together([vec![first], along].concat()).await {
+            let verdict =
+                if run.board.may_begin(id) { sessions.alone(id).await } else { Verdict::Again };
+            end(run, id, verdict);
         }
     }
+}
+
+/// Gives a task back to the board.
+fn end(run: &Run, id: TaskId, verdict: Verdict) {
+    if verdict == Verdict::Done {
+        run.facts().progress = true;
+    }
+    for left_out in run.board.finish(id, verdict) {
+        report_left_out(run, id, left_out);
+    }
+    if run.stop.soon.is_cancelled() {
+        run.board.close();
+    }
+}
+
+/// Keeps a failure; what does not need the task goes on.
+fn fail(run: &Run, id: TaskId, error: Error) -> Verdict {
+    report_damage(run, id, &error);
+    if error.kind() == ErrorKind::Bug {
+        run.board.close();
+    }
+    run.facts().failures.push(error);
+    Verdict::LeftOut
 }
 
 /// Damage is a finding too: scripts look for its code, and several tables may have some.
@@ -95,6 +101,33 @@ fn report_left_out(run: &Run, cause: TaskId, left_out: TaskId) {
 }
 
 impl Sessions<'_> {
+    /// Carries out one task, as often as it takes.
+    async fn alone(&mut self, id: TaskId) -> Verdict {
+        let run = self.run;
+        match self.try_until_done(id).await {
+            Ok(Some(verdict)) => verdict,
+            Ok(None) => {
+                // Stopped inside a part: what is committed is committed.
+                run.board.close();
+                Verdict::Again
+            }
+            Err(error) if error.kind() == ErrorKind::SnapshotGone => {
+                // Nothing more can be read under this snapshot; the run is prepared anew.
+                run.facts().lost.get_or_insert(error);
+                run.board.close();
+                Verdict::Again
+            }
+            Err(error) => fail(run, id, error),
+        }
+    }
+
+    /// A session in an unknown state is not used again.
+    fn drop_sessions(&mut self) {
+        self.source = None;
+        self.target = None;
+        self.reader = None;
+    }
+
     /// None: stopped.
     async fn try_until_done(&mut self, id: TaskId) -> Result<Option<Verdict>, Error> {
         let run = self.run;
@@ -105,10 +138,7 @@ impl Sessions<'_> {
                 Ok(verdict) => return Ok(verdict),
                 Err(error) => {
                     self.note_silent_death(id, &error);
-                    // A session in an unknown state is not used again.
-                    self.source = None;
-                    self.target = None;
-                    self.reader = None;
+                    self.drop_sessions();
                     if self.pieces(id) > committed {
                         committed = self.pieces(id);
                         run.facts().progress = true;
@@ -162,8 +192,10 @@ impl Sessions<'_> {
             Work::LargeObjects(batch) => self.copy_large_objects(*batch).await,
             Work::ReadSlice(part) => self.read_slice(*part).await,
             Work::ReadBack(at) => self.read_back(*at).await,
-            Work::Schema(at) => self.schema_step(id, *at).await.map(Some),
-            Work::Analyze(name) => self.analyze(name).await.map(Some),
+            Work::Schema(_) | Work::Analyze(_) => {
+                let mut ran = self.run_steps(&[id]).await?;
+                ran.pop().unwrap_or_else(|| Err(lost())).map(Some)
+            }
             Work::Sequences => self.sequences().await.map(Some),
         }
     }

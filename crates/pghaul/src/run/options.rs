@@ -3,6 +3,7 @@
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
+use pghaul_rows::TableDigest;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
@@ -43,6 +44,16 @@ pub enum Verify {
     Rows,
     /// Nothing.
     None,
+}
+
+impl Verify {
+    /// Whether what was read back is what was read from the source, as far as is asked.
+    pub(super) fn equal(self, there: TableDigest, here: TableDigest) -> bool {
+        match self {
+            Self::Full => there == here,
+            Self::Rows | Self::None => there.rows == here.rows,
+        }
+    }
 }
 
 /// What is left for a later `--resume`.

@@ -327,6 +327,9 @@ pub(crate) async fn plan_rows(
 /// How long a resume waits for another process of the run to be gone.
 const CLAIM_OF_THE_DEAD: Duration = Duration::from_secs(20);
 
+/// How long any other run waits for one that has just ended: its session may be a moment behind.
+const CLAIM_OF_THE_ENDED: Duration = Duration::from_secs(2);
+
 /// A run that is in the target already decides what may begin.
 /// `archive`: what a run of the archive that is restored has instead of a snapshot's name.
 pub(super) async fn meet_run(
@@ -346,7 +349,7 @@ pub(super) async fn meet_run(
     }
     let resuming = matches!(options.start, Start::Resume | Start::ResumeRestarting(_));
     // The session of a process that was killed just now may still be dying.
-    let patience = if resuming { CLAIM_OF_THE_DEAD } else { Duration::ZERO };
+    let patience = if resuming { CLAIM_OF_THE_DEAD } else { CLAIM_OF_THE_ENDED };
     if !ClaimKey::of_run().take_within(control, patience).await? {
         return Err(Error::new(
             ErrorKind::RunState,

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::execute::Broken;
+use super::lane::Alone;
 use super::ledger::Ledger;
 use super::options::{CloneOptions, Start};
 use super::origin::Origin;
@@ -55,6 +56,7 @@ impl PreparedClone {
         let ends = (self.origin.clone(), Endpoint::clone(&self.target));
         let mut options = self.options.clone();
         let budget = Arc::new(Budget::new(options.retries_per_run));
+        let alone = Arc::new(Alone::default());
         let id = self.id();
         let mut crashes: BTreeMap<PartId, u32> = BTreeMap::new();
         let mut prepared = self;
@@ -68,7 +70,7 @@ impl PreparedClone {
                 .map(|(part, _)| *part)
                 .collect();
             let company = (Arc::clone(&counters), stop.clone());
-            let limits = (Arc::clone(&budget), given_up);
+            let limits = (Arc::clone(&budget), given_up, Arc::clone(&alone));
             let ran = prepared.run_to_the_end(&id, company, Arc::clone(&ledger), limits).await;
             let broken = match ran {
                 Ok(outcome) => return Ok(outcome),

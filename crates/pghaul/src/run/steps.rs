@@ -3,9 +3,15 @@
 //! Invariants: a step's statement and its receipt are one transaction; a statement that the
 //! target's rows forbid (a duplicate key, an orphan) is a finding and everything independent of it
 //! goes on; statements may hold passwords and are never shown.
+//!
+//! Small steps go together: one round trip claims them all, one runs them all, each in its own
+//! transaction, in their order, whatever becomes of those before it.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::board::{TaskId, Verdict};
@@ -37,45 +43,83 @@ pub(super) struct SchemaStep {
 impl SchemaStep {
     fn statement(&self) -> Statement<'_> {
         Statement {
-            key: &self.step.key,
+            key: Cow::Borrowed(&self.step.key),
             kind: self.step.kind.name(),
-            object: &self.step.object,
+            object: Cow::Borrowed(&self.step.object),
             doing: self.step.doing(),
-            sql: self.step.sql(),
+            sql: Cow::Borrowed(self.step.sql()),
             undo: &self.undo,
+            resources: &[],
         }
     }
 }
 
 /// What one step runs.
 struct Statement<'a> {
-    key: &'a str,
+    key: Cow<'a, str>,
     kind: &'a str,
-    object: &'a str,
+    object: Cow<'a, str>,
     doing: String,
     /// May hold a password.
-    sql: &'a str,
+    sql: Cow<'a, str>,
     undo: &'a str,
+    /// What no other process may use meanwhile.
+    resources: &'a [String],
 }
 
 impl Sessions<'_> {
-    pub(super) async fn schema_step(&mut self, id: TaskId, at: usize) -> Result<Verdict, Error> {
+    /// Runs steps, statistics included, one after the other in their order, and gives what became of
+    /// each.
+    ///
+    /// # Errors
+    /// When the connection is lost: then receipts decide what is done.
+    pub(super) async fn run_steps(
+        &mut self,
+        ids: &[TaskId],
+    ) -> Result<Vec<Result<Verdict, Error>>, Error> {
         let run = self.run;
-        let step = &run.steps[at];
         self.open_target(Purpose::Schema).await?;
         let target = self.target.as_ref().ok_or_else(lost)?;
-        let (kind, object) = (step.step.kind.name(), step.step.object.as_str());
-        run.observer.on_event(&Event::StepStarted { kind, object });
-        let begun = std::time::Instant::now();
-        let resources = &run.board.task(id).resources;
-        match run_step(target, &run.id, &step.statement(), resources, &run.transfer.worker).await {
+        let tasks = || ids.iter().map(|id| run.board.task(*id));
+        let statements: Vec<Statement<'_>> = tasks()
+            .filter_map(|task| match &task.work {
+                Work::Schema(at) => {
+                    Some(Statement { resources: &task.resources, ..run.steps[*at].statement() })
+                }
+                Work::Analyze(name) => Some(analyze(run.key(&task.work), name)),
+                _ => None,
+            })
+            .collect();
+        for work in tasks().map(|task| &task.work) {
+            if let Work::Schema(at) = work {
+                let step = &run.steps[*at].step;
+                let (kind, object) = (step.kind.name(), step.object.as_str());
+                run.observer.on_event(&Event::StepStarted { kind, object });
+            }
+        }
+        let ran = run_all(target, &run.id, &statements, &run.transfer.worker).await?;
+        let mut verdicts = Vec::with_capacity(ran.len());
+        for (task, ran) in tasks().zip(ran) {
+            verdicts.push(match &task.work {
+                Work::Schema(at) => self.schema_step(*at, ran).await,
+                Work::Analyze(name) => Ok(self.analyzed(name, ran)),
+                _ => Err(lost()),
+            });
+        }
+        Ok(verdicts)
+    }
+
+    async fn schema_step(&self, at: usize, ran: Result<Ran, Error>) -> Result<Verdict, Error> {
+        let run = self.run;
+        let step = &run.steps[at];
+        match ran {
             Ok(Ran::Elsewhere) => Ok(Verdict::Elsewhere),
             Ok(Ran::Before) => {
-                run.ledger.step(run, at, std::time::Duration::ZERO);
+                run.ledger.step(run, at, Duration::ZERO);
                 Ok(Verdict::Done)
             }
-            Ok(Ran::Now) => {
-                run.ledger.step(run, at, begun.elapsed());
+            Ok(Ran::Now(took)) => {
+                run.ledger.step(run, at, took);
                 Ok(Verdict::Done)
             }
             Err(error) if is_of_the_data(&error) => {
@@ -83,11 +127,11 @@ impl Sessions<'_> {
                 run.find(finding);
                 Ok(Verdict::LeftOut)
             }
-            Err(error) if step.step.stage == Stage::Refresh && !error.connection_lost() => {
+            Err(error) if step.step.stage == Stage::Refresh => {
                 run.find(not_refreshed(step, &error));
                 Ok(Verdict::LeftOut)
             }
-            Err(error) if step.step.stage == Stage::Statistics && !error.connection_lost() => {
+            Err(error) if step.step.stage == Stage::Statistics => {
                 run.find(without_statistics(&error).about(&step.step.object));
                 Ok(Verdict::Done)
             }
@@ -192,28 +236,13 @@ impl Sessions<'_> {
         }
     }
 
-    pub(super) async fn analyze(&mut self, name: &RelationName) -> Result<Verdict, Error> {
-        self.open_target(Purpose::Schema).await?;
-        let target = self.target.as_ref().ok_or_else(lost)?;
-        let run = self.run;
-        let (key, object) = (run.key(&Work::Analyze(name.clone())), name.to_string());
-        let statement = Statement {
-            key: &key,
-            kind: "ANALYZE",
-            object: &object,
-            doing: format!("gather statistics of `{name}`"),
-            sql: &format!("analyze {};", name.quoted()),
-            undo: "",
-        };
-        match run_step(target, &run.id, &statement, &[], &run.transfer.worker).await {
-            Ok(Ran::Elsewhere) => Ok(Verdict::Elsewhere),
-            Ok(Ran::Before | Ran::Now) => Ok(Verdict::Done),
-            Err(error) if error.connection_lost() => Err(error),
-            Err(error) => {
-                self.run.find(without_statistics(&error).about(name));
-                Ok(Verdict::Done)
-            }
+    fn analyzed(&self, name: &RelationName, ran: Result<Ran, Error>) -> Verdict {
+        match ran {
+            Ok(Ran::Elsewhere) => return Verdict::Elsewhere,
+            Ok(Ran::Before | Ran::Now(_)) => {}
+            Err(error) => self.run.find(without_statistics(&error).about(name)),
         }
+        Verdict::Done
     }
 
     /// Sequences are read last, outside of the snapshot: they know no transactions, and a value
@@ -235,20 +264,22 @@ impl Sessions<'_> {
         }
         self.open_target(Purpose::Schema).await?;
         let target = self.target.as_ref().ok_or_else(lost)?;
-        let key = run.key(&Work::Sequences);
-        let object = format!("{} sequences", run.plan.sequences.len());
         let statement = Statement {
-            key: &key,
+            key: run.key(&Work::Sequences).into(),
             kind: "SEQUENCE SET",
-            object: &object,
+            object: format!("{} sequences", run.plan.sequences.len()).into(),
             doing: "set the values of sequences".to_owned(),
-            sql: &sql,
+            sql: sql.into(),
             undo: "",
+            resources: &[],
         };
-        match run_step(target, &run.id, &statement, &[], &run.transfer.worker).await? {
-            Ran::Elsewhere => Ok(Verdict::Elsewhere),
-            Ran::Before | Ran::Now => Ok(Verdict::Done),
+        let ran = run_all(target, &run.id, &[statement], &run.transfer.worker).await?;
+        for ran in ran {
+            if let Ran::Elsewhere = ran? {
+                return Ok(Verdict::Elsewhere);
+            }
         }
+        Ok(Verdict::Done)
     }
 }
 
@@ -297,61 +328,112 @@ pub(crate) fn set_sequences(values: &[SequenceValue]) -> String {
         .collect()
 }
 
+fn analyze(key: String, name: &RelationName) -> Statement<'static> {
+    Statement {
+        key: key.into(),
+        kind: "ANALYZE",
+        object: name.to_string().into(),
+        doing: format!("gather statistics of `{name}`"),
+        sql: format!("analyze {};", name.quoted()).into(),
+        undo: "",
+        resources: &[],
+    }
+}
+
 /// What became of a step.
+#[derive(Clone, Copy)]
 enum Ran {
-    /// It is done.
-    Now,
+    /// It is done, and took so long.
+    Now(Duration),
     /// It was done before, here or by another process.
     Before,
     /// Another process is at it, or at something that must not run beside it.
     Elsewhere,
 }
 
-/// Runs a step and writes its receipt, in one transaction.
-async fn run_step(
+/// Runs steps, each with its receipt in a transaction of its own, in two round trips; gives what
+/// became of each.
+///
+/// # Errors
+/// When the connection is lost.
+async fn run_all(
     target: &Session,
     run: &str,
-    step: &Statement<'_>,
-    resources: &[String],
+    steps: &[Statement<'_>],
     worker: &str,
-) -> Result<Ran, Error> {
-    let doing = &step.doing;
-    let claim = ClaimKey::of_task(run, step.key);
-    let Some(found) = claim.try_take_step(target, step.key).await? else {
-        return Ok(Ran::Elsewhere);
+) -> Result<Vec<Result<Ran, Error>>, Error> {
+    let (begun, held) = claim_all(target, run, steps).await?;
+    let start = Instant::now();
+    let ran = steps.iter().zip(begun).map(|(step, ran)| async move {
+        let ran = match ran {
+            Ran::Now(_) => run_one(target, step, worker).await.map(|()| ran),
+            Ran::Before | Ran::Elsewhere => Ok(ran),
+        };
+        (ran, start.elapsed())
+    });
+    // All is sent at once, in this order.
+    let (ran, given_back) = tokio::join!(join_all(ran), ClaimKey::give_all_back(&held, target));
+    let mut before = Duration::ZERO;
+    let mut all = Vec::with_capacity(steps.len());
+    for (ran, at) in ran {
+        let took = at.saturating_sub(before);
+        before = before.max(at);
+        all.push(match ran {
+            Err(error) if error.connection_lost() => return Err(error),
+            Ok(Ran::Now(_)) => Ok(Ran::Now(took)),
+            other => other,
+        });
+    }
+    given_back?;
+    Ok(all)
+}
+
+/// Claims steps and what they need for themselves; gives what is to become of each, and the claims
+/// that are ours now.
+async fn claim_all(
+    target: &Session,
+    run: &str,
+    steps: &[Statement<'_>],
+) -> Result<(Vec<Ran>, Vec<ClaimKey>), Error> {
+    let claims_of = |step: &Statement<'_>| {
+        let resources = step.resources.iter().map(|name| ClaimKey::of_resource(run, name));
+        std::iter::once(ClaimKey::of_task(run, &step.key)).chain(resources).collect::<Vec<_>>()
     };
-    let mut claims = vec![claim];
-    let mut ended = if found.is_some() { Ran::Before } else { Ran::Now };
-    if found.is_none() {
-        for resource in resources {
-            let claim = ClaimKey::of_resource(run, resource);
-            if !claim.try_take(target).await? {
-                ended = Ran::Elsewhere;
-                break;
+    let claims: Vec<Vec<ClaimKey>> = steps.iter().map(claims_of).collect();
+    let all = claims.concat();
+    let keys: Vec<String> = steps.iter().map(|step| literal(&step.key)).collect();
+    let query = format!("select id from pghaul.step where id in ({})", keys.join(", "));
+    let (taken, found) = ClaimKey::try_take_all_and(&all, target, &query).await?;
+    let done: HashSet<String> =
+        found.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
+    let held = all.iter().zip(&taken).filter(|(_, taken)| **taken).map(|(claim, _)| *claim);
+    let mut taken = taken.iter();
+    let begun = steps
+        .iter()
+        .zip(&claims)
+        .map(|(step, claims)| {
+            let ours: Vec<bool> = taken.by_ref().take(claims.len()).copied().collect();
+            match (ours.first(), done.contains(step.key.as_ref())) {
+                (Some(true), true) => Ran::Before,
+                (Some(true), false) if ours.iter().all(|taken| *taken) => Ran::Now(Duration::ZERO),
+                _ => Ran::Elsewhere,
             }
-            claims.push(claim);
-        }
-    }
-    let mut failure = None;
-    if matches!(ended, Ran::Now) {
-        let receipt = receipt(step, worker);
-        let ran: Result<(), Error> = async {
-            target.batch(doing, &format!("begin;\n{}", step.sql)).await?;
-            target.batch(doing, &format!("{STILL_OPEN}; {receipt}; commit")).await
-        }
-        .await;
-        if let Err(error) = ran {
-            if error.connection_lost() {
-                return Err(error);
-            }
-            target.batch("give up a step", "rollback").await?;
-            failure = Some(error);
-        }
-    }
-    for claim in claims {
-        claim.give_back(target).await?;
-    }
-    failure.map_or(Ok(ended), Err)
+        })
+        .collect();
+    Ok((begun, held.collect()))
+}
+
+/// Sends three messages; where one fails, those after it do nothing but to end the transaction.
+async fn run_one(target: &Session, step: &Statement<'_>, worker: &str) -> Result<(), Error> {
+    let doing = &step.doing;
+    let (sql, receipt) = (&step.sql, receipt(step, worker));
+    let (begin, note) = (format!("begin;\n{sql}"), format!("{STILL_OPEN}; {receipt}"));
+    let (ran, noted, committed) = tokio::join!(
+        target.batch(doing, &begin),
+        target.batch(doing, &note),
+        target.batch(doing, "commit")
+    );
+    ran.and(noted).and(committed)
 }
 
 /// Whether it was the rows that forbade a statement (class 23, integrity constraint violation).
@@ -430,9 +512,9 @@ const STEPS_A_BATCH: usize = 50;
 
 fn receipt(step: &Statement<'_>, worker: &str) -> String {
     StepReceipt {
-        id: step.key,
+        id: &step.key,
         kind: step.kind,
-        object: step.object,
+        object: &step.object,
         result: "",
         undo: step.undo,
         worker,

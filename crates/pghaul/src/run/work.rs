@@ -8,6 +8,7 @@ use pghaul_rows::TableDigest;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
+use super::lane::Alone;
 use super::ledger::Ledger;
 use super::options::CloneOptions;
 use super::origin::Origin;
@@ -19,7 +20,7 @@ use crate::error::Error;
 use crate::event::{Event, Observer};
 use crate::finding::Finding;
 use crate::name::RelationName;
-use crate::plan::{PartId, Plan};
+use crate::plan::{PartId, Plan, ReadBack};
 use crate::schema::Kind;
 use crate::schema::step::Makes;
 use crate::snapshot::hold::Hold;
@@ -90,6 +91,7 @@ pub(super) struct Run {
     pub(super) undisturbed: Undisturbed,
     /// Parts that are not read again, since the source server crashed over them.
     pub(super) given_up: BTreeSet<PartId>,
+    pub(super) alone: Arc<Alone>,
 }
 
 /// What a run learns as it goes.
@@ -149,6 +151,16 @@ impl Run {
     pub(super) fn is_whole(&self, table: usize) -> bool {
         let facts = self.facts();
         self.plan.parts_of(table).all(|part| facts.receipts.is_done(part.id))
+    }
+
+    /// The sum of what was read from the source of a table that is read back.
+    pub(super) fn read_from_source(&self, what: &ReadBack) -> TableDigest {
+        let facts = self.facts();
+        let mut sum = TableDigest::default();
+        for part in what.tables.iter().flat_map(|table| self.plan.parts_of(*table)) {
+            sum.add(facts.receipts.digest(part.id));
+        }
+        sum
     }
 
     /// Whether a table of the target was found to hold something else than was read.

@@ -59,9 +59,13 @@ impl Receipts {
         self.by_part.insert(part, receipts);
     }
 
-    /// Adds one that was just committed.
+    /// Adds one that was just committed, unless somebody who looked at the target was quicker to
+    /// learn of it: a piece counts once.
     pub fn add(&mut self, receipt: Receipt) {
-        self.by_part.entry(receipt.part).or_default().push(receipt);
+        let known = self.by_part.entry(receipt.part).or_default();
+        if known.last().is_none_or(|last| last.start < receipt.start) {
+            known.push(receipt);
+        }
     }
 
     /// Those of one part, in the order of the heap.
@@ -150,5 +154,28 @@ fn tid(block: i64, line: i32) -> Result<Tid, Error> {
         (Ok(block), Ok(offset)) => Ok(Tid { block, offset }),
         _ => Err(Error::new(ErrorKind::RunState, "target: a receipt holds an impossible ctid")
             .with_hint("begin again with `pghaul clone --restart`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_that_is_learned_of_twice_counts_once() {
+        let piece = |block: u32, next: Option<u32>| Receipt {
+            part: PartId(3),
+            start: Tid { block, offset: 0 },
+            next: next.map(|block| Tid { block, offset: 0 }),
+            digest: TableDigest { rows: 500, lanes: [1, 2] },
+            bytes: 10,
+        };
+        let mut receipts = Receipts::default();
+        receipts.add(piece(0, Some(7)));
+        receipts.replace(PartId(3), vec![piece(0, Some(7)), piece(7, None)]);
+        receipts.add(piece(7, None));
+        assert_eq!(receipts.of(PartId(3)), [piece(0, Some(7)), piece(7, None)]);
+        assert_eq!(receipts.digest(PartId(3)), TableDigest { rows: 1000, lanes: [2, 4] });
+        assert!(receipts.is_done(PartId(3)));
     }
 }

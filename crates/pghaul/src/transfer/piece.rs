@@ -41,24 +41,34 @@ impl<'a> Piece<'a> {
         part: PartId,
         start: Tid,
     ) -> Result<Self, Error> {
-        let doing = format!("write `{}`", table.written_to);
+        let doing = doing(table);
         let statement = table.write_statement();
         // Sent together: one round trip less a piece.
         let begin = format!("begin; {}", table.guard.before);
         let (begun, sink) =
             tokio::join!(target.batch(&doing, &begin), target.copy_in(&doing, &statement));
         begun?;
-        Ok(Self {
+        Ok(Self::within(target, table, (part, start), sink?))
+    }
+
+    /// A piece inside a transaction that is begun, into a COPY that is.
+    pub(super) fn within(
+        target: &'a Session,
+        table: &'a TablePlan,
+        (part, start): (PartId, Tid),
+        sink: CopyInSink<Bytes>,
+    ) -> Self {
+        Self {
             target,
             table,
             part,
             start,
-            doing,
-            sink: Box::pin(sink?),
+            doing: doing(table),
+            sink: Box::pin(sink),
             writer: Some(CopyWriter::new(table.format.format)),
             digest: TableDigest::default(),
             bytes: 0,
-        })
+        }
     }
 
     /// A piece that gets its COPY stream whole, header and trailer included.
@@ -123,11 +133,28 @@ impl<'a> Piece<'a> {
     }
 
     async fn commit_with(
-        mut self,
+        self,
         before: &str,
         next: Option<Tid>,
         worker: &str,
     ) -> Result<Receipt, Error> {
+        let (target, table) = (self.target, self.table);
+        let receipt = self.finish(next).await?;
+        target
+            .batch(
+                &format!("commit a piece of `{}`", table.written_to),
+                &format!(
+                    "{before}{}; {} commit",
+                    receipt.insert_statement(table.image_name(), worker),
+                    table.guard.after
+                ),
+            )
+            .await?;
+        Ok(receipt)
+    }
+
+    /// Ends the COPY, not the transaction, and gives what is to be inserted in it.
+    pub(super) async fn finish(mut self, next: Option<Tid>) -> Result<Receipt, Error> {
         for message in self.writer.take().map(CopyWriter::finish).unwrap_or_default() {
             self.send(message).await?;
         }
@@ -146,28 +173,20 @@ impl<'a> Piece<'a> {
                 ),
             ));
         }
-        let receipt = Receipt {
+        Ok(Receipt {
             part: self.part,
             start: self.start,
             next,
             digest: self.digest,
             bytes: self.bytes,
-        };
-        let image = self.table.format.layout.image_kind().name();
-        self.target
-            .batch(
-                &format!("commit a piece of `{}`", self.table.written_to),
-                &format!(
-                    "{before}{}; {} commit",
-                    receipt.insert_statement(image, worker),
-                    self.table.guard.after
-                ),
-            )
-            .await?;
-        Ok(receipt)
+        })
     }
 
     async fn send(&mut self, message: Bytes) -> Result<(), Error> {
         self.sink.send(message).await.map_err(|error| self.target.error(&self.doing, &error))
     }
+}
+
+pub(super) fn doing(table: &TablePlan) -> String {
+    format!("write `{}`", table.written_to)
 }

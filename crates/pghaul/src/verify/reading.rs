@@ -14,6 +14,7 @@ use pghaul_rows::reader::{Digesting, RowReader};
 use pghaul_rows::shape::Shape;
 use pghaul_rows::tuple::Row;
 use pghaul_rows::{CopyError, ImageKind, RowDigest, TableDigest, Tid};
+use tokio_postgres::CopyOutStream;
 
 use crate::connect::{Session, Side};
 use crate::error::{Error, ErrorKind};
@@ -235,6 +236,11 @@ impl SideTable {
         }
     }
 
+    /// `COPY … TO STDOUT` of all rows of a heap, without ctids.
+    pub(crate) fn statement(&self, heap: &Heap) -> String {
+        self.copy(heap, WithCtid::No, Blocks::default(), None)
+    }
+
     /// Bytes on disk of all heaps.
     pub fn bytes(&self) -> u64 {
         self.heaps.iter().map(|heap| heap.bytes).sum()
@@ -306,16 +312,8 @@ impl Reading<'_> {
         match &self.table.digested_by {
             DigestedBy::Client => {
                 let statement = self.table.copy(heap, WithCtid::No, blocks, None);
-                let layout = Arc::clone(&self.table.format.layout_without_ctid);
-                let mut digest = TableDigest::default();
-                let reader = RowReader::new(layout, Digesting::Sha256);
-                self.stream((&doing, heap), &statement, reader, |row| {
-                    if let Some(row) = row.digest {
-                        digest.add_row(row);
-                    }
-                })
-                .await?;
-                Ok(digest)
+                let stream = self.session.copy_out(&doing, &statement).await?;
+                self.digest_of((&doing, heap), stream).await
             }
             DigestedBy::Server(image, hash) => {
                 let sql = format!(
@@ -327,6 +325,28 @@ impl Reading<'_> {
                 sums(rows.first().map_or(&[], Vec::as_slice), &doing)
             }
         }
+    }
+
+    /// Count and sums of the rows of a whole heap, from a stream that was asked for with
+    /// [`SideTable::statement`].
+    ///
+    /// # Errors
+    /// As [`Reading::digest`].
+    pub(crate) async fn digest_of(
+        &self,
+        (doing, heap): (&str, &Heap),
+        stream: CopyOutStream,
+    ) -> Result<TableDigest, Error> {
+        let layout = Arc::clone(&self.table.format.layout_without_ctid);
+        let mut digest = TableDigest::default();
+        let reader = RowReader::new(layout, Digesting::Sha256);
+        self.take_apart((doing, heap), stream, reader, |row| {
+            if let Some(row) = row.digest {
+                digest.add_row(row);
+            }
+        })
+        .await?;
+        Ok(digest)
     }
 
     /// The number of all rows, also where only a sample is digested.
@@ -491,6 +511,17 @@ impl Reading<'_> {
         &self,
         (doing, heap): (&str, &Heap),
         statement: &str,
+        reader: RowReader,
+        each: impl FnMut(&Row),
+    ) -> Result<(), Error> {
+        let stream = self.session.copy_out(doing, statement).await?;
+        self.take_apart((doing, heap), stream, reader, each).await
+    }
+
+    async fn take_apart(
+        &self,
+        (doing, heap): (&str, &Heap),
+        stream: CopyOutStream,
         mut reader: RowReader,
         mut each: impl FnMut(&Row),
     ) -> Result<(), Error> {
@@ -499,7 +530,7 @@ impl Reading<'_> {
             Side::Target => &self.counters.bytes_read_back,
         };
         let broken = |error| self.broken(heap, error);
-        let mut stream = Box::pin(self.session.copy_out(doing, statement).await?);
+        let mut stream = Box::pin(stream);
         while let Some(message) = stream.next().await {
             let message = message.map_err(|error| self.session.error(doing, &error))?;
             counter.fetch_add(message.len() as u64, Ordering::Relaxed);

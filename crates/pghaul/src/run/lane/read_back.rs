@@ -6,6 +6,7 @@
 
 use pghaul_rows::TableDigest;
 
+use super::batch::read_back_receipt;
 use super::lost;
 use crate::connect::{Purpose, Session};
 use crate::error::Error;
@@ -16,7 +17,6 @@ use crate::run::board::Verdict;
 use crate::run::claim::ClaimKey;
 use crate::run::options::Verify;
 use crate::run::work::{ReadBackResult, Sessions, Work, receipt_of};
-use crate::state::StepReceipt;
 use crate::transfer::pace::Pace;
 use crate::verify;
 use crate::verify::difference::{Difference, Naming, Values, differences};
@@ -75,20 +75,8 @@ impl Sessions<'_> {
             (Verify::Rows, _) => verify::count(reader, first, what).await?,
             (Verify::None, _) => return Ok(Some(Verdict::Done)),
         };
-        let source = {
-            let facts = run.facts();
-            let mut sum = TableDigest::default();
-            for table in &what.tables {
-                for part in run.plan.parts_of(*table) {
-                    sum.add(facts.receipts.digest(part.id));
-                }
-            }
-            sum
-        };
-        let equal = match run.options.verify {
-            Verify::Full => digest == source,
-            Verify::Rows | Verify::None => digest.rows == source.rows,
-        };
+        let source = run.read_from_source(what);
+        let equal = run.options.verify.equal(digest, source);
         let mut named = Vec::new();
         if equal {
             self.note_read_back(&work, what, digest).await?;
@@ -135,7 +123,7 @@ impl Sessions<'_> {
         })
     }
 
-    async fn open_reader(&mut self) -> Result<&Session, Error> {
+    pub(super) async fn open_reader(&mut self) -> Result<&Session, Error> {
         if self.reader.as_ref().is_none_or(Session::is_closed) {
             let name = format!("{} {} read back", self.run.id, self.lane);
             self.reader = Some(self.run.target.connect(Purpose::Read, &name).await?);
@@ -195,15 +183,8 @@ impl Sessions<'_> {
         digest: TableDigest,
     ) -> Result<(), Error> {
         let target = self.target.as_ref().ok_or_else(lost)?;
-        let receipt = StepReceipt {
-            id: &self.run.key(work),
-            kind: "READ BACK",
-            object: &what.name.to_string(),
-            result: &receipt_of(&digest),
-            undo: "",
-            worker: &self.run.transfer.worker,
-        };
-        let sql = format!("{} on conflict do nothing", receipt.insert_statement());
+        let (object, result) = (what.name.to_string(), receipt_of(&digest));
+        let sql = read_back_receipt(self.run, work, &object, &result);
         target.batch("note that a table was read back", &sql).await
     }
 }
