@@ -139,6 +139,37 @@ async fn a_changed_table_is_named_and_begins_again_alone() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn no_resume_takes_rows_away() {
+    let settings = Options::new().set("autovacuum", "off").set("log_statement", "all");
+    let ours = Server::start(Major::V18, &settings).unwrap();
+    for from in [Major::V9_6, Major::V18] {
+        let source = database(from, "keeps_src");
+        fill(&source).await;
+        let target = Database::new(&ours, "keeps_dst").unwrap();
+        let small = || CloneOptions { part_size: Some(64 << 10), ..one_by_one() };
+        let first = (source.url(), target.url());
+        let end = (10, How::Now);
+        clone_until(&first.0, &first.1, small(), end).await.unwrap();
+        for events in [8, 30] {
+            source.value("select txid_current()").await.unwrap();
+            let again = CloneOptions { start: Start::Resume, ..small() };
+            clone_until(&first.0, &first.1, again, (events, How::Now)).await.unwrap();
+        }
+        let outcome = resume(&source, &target, Start::Resume).await.unwrap();
+        assert_whole(&outcome);
+        assert_eq!(recount(&source).await, recount(&target).await);
+    }
+    let log = ours.log().to_lowercase();
+    let statements: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("truncate") || line.contains("delete from"))
+        .filter(|line| !line.contains("delete from pghaul."))
+        .collect();
+    assert!(log.contains("copy \"public\".\"t1\""), "the log says nothing");
+    assert!(statements.is_empty(), "{statements:?}");
+}
+
 /// By then all rows and large objects have arrived.
 async fn until_some_tables_are_read_back(source: &Database<'_>, target: &Database<'_>) {
     let (stop, verified) = (Stop::default(), AtomicU64::new(0));

@@ -105,6 +105,44 @@ async fn a_version_is_recorded_only_when_nothing_is_left() {
     assert_eq!(database.value(sql).await.unwrap().as_deref(), Some("2.17"));
 }
 
+/// Where no version is recorded, amcheck tells which indexes are in the present order.
+#[tokio::test]
+async fn what_is_in_order_is_not_rebuilt_again() {
+    for major in [Major::V10, Major::V14] {
+        let database = linguistic(major, "again");
+        database
+            .execute(
+                "create extension amcheck;
+                 create table words (id int primary key, word text, other text);
+                 insert into words select g, 'w' || g, 'x' from generate_series(1, 1000) g;
+                 create index words_word on words (word); create index words_lower on words (lower(word));
+                 create index words_gin on words using gin (to_tsvector('simple', word))",
+            )
+            .await
+            .unwrap();
+        let rebuilt = rebuild(&database, RebuildOptions::default()).await;
+        let names: BTreeSet<&str> =
+            rebuilt.indexes.iter().map(|one| one.index.name.name.as_str()).collect();
+        // What a function does with characters is not seen by it, nor what is in a GIN index.
+        assert_eq!(names, BTreeSet::from(["words_gin", "words_lower"]), "{major}");
+        let codes: BTreeSet<&str> = rebuilt.findings.iter().map(|one| one.code).collect();
+        assert!(codes.contains("not_checked_kinds"), "{major}: {:?}", rebuilt.findings);
+
+        // One that is not in order is rebuilt, once.
+        database.execute("drop index words_lower, words_gin").await.unwrap();
+        database.execute(MOVED).await.unwrap();
+        if major < Major::V13 {
+            move_collation(&database).await;
+            let rebuilt = rebuild(&database, RebuildOptions::default()).await;
+            assert_all_rebuilt(&rebuilt, &major.to_string());
+            assert_eq!(rebuilt.indexes.len(), 3, "{major}");
+            assert_sound(&database, &major.to_string()).await;
+        }
+        let again = rebuild(&database, RebuildOptions::default()).await;
+        assert!(again.indexes.is_empty(), "{major}: {:?}", again.indexes);
+    }
+}
+
 #[tokio::test]
 async fn the_version_of_the_database_itself() {
     for major in [Major::V15, Major::V18] {

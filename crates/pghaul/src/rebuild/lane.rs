@@ -16,7 +16,7 @@ use super::leftovers::{self, Leftover};
 use super::options::RebuildOptions;
 use super::outcome::IndexEnd;
 use super::plan::{self, Method, Task};
-use super::rows_in_the_way::SharedKeys;
+use super::rows_in_the_way::{Groups, SharedKeys};
 use super::twin::{Twin, present};
 use super::watch::{Watch, what_waits};
 use super::{rows_in_the_way, trouble};
@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub(super) stop: Stop,
     pub(super) watch: Arc<Watch>,
     pub(super) amcheck: Amcheck,
+    /// Takes the groups of rows that stop builds.
+    pub(super) groups: Groups,
     pub(super) findings: Mutex<Vec<Finding>>,
 }
 
@@ -204,8 +206,13 @@ impl<'a> Lane<'a> {
             shared.found(rows_in_the_way::finding(index, error, Ok(&nothing)));
             return IndexEnd::Refused(None);
         }
-        let found =
-            rows_in_the_way::find(&shared.database, index, &shared.options, &shared.stop.now).await;
+        let found = rows_in_the_way::find(
+            &shared.database,
+            index,
+            (&shared.options, &shared.groups),
+            &shared.stop.now,
+        )
+        .await;
         match found {
             Ok(None) => IndexEnd::NotDone,
             Ok(Some(keys)) => {

@@ -117,6 +117,7 @@ impl PreparedClone {
             consistency,
             writes: WriteCounters::default(),
             stored,
+            finished: None,
         };
         prepared.refuse_another_schema()?;
         Ok(prepared)

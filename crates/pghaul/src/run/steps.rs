@@ -27,8 +27,8 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::name::{RelationName, literal};
-use crate::schema::Step;
-use crate::schema::step::Stage;
+use crate::schema::step::{Makes, Stage};
+use crate::schema::{Kind, Step};
 use crate::state::StepReceipt;
 
 /// A step of the schema, with what the run needs to know beside it.
@@ -36,11 +36,40 @@ pub(super) struct SchemaStep {
     pub(super) step: Step,
     /// What drops it again.
     pub(super) undo: String,
+    /// What drops a foreign key, a trigger or a rule while its table stays; else empty.
+    pub(super) drops: String,
     /// The OID of the object on the source; 0 if none.
     pub(super) source_oid: u32,
 }
 
+/// What a step adds to the summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counts {
+    Index,
+    Constraint,
+}
+
+impl Counts {
+    /// Its name in receipts.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Index => "index",
+            Self::Constraint => "constraint",
+        }
+    }
+}
+
 impl SchemaStep {
+    /// What it counts as, if it is counted: a key's index and its constraint are two steps.
+    pub(super) fn counts(&self) -> Option<Counts> {
+        match (&self.step.kind, self.step.makes) {
+            (_, Makes::KeyIndex) | (Kind::Index, Makes::Entry) => Some(Counts::Index),
+            (Kind::Constraint | Kind::CheckConstraint, Makes::Entry)
+            | (Kind::FkConstraint, Makes::Entry | Makes::ForeignKey) => Some(Counts::Constraint),
+            _ => None,
+        }
+    }
+
     fn statement(&self) -> Statement<'_> {
         Statement {
             key: Cow::Borrowed(&self.step.key),
@@ -50,6 +79,7 @@ impl SchemaStep {
             sql: Cow::Borrowed(self.step.sql()),
             undo: &self.undo,
             resources: &[],
+            result: self.counts().map_or("", Counts::name),
         }
     }
 }
@@ -65,6 +95,7 @@ struct Statement<'a> {
     undo: &'a str,
     /// What no other process may use meanwhile.
     resources: &'a [String],
+    result: &'a str,
 }
 
 impl Sessions<'_> {
@@ -272,6 +303,7 @@ impl Sessions<'_> {
             sql: sql.into(),
             undo: "",
             resources: &[],
+            result: "",
         };
         let ran = run_all(target, &run.id, &[statement], &run.transfer.worker).await?;
         for ran in ran {
@@ -336,6 +368,7 @@ fn analyze(key: String, name: &RelationName) -> Statement<'static> {
         doing: format!("gather statistics of `{name}`"),
         sql: format!("analyze {};", name.quoted()).into(),
         undo: "",
+        result: "",
         resources: &[],
     }
 }
@@ -515,7 +548,7 @@ fn receipt(step: &Statement<'_>, worker: &str) -> String {
         id: &step.key,
         kind: step.kind,
         object: &step.object,
-        result: "",
+        result: step.result,
         undo: step.undo,
         worker,
     }

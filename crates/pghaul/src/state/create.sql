@@ -26,7 +26,10 @@ create table pghaul.relation (
     table_name        text not null,
     source_oid        int8 not null,
     bytes             int8 not null,
-    format            text not null
+    format            text not null,
+    -- The table of the target that its rows go into, and that is read back.
+    target_schema     text not null,
+    target_table      text not null
 );
 
 create table pghaul.part (
