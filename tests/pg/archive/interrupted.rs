@@ -272,3 +272,27 @@ async fn a_restore_that_was_stopped_goes_on() {
 async fn count(database: &Database<'_>, sql: &str) -> u64 {
     database.value(sql).await.unwrap().unwrap().parse().unwrap()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_begin_again_from_an_archive_too() {
+    let (source, target) = (database(Major::V14, "part_src"), database(Major::V18, "part_dst"));
+    fill(&source).await;
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("archive");
+    dump_to(&source.url(), &folder, dump_options()).await.unwrap();
+    restore_from(&folder, &target.url(), CloneOptions::default()).await.unwrap();
+    // By somebody who should not have, and whom nobody asks again.
+    target
+        .execute("update t1 set v = 'spoiled' where id = 7; update t4 set v = 'spoiled'")
+        .await
+        .unwrap();
+    let start = Start::ResumeRestarting(vec!["*.t1".to_owned(), "*.t4".to_owned()]);
+    let again = CloneOptions { start, ..CloneOptions::default() };
+    let outcome = restore_from(&folder, &target.url(), again).await.unwrap();
+    assert_eq!(outcome.ending, Ending::Complete);
+    assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+    assert_eq!(recount(&source).await, recount(&target).await);
+    let key = "select count(*) from pg_constraint where contype = 'f' and convalidated \
+               and conrelid = 't2'::regclass";
+    assert_eq!(target.value(key).await.unwrap().as_deref(), Some("1"));
+}

@@ -130,7 +130,7 @@ async fn what_hangs_together_is_left_alone_together() {
 }
 
 const TENANTS: &str = "
-create table customer (tenant int, id int, email text, note text, primary key (tenant, id));
+create table customer (tenant int, id int, email text not null, note text, primary key (tenant, id));
 create unique index customer_email on customer (tenant, email);
 create table sale (tenant int, id int, customer int, what text, primary key (tenant, id)
     , foreign key (tenant, customer) references customer on delete cascade);

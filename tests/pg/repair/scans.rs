@@ -14,24 +14,28 @@ use pghaul_testbed::{Database, Major, Role};
 use super::Paper;
 use crate::harness::OnEvent;
 
-/// How often each table was scanned since the database was made, once all that is over is counted.
+/// How often each table was scanned since the database was made, all that is over included.
 async fn scans(database: &Database<'_>) -> BTreeMap<String, i64> {
-    let ours = "select count(*) from pg_stat_activity where application_name like 'pghaul%' \
-                and application_name <> 'pghaul-testbed' and datname = current_database()";
+    // A session counts as ended once it has told what it did; and what is told is told in turn, so
+    // that a scan of ours that is known has all others before it.
+    let others = "select count(*) from pg_stat_activity \
+                  where datname = current_database() and pid <> pg_backend_pid()";
+    while database.value(others).await.unwrap().as_deref() != Some("0") {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let mark = "create schema if not exists mark; create table if not exists mark.scan (); select from mark.scan";
+    let known =
+        "select coalesce(max(seq_scan), 0) from pg_stat_user_tables where schemaname = 'mark'";
+    let before = database.value(known).await.unwrap();
+    database.query_text(mark).await.unwrap();
+    while database.value(known).await.unwrap() == before {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     let sql =
         "select relname, seq_scan from pg_stat_user_tables where schemaname = 'public' order by 1";
-    let mut before = Vec::new();
-    loop {
-        let ended = database.value(ours).await.unwrap().as_deref() == Some("0");
-        let rows = database.query_text(sql).await.unwrap();
-        if ended && rows == before {
-            let number = |text: &Option<String>| text.clone().unwrap().parse().unwrap();
-            return rows.iter().map(|row| (row[0].clone().unwrap(), number(&row[1]))).collect();
-        }
-        before = rows;
-        // Up to 14, what a session did is told once in half a second.
-        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
-    }
+    let rows = database.query_text(sql).await.unwrap();
+    let number = |text: &Option<String>| text.clone().unwrap().parse().unwrap();
+    rows.iter().map(|row| (row[0].clone().unwrap(), number(&row[1]))).collect()
 }
 
 /// Repairs, and says how often each table was scanned meanwhile, and in how many steps.
@@ -73,6 +77,7 @@ async fn more_batches_are_not_more_scans() {
             let session = database.connect().await.unwrap();
             let damage = mastodon::duplicate_conversations(Recipe::DoubleEntries).groups(30);
             damage.plant(&session).await.unwrap();
+            drop(session);
             super::plan_mastodon(&database.url(), &paper.plan()).await.unwrap();
             runs.push(scans_of_repair(&database, &database.url(), &paper.plan(), batch_rows).await);
         }
@@ -106,6 +111,7 @@ async fn twins_are_not_looked_for_in_the_whole_table() {
             let options = super::cases::shop("");
             let planned = super::plan_with(&url, &options, &paper.plan()).await.unwrap();
             assert_eq!((planned.counts.groups, planned.counts.questions), (groups as u64, 0));
+            drop(session);
             runs.push(scans_of_repair(&database, &url, &paper.plan(), 5).await.0);
             super::clean(&database).await;
             let orders = database.value("select count(*) from purchase").await.unwrap();
