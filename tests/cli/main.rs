@@ -10,6 +10,7 @@ mod command;
 mod exit_codes;
 mod kills;
 mod large_table;
+mod memory;
 mod output;
 mod rebuild;
 mod repair;

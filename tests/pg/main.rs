@@ -17,6 +17,7 @@ mod deferred;
 mod duplicates;
 mod extensions;
 mod faults;
+mod formats;
 mod harness;
 mod hazards;
 mod left_alone;

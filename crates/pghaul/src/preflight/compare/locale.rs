@@ -19,12 +19,8 @@ struct Locale {
 
 impl Locale {
     async fn of(session: &Session) -> Result<Self, Error> {
-        let sql = match session.version() {
-            v if v.at_least(17) => include_str!("../locale_17.sql"),
-            v if v.at_least(15) => include_str!("../locale_15.sql"),
-            _ => include_str!("../locale_96.sql"),
-        };
-        let found = rows(session, "look at the database's locale", sql).await?;
+        let sql = session.version().sql(include_str!("../locale.sql"));
+        let found = rows(session, "look at the database's locale", &sql).await?;
         let text =
             |column| found.first().map(|row| row.text(column)).unwrap_or_default().to_owned();
         Ok(Self {
@@ -105,23 +101,13 @@ async fn collations(
     target: &Session,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
-    let used = match source.version() {
-        v if v.at_least(17) => include_str!("../collations_used_17.sql"),
-        v if v.at_least(15) => include_str!("../collations_used_15.sql"),
-        v if v.at_least(10) => include_str!("../collations_used_10.sql"),
-        _ => include_str!("../collations_used_96.sql"),
-    };
-    let used = rows(source, "list the collations in use", used).await?;
+    let used = source.version().sql(include_str!("../collations_used.sql"));
+    let used = rows(source, "list the collations in use", &used).await?;
     if used.is_empty() {
         return Ok(());
     }
-    let present = match target.version() {
-        v if v.at_least(17) => include_str!("../collations_present_17.sql"),
-        v if v.at_least(15) => include_str!("../collations_present_15.sql"),
-        v if v.at_least(10) => include_str!("../collations_present_10.sql"),
-        _ => include_str!("../collations_present_96.sql"),
-    };
-    let present = rows(target, "list the collations of the target", present).await?;
+    let present = target.version().sql(include_str!("../collations_present.sql"));
+    let present = rows(target, "list the collations of the target", &present).await?;
     let names: HashSet<(&str, &str)> =
         present.iter().map(|row| (row.text(0), row.text(1))).collect();
     let has_icu = present.iter().any(|row| row.text(2) == "icu");
