@@ -136,7 +136,7 @@ fn help_of_clone_names_all_flags_and_bounds() {
                                   to 1TB]
               --part-size <SIZE>  Size of a part, TOAST included, such as 512MiB [64KiB to 1TiB]
               --memory <SIZE>     Memory of the whole process, such as 64MiB; fewer jobs run if it is small
-                                  [from 16MiB]
+                                  [a clone: from 16MiB; a restore, which decompresses: from 32MiB]
               --pg-dump <PATH>    The pg_dump to use, instead of the one that is found
 
         Patience:
