@@ -31,6 +31,7 @@ pub struct FrameBuilder {
     format: WireFormat,
     frame_bytes: usize,
     frame: RawFrame,
+    spare: Vec<u8>,
     piece: TableDigest,
     length: u64,
 }
@@ -42,7 +43,8 @@ impl FrameBuilder {
         if format == WireFormat::Binary {
             frame.bytes.extend_from_slice(BINARY_HEADER);
         }
-        Self { format, frame_bytes: FRAME_BYTES, frame, piece: TableDigest::default(), length: 0 }
+        let (spare, piece) = (Vec::new(), TableDigest::default());
+        Self { format, frame_bytes: FRAME_BYTES, frame, spare, piece, length: 0 }
     }
 
     /// The same with smaller frames.
@@ -53,14 +55,35 @@ impl FrameBuilder {
 
     /// Adds a row. Gives the frame before it, if it is full.
     pub fn push(&mut self, row: &Row) -> Option<RawFrame> {
+        let full = self.full_before(row);
+        self.add(row);
+        full
+    }
+
+    /// The frame so far, if this row does not fit any more.
+    pub fn full_before(&mut self, row: &Row) -> Option<RawFrame> {
         let needed = self.frame.bytes.len() + row.tuple.len() + BINARY_TRAILER.len();
-        let full = (needed > self.frame_bytes && self.frame.digest.rows > 0).then(|| {
+        (needed > self.frame_bytes && self.frame.digest.rows > 0).then(|| {
             let mut full = std::mem::take(&mut self.frame);
             full.next = row.ctid;
             full
-        });
-        if full.is_some() {
+        })
+    }
+
+    /// Gives the memory of a frame back that nobody needs any more.
+    pub fn recycle(&mut self, mut bytes: Vec<u8>) {
+        // One long row does not make all that follow cost as much.
+        if bytes.capacity() <= FRAME_BYTES {
+            bytes.clear();
+            self.spare = bytes;
+        }
+    }
+
+    /// Adds a row for which [`FrameBuilder::full_before`] was asked.
+    pub fn add(&mut self, row: &Row) {
+        if self.frame.bytes.capacity() == 0 && self.piece.rows > 0 {
             // A table that fills one frame will fill more.
+            self.frame.bytes = std::mem::take(&mut self.spare);
             self.frame.bytes.reserve_exact(self.frame_bytes);
         }
         for slice in row.tuple.parts() {
@@ -70,7 +93,6 @@ impl FrameBuilder {
         self.frame.digest.add(one);
         self.piece.add(one);
         self.length += row.tuple.len() as u64;
-        full
     }
 
     /// Rows so far.

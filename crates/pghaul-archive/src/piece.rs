@@ -30,6 +30,8 @@ pub struct PieceWriter<W> {
     output: W,
     file: String,
     compressor: Compressor<'static>,
+    /// Memory for the next frame.
+    compressed: Vec<u8>,
     chain: Chain,
     end: End,
     bytes: u64,
@@ -81,7 +83,7 @@ impl<W: Write> PieceWriter<W> {
         let no_memory = |error| ArchiveError::io("set up the compression of", &file, error);
         let mut compressor = Compressor::new(level).map_err(no_memory)?;
         compressor.set_parameter(CParameter::ChecksumFlag(true)).map_err(no_memory)?;
-        Ok(Self { output, file, compressor, chain, end, bytes })
+        Ok(Self { output, file, compressor, compressed: Vec::new(), chain, end, bytes })
     }
 
     /// Compresses a frame and writes it.
@@ -89,9 +91,11 @@ impl<W: Write> PieceWriter<W> {
     /// # Errors
     /// As [`PieceWriter::begin`].
     pub fn write(&mut self, frame: &RawFrame) -> Result<(), ArchiveError> {
-        let compressed = self
-            .compressor
-            .compress(&frame.bytes)
+        let mut compressed = std::mem::take(&mut self.compressed);
+        compressed.clear();
+        compressed.reserve_exact(compress_bound(frame.bytes.len()));
+        self.compressor
+            .compress_to_buffer(&frame.bytes, &mut compressed)
             .map_err(|error| ArchiveError::io("compress", &self.file, error))?;
         let record = FrameRecord {
             digest: frame.digest,
@@ -106,7 +110,11 @@ impl<W: Write> PieceWriter<W> {
         self.end.digest.add(frame.digest);
         self.end.length += u64::from(record.length);
         self.put(&bytes)?;
-        self.put(&compressed)
+        self.put(&compressed)?;
+        if compressed.capacity() <= compress_bound(FRAME_BYTES) {
+            self.compressed = compressed;
+        }
+        Ok(())
     }
 
     fn length_of(&self, what: &'static str, length: usize) -> Result<u32, ArchiveError> {

@@ -67,6 +67,10 @@ struct Member<W> {
 
 impl<W: Write> Write for Member<W> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.bytes.capacity() - self.bytes.len() < bytes.len() {
+            // Not twice as much, as a Vec would: it may be the largest thing in memory.
+            self.bytes.reserve_exact(bytes.len().max(64 << 10));
+        }
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }

@@ -22,7 +22,7 @@ use tokio_postgres::Config;
 use crate::error::{Doing, Error, Result};
 use crate::images::{self, docker};
 use crate::servers::{Major, Rows, session};
-use crate::work::Answer;
+use crate::work::{self, Answer};
 
 const PASSWORD: &str = "container";
 
@@ -91,11 +91,13 @@ impl Host {
         network: &Arc<Network>,
         request: ContainerRequest<GenericImage>,
     ) -> Result<Self> {
-        let container = request
-            .with_network(&network.name)
-            .start()
-            .await
-            .doing(|| "cannot start a container".to_owned())?;
+        let request = request.with_network(&network.name);
+        // On the testbed's own threads: the client is shared by all tests, and its connections
+        // would end with the runtime of the test that happened to open them.
+        let container = work::begin(async move {
+            request.start().await.doing(|| "cannot start a container".to_owned())
+        })
+        .await?;
         Ok(Self { container, network: Arc::clone(network), address: None })
     }
 

@@ -157,6 +157,19 @@ async fn an_archive_of_some_tables_is_about_these() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_were_not_asked_for_are_nothing_extra() {
+    let source = database(Major::V18, "against_src");
+    source.execute(SOURCE).await.unwrap();
+    let include = vec!["public.t".to_owned()];
+    let place = archive_of(&source, DumpOptions { include, ..dump_options() }).await;
+    let archive = place.path().join("archive");
+    source.execute("create table later (x serial)").await.unwrap();
+    let found = against(&archive, &source.url(), verify_options()).await;
+    assert_eq!(wrong(&found.findings), [], "{:?}", found.schema);
+    assert_eq!(found.tables.len(), 1);
+}
+
 /// The entries of two majors of `pg_dump` say different things about one schema.
 #[tokio::test(flavor = "multi_thread")]
 async fn schemas_of_another_pg_dump_are_not_compared_and_that_is_said() {

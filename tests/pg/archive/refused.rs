@@ -142,3 +142,31 @@ async fn an_encoding_that_may_lack_characters_is_said_and_the_rest_goes_in() {
     assert!(codes.contains(&"encoding_differs"), "{codes:?}");
     assert!(outcome.tables.iter().all(|table| table.verified));
 }
+
+/// It exports no snapshot (functions-admin in the manual of 9.6), so nothing could be of one moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_of_9_6_is_refused_by_name() {
+    let primary = Server::start(Major::V9_6, &pghaul_testbed::Options::new()).unwrap();
+    let source = Database::new(&primary, "followed").unwrap();
+    source.execute("create table t as select 1 as x").await.unwrap();
+    let standby = primary.standby().unwrap();
+    standby.catch_up_with(&primary).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let archive = place.path().join("archive");
+    let url = standby.url(source.name());
+    let refused = dump_to(&url, &archive, dump_options()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Preflight, "{refused:?}");
+    assert!(format!("{refused:?}").contains("standby"), "{refused:?}");
+    dump_to(&source.url(), &archive, dump_options()).await.unwrap();
+    let endpoint = pghaul::connect::Endpoint::parse(pghaul::connect::Side::Target, &url).unwrap();
+    let company = (
+        std::sync::Arc::new(()) as _,
+        std::sync::Arc::new(pghaul::event::Counters::default()),
+        pghaul::run::Stop::default(),
+    );
+    let options = super::harness::verify_options();
+    let refused =
+        pghaul::archive::verify::against(archive, endpoint, options, company).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Preflight, "{refused:?}");
+    assert!(format!("{refused:?}").contains("target: it is a standby of 9.6"), "{refused:?}");
+}

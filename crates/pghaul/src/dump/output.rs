@@ -25,7 +25,8 @@ pub(super) struct OpenPiece {
 }
 
 enum State {
-    Busy(JoinHandle<Result<Box<Writer>, ArchiveError>>),
+    /// The memory of the frame comes back with the writer.
+    Busy(JoinHandle<Result<(Box<Writer>, Vec<u8>), ArchiveError>>),
     Gone,
 }
 
@@ -38,7 +39,8 @@ impl OpenPiece {
         let (place, of_writer) = (Arc::clone(place), header.clone());
         let begun = tokio::task::spawn_blocking(move || {
             let file = place.store().create(of_writer.file())?;
-            PieceWriter::begin(file, &of_writer, level).map(Box::new)
+            let writer = PieceWriter::begin(file, &of_writer, level)?;
+            Ok((Box::new(writer), Vec::new()))
         });
         let builder = FrameBuilder::new(header.format);
         Ok(Self { header, builder, writer: State::Busy(begun) })
@@ -60,24 +62,29 @@ impl OpenPiece {
     }
 
     pub(super) async fn push(&mut self, row: &Row) -> Result<(), Error> {
-        match self.builder.push(row) {
-            Some(frame) => self.write(frame).await,
-            None => Ok(()),
+        if let Some(frame) = self.builder.full_before(row) {
+            self.write(frame).await?;
         }
+        self.builder.add(row);
+        Ok(())
     }
 
     async fn write(&mut self, frame: RawFrame) -> Result<(), Error> {
         let mut writer = self.idle().await?;
         self.writer = State::Busy(tokio::task::spawn_blocking(move || {
             writer.write(&frame)?;
-            Ok(writer)
+            Ok((writer, frame.bytes))
         }));
         Ok(())
     }
 
     async fn idle(&mut self) -> Result<Box<Writer>, Error> {
         match std::mem::replace(&mut self.writer, State::Gone) {
-            State::Busy(busy) => joined(busy.await)?.map_err(failed),
+            State::Busy(busy) => {
+                let (writer, spare) = joined(busy.await)?.map_err(failed)?;
+                self.builder.recycle(spare);
+                Ok(writer)
+            }
             State::Gone => Err(Error::new(ErrorKind::Bug, "a piece is used after it failed")),
         }
     }

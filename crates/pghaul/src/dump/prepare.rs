@@ -53,6 +53,7 @@ pub(super) struct Prepared {
 
 /// What stands in the way of reading, whatever the target.
 const BLOCKERS: &[&str] = &[
+    "standby_exports_no_snapshot",
     "unlogged_on_standby",
     "connection_limit",
     "lock_table_too_small",

@@ -1,4 +1,4 @@
-//! A scan: one session, one snapshot, one index after another.
+//! A scan: one session, one snapshot, one table after another.
 //!
 //! Invariants: ACCESS SHARE on every table is held before the snapshot is taken and as long as it
 //! lives, so that no TRUNCATE or rewrite empties it behind our back; one session does everything, so
@@ -40,6 +40,8 @@ pub struct Scan {
     options: ScanOptions,
     pace: Pace,
     indexes: Vec<UniqueIndex>,
+    /// What holds the rows of each.
+    relations: Vec<Vec<Relation>>,
     blocks: Vec<u64>,
     /// Whether an index that was read may have keys that are too long; by index.
     suspects: Vec<bool>,
@@ -91,7 +93,8 @@ impl Scan {
         given: Option<IndexDefinition>,
     ) -> Result<Self, Error> {
         for _ in 0..ATTEMPTS {
-            let before = pick(&session, &options, given.as_ref()).await?;
+            let look = || session.with_catalog_indexes(pick(&session, &options, given.as_ref()));
+            let before = look().await?;
             session
                 .batch(
                     "begin the transaction of the scan",
@@ -99,7 +102,7 @@ impl Scan {
                 )
                 .await?;
             if lock(&session, &before).await? {
-                let now = pick(&session, &options, given.as_ref()).await?;
+                let now = look().await?;
                 if now.is_as(&before) && hold_matviews(&session, &now.definitions).await? {
                     return Self::settled(session, options, now).await;
                 }
@@ -120,7 +123,8 @@ impl Scan {
     ) -> Result<Self, Error> {
         let Picked { definitions, foreign_keys, mut findings } = picked;
         let mut indexes = Vec::with_capacity(definitions.len());
-        for (definition, resolved) in UniqueIndex::resolve(&session, definitions).await? {
+        let resolved = UniqueIndex::resolve(&session, definitions);
+        for (definition, resolved) in session.with_catalog_indexes(resolved).await? {
             match resolved {
                 Some(index) => indexes.push(index),
                 None => findings.push(not_covered(&definition)),
@@ -136,7 +140,8 @@ impl Scan {
             pace: Pace::new(options.max_rate),
             session,
             options,
-            blocks: Vec::with_capacity(indexes.len()),
+            relations: Vec::new(),
+            blocks: Vec::new(),
             suspects: vec![false; indexes.len()],
             ready: BTreeMap::new(),
             apart: BTreeSet::new(),
@@ -144,10 +149,9 @@ impl Scan {
             foreign_keys,
             findings,
         };
-        for at in 0..scan.indexes.len() {
-            let blocks = scan.relations(at).await?.iter().map(|relation| relation.blocks).sum();
-            scan.blocks.push(blocks);
-        }
+        scan.relations = scan.session.with_catalog_indexes(scan.list_relations()).await?;
+        let blocks = |relations: &Vec<Relation>| relations.iter().map(|one| one.blocks).sum();
+        scan.blocks = scan.relations.iter().map(blocks).collect();
         Ok(scan)
     }
 
@@ -212,7 +216,7 @@ impl Scan {
         let Some(index) = self.indexes.get(at) else {
             return Err(Error::new(ErrorKind::Bug, format!("there is no index {at} in the scan")));
         };
-        let relations = self.relations(at).await?;
+        let relations = self.relations[at].clone();
         let keys = match self.ready.remove(&at) {
             Some(keys) => keys,
             None if index.grouped_by_server().is_some() => Keys::none(),
@@ -298,32 +302,29 @@ impl Scan {
         pass.read(relations).await
     }
 
-    /// The relations that hold the rows of an index.
-    async fn relations(&self, at: usize) -> Result<Vec<Relation>, Error> {
-        let definition = &self.indexes[at].definition;
-        let rows = self
-            .session
-            .query(
-                "list the relations of a partition tree",
-                include_str!("moment/leaves.sql"),
-                &[&definition.table.quoted()],
-            )
-            .await?;
-        let partitioned = definition.is_partitioned();
-        Ok(rows
-            .iter()
-            .map(|row| Relation {
-                tag: oid(row.get(0)),
-                name: RelationName::new(row.get::<_, String>(1), row.get::<_, String>(2)),
-                blocks: size(row.get(3)),
-            })
+    /// The relations that hold the rows of each index.
+    async fn list_relations(&self) -> Result<Vec<Vec<Relation>>, Error> {
+        let definitions = || self.indexes.iter().map(|index| &index.definition);
+        let names: Vec<String> = definitions().map(|one| one.table.quoted()).collect();
+        let mut all: Vec<Vec<Relation>> = definitions().map(|_| Vec::new()).collect();
+        let doing = "list the relations of partition trees";
+        for row in self.session.query(doing, include_str!("moment/leaves.sql"), &[&names]).await? {
+            let at = usize::try_from(row.get::<_, i64>(0) - 1).unwrap_or(usize::MAX);
+            let Some((relations, index)) = all.get_mut(at).zip(self.indexes.get(at)) else {
+                continue;
+            };
+            let partitioned = index.definition.is_partitioned();
+            let name = RelationName::new(row.get::<_, String>(2), row.get::<_, String>(3));
             // Children by inheritance are tables of their own.
-            .filter(|relation| partitioned || relation.name == definition.table)
-            .map(|relation| Relation {
-                tag: if partitioned { relation.tag } else { 0 },
-                ..relation
-            })
-            .collect())
+            if partitioned || name == index.definition.table {
+                relations.push(Relation {
+                    tag: if partitioned { oid(row.get(1)) } else { 0 },
+                    name,
+                    blocks: size(row.get(4)),
+                });
+            }
+        }
+        Ok(all)
     }
 }
 

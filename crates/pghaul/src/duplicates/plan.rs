@@ -127,7 +127,8 @@ pub async fn plan(
         ..ScanOptions::default()
     };
     let mut scan = Scan::start(database, scan_options.clone()).await?;
-    let tables = Tables::read(scan.session(), source.as_ref(), &options.rules).await?;
+    let tables = Tables::read(scan.session(), source.as_ref(), &options.rules);
+    let tables = scan.session().with_catalog_indexes(tables).await?;
     let mut findings = scan.findings().to_vec();
     let mut finds = Vec::new();
     let mut limit = Limit { left: options.memory / 200 };

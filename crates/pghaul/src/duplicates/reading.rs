@@ -43,6 +43,7 @@ pub(super) fn at_once(memory: usize) -> usize {
 }
 
 /// A relation that holds rows of an index.
+#[derive(Debug, Clone)]
 pub(super) struct Relation {
     /// Its OID where there are many, else 0.
     pub(super) tag: u32,

@@ -45,6 +45,10 @@
 //! | `REINDEX INDEX` | exclusion constraints; before 12 keys that foreign keys, views or extensions hold on to, and indexes of partitions; `--no-concurrently` | read by other indexes; writers wait |
 //! | `REFRESH MATERIALIZED VIEW` | views whose own unique index is exposed or damaged, unless `--no-refresh` | readers of the view wait |
 //!
+//! An index of a partitioned table becomes valid when all its parts are; of 11 to 13, whose servers
+//! never look again, it stays as it is, and the finding `invalid_index` says how to replace it while
+//! others write.
+//!
 //! Names, comments, constraints, statistics targets, tablespaces, and the marks of CLUSTER and
 //! REPLICA IDENTITY stay. OIDs may change. A concurrent build waits for every transaction of the
 //! database that is older than itself; whoever holds one (a report, a prepared transaction, a

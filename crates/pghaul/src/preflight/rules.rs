@@ -47,8 +47,8 @@ rules! {
         "nothing; everything is read as of one moment of the standby's replay";
     STANDBY_CANCELS = "standby_cancels_queries", Warning,
         "set max_standby_streaming_delay = -1 or hot_standby_feedback = on on the standby for the time of the copy";
-    STANDBY_OLD = "standby_exports_no_snapshot", Note,
-        "read from the primary if the copy is to be parallel";
+    STANDBY_OLD = "standby_exports_no_snapshot", Blocker,
+        "read from the primary, or promote the standby";
     UNLOGGED_ON_STANDBY = "unlogged_on_standby", Blocker,
         "read from the primary, or exclude it with --exclude";
     TARGET_STANDBY = "target_is_standby", Blocker,

@@ -129,8 +129,15 @@ async fn record_versions(
 /// Before anything waits for them.
 async fn name_old_snapshots(shared: &Shared, control: &Session) -> Result<(), Error> {
     if shared.options.locking == Locking::Concurrent {
-        for holder in holder::snapshots(control).await? {
-            shared.found(trouble::old_snapshot(&holder));
+        match holder::snapshots(control).await {
+            Ok(holders) => {
+                for holder in holders {
+                    shared.found(trouble::old_snapshot(&holder));
+                }
+            }
+            // It only informs, and the watcher opens a session that is lost again.
+            Err(error) if retry::is_worth_another_try(&error) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())

@@ -59,9 +59,7 @@ impl IndexHealth {
     /// sound btree index needs nothing.
     fn standing_exposures(&self) -> impl Iterator<Item = &Exposure> {
         let in_order = self.verdict == Verdict::Sound && self.index.method == BTREE;
-        self.exposures
-            .iter()
-            .filter(move |one| !in_order || one.is_certain() || one.through.is_some())
+        self.exposures.iter().filter(move |one| !in_order || one.is_certain() || one.in_expressions)
     }
 }
 

@@ -279,7 +279,11 @@ impl<'a> Lane<'a> {
             match self.take_place(index, &twin, halt).await {
                 Ok(true) => return Ok(()),
                 // Somebody has come to hold on to the old index meanwhile.
-                Ok(false) => return Ok(self.in_place(index, halt).await?),
+                Ok(false) => {
+                    self.in_place(index, halt).await?;
+                    // The new one is not needed.
+                    return Ok(self.clean_up(index).await?);
+                }
                 Err(error) if error.sqlstate() == Some("55P03") => {
                     let longest = self.shared.options.max_wait;
                     if halt.is_cancelled() || longest.is_some_and(|most| begun.elapsed() >= most) {

@@ -85,7 +85,9 @@ impl PreparedClone {
             &schema.counted,
         );
         let is_new = self.stored.is_none();
-        let goes_on = !is_new && keeper.is_some() && !joins;
+        // An archive stays what it is, so there is nothing to prove, but tables may begin again.
+        let restarts = matches!(options.start, Start::ResumeRestarting(_));
+        let goes_on = !is_new && !joins && (keeper.is_some() || restarts);
         let stored = self.stored.map(|stored| (stored.receipts, stored.alone));
         let (receipts, others_out) = stored.unwrap_or_default();
         let run = Arc::new(Run {
@@ -336,7 +338,7 @@ async fn go_on(
     record: &RunRecord,
 ) -> Result<(), Error> {
     let restarted = restart_tables::wanted(run)?;
-    if consistency == Consistency::Reverified {
+    if run.hold.is_some() && consistency == Consistency::Reverified {
         let objects = (0..run.large_objects.len())
             .filter_map(|batch| {
                 let key = run.key(&Work::LargeObjects(batch));

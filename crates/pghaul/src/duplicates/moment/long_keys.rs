@@ -37,8 +37,8 @@ impl Scan {
         }
         self.session.batch("begin to look for long keys", ANEW).await?;
         let index = &self.indexes[at];
-        let relations: HashMap<u32, RelationName> =
-            self.relations(at).await?.into_iter().map(|one| (one.tag, one.name)).collect();
+        let relations: HashMap<u32, &RelationName> =
+            self.relations[at].iter().map(|one| (one.tag, &one.name)).collect();
         let doing = format!("look for long keys in `{}`", index.definition.table);
         let sql = statement::long_keys(index, LONGEST_KEY, LONG_NAMED);
         let mut found = LongKeys::default();
@@ -46,7 +46,9 @@ impl Scan {
             let field = |at: usize| row.get(at).and_then(Option::as_deref).unwrap_or_default();
             found.rows = field(2).parse().unwrap_or(found.rows);
             let relation = field(0).parse().ok().and_then(|tag| relations.get(&tag));
-            found.first.extend(relation.cloned().zip(field(1).parse().ok()));
+            found
+                .first
+                .extend(relation.map(|name| RelationName::clone(name)).zip(field(1).parse().ok()));
         }
         Ok(found)
     }

@@ -64,7 +64,7 @@ async fn standby(source: &Session, findings: &mut Vec<Finding>) -> Result<(), Er
     let Some(row) = found.first() else { return Ok(()) };
     findings.push(rules::SOURCE_STANDBY.found("the source is a standby"));
     if !source.version().at_least(10) {
-        let message = "a standby of 9.6 exports no snapshot: one session reads everything";
+        let message = "a standby of 9.6 exports no snapshot, so no two sessions see one moment";
         findings.push(rules::STANDBY_OLD.found(message));
     }
     let (delay, feedback) = (row.text(1), row.text(2));
