@@ -44,7 +44,7 @@ impl Undoing<'_> {
                       set now_ctid = done.now \
                         , now_xid = (pg_catalog.txid_current() % 4294967296)::text \
                      from done \
-                    where e.id = (select pg_catalog.max(b.id) from pghaul.undo_row b \
+                    where e.id = (select pg_catalog.max(b.id + 0) from pghaul.undo_row b \
                                    where b.repair = $4 and b.place = done.place \
                                      and b.plan_ctid = done.plan_ctid and b.id < done.id) \
                    returning 1) \
@@ -110,7 +110,7 @@ impl Undoing<'_> {
                         , now_xid = (pg_catalog.txid_current() % 4294967296)::text \
                      from rows from (pg_catalog.unnest($1::int8[]), pg_catalog.unnest($2::text[]), \
                           pg_catalog.unnest($3::text[])) as j (id, plan, now) \
-                    where e.id = (select pg_catalog.max(b.id) from pghaul.undo_row b \
+                    where e.id = (select pg_catalog.max(b.id + 0) from pghaul.undo_row b \
                                    where b.repair = $4 and b.place = $5 \
                                      and b.plan_ctid = j.plan::pg_catalog.tid and b.id < j.id)";
         self.session
