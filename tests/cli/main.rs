@@ -12,6 +12,7 @@ mod disk;
 mod exit_codes;
 mod kills;
 mod large_table;
+mod memory;
 mod output;
 mod rebuild;
 mod repair;

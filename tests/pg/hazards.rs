@@ -47,15 +47,19 @@ async fn hostile_settings_of_roles_and_databases_change_nothing() {
         .execute(
             "create table t (id int primary key, d date, i interval, ts timestamptz, m money, b bytea, \
                f float8, fs float4[], p point, a text[], e text); \
+             create table as_text (like t, r regclass default 'pg_class'); \
              insert into t values \
                (1, '2020-02-01', '-1 day -2 hours', '2020-02-01 03:04:05+06', '12.34', '\\x00ff5c27', \
                 0.1, '{0.1,1e-30,NaN}', '(0.1,0.2)', array['a', null, 'NULL'], '/'), \
                (2, '0044-03-15 BC', '1 year -3 days', '-infinity', '-0.01', '', \
-                'NaN', '{}', '(1e300,-0)', '{}', E'\\t\\n\\\\N')",
+                'NaN', '{}', '(1e300,-0)', '{}', E'\\t\\n\\\\N'); \
+             insert into as_text select * from t",
         )
         .await
         .unwrap();
-    for (database, more) in [(&source, ""), (&target, "default_transaction_read_only=on")] {
+    let on_source = ["lc_monetary=de_DE.utf8"];
+    let on_target = ["lc_monetary=en_US.utf8", "default_transaction_read_only=on"];
+    for (database, more) in [(&source, &on_source[..]), (&target, &on_target[..])] {
         let settings = [
             "datestyle=SQL,DMY",
             "intervalstyle=sql_standard",
@@ -66,9 +70,8 @@ async fn hostile_settings_of_roles_and_databases_change_nothing() {
             "enable_seqscan=off",
             "quote_all_identifiers=on",
             "statement_timeout=600",
-            more,
         ];
-        for setting in settings.into_iter().filter(|setting| !setting.is_empty()) {
+        for setting in settings.iter().chain(more) {
             let (name, value) = setting.split_once('=').unwrap();
             database
                 .server()
@@ -87,14 +90,19 @@ async fn hostile_settings_of_roles_and_databases_change_nothing() {
     }
     let outcome = clone(&source.url(), &target.url(), options()).await.unwrap();
     assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
-    let read = "set datestyle = 'ISO'; set intervalstyle = postgres; set timezone = 'UTC'; \
+    let read = "set lc_monetary = 'C'; set datestyle = 'ISO'; set intervalstyle = postgres; set timezone = 'UTC'; \
                 set bytea_output = hex; select id, d, i, ts, m, encode(b, 'hex'), encode(float8send(f), 'hex'), \
                 encode(array_send(fs), 'hex'), encode(point_send(p), 'hex'), array_to_string(a, '|', '<null>'), e \
-                from t order by id";
-    let before = source.query_text(read).await.unwrap();
-    let after = target.query_text(read).await.unwrap();
-    assert_eq!(before, after);
-    assert_eq!(before.len(), 2);
+                from";
+    for table in ["t", "as_text"] {
+        let read = format!("{read} {table} order by id");
+        let before = source.query_text(read.as_str()).await.unwrap();
+        let after = target.query_text(read.as_str()).await.unwrap();
+        assert_eq!(before, after, "{table}");
+        assert_eq!(before.len(), 2);
+    }
+    let formats = "select string_agg(format, ' ' order by table_name) from pghaul.relation";
+    assert_eq!(target.value(formats).await.unwrap().as_deref(), Some("text binary"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,7 +121,8 @@ async fn floats_keep_every_bit_from_11_to_12_and_later() {
                    line '{0.1,0.2,0.3}', circle(point(0.1, 1.0 / g), 1.0 / g), \
                    row(1.0 / g, 1.0 / g, 'x')::pair, array[row(0.1, 0.1, null)::pair, null], \
                    array['ok', null]::mood[], 't' \
-                 from generate_series(1, 500) g",
+                 from generate_series(1, 500) g; \
+                 create table moods as select m from t",
             )
             .await
             .unwrap();

@@ -19,6 +19,7 @@ mod duplicates;
 mod extensions;
 mod faults;
 mod finished;
+mod formats;
 mod harness;
 mod hazards;
 mod left_alone;

@@ -128,3 +128,29 @@ async fn a_step_that_fails_leaves_those_that_it_runs_with_alone() {
     let all = [count(2 * TABLES), count(TABLES - 2), count(TABLES), count(TABLES)];
     assert_eq!(target.query_text(made).await.unwrap()[0], all);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_fails_for_good_is_what_the_run_ends_with() {
+    const TABLES: u64 = 30;
+    let source = database(Major::V14, "good_src");
+    many(&source, TABLES).await;
+    source
+        .execute(format!(
+            "create function picky(int) returns int language sql immutable as \
+             $$ select 1 / case when current_database() = '{}' then $1 else 0 end $$; \
+             create index t8_picky on t8 (picky(id))",
+            source.name()
+        ))
+        .await
+        .unwrap();
+    let target = database(Major::V18, "good_dst");
+    let error = clone(&source.url(), &target.url(), options()).await.unwrap_err();
+    assert_eq!(error.sqlstate(), Some("22012"), "{error:?}");
+    assert!(format!("{error:?}").contains("t8_picky"), "{error:?}");
+    let done = "select (select count(*) from pghaul.step where kind = 'READ BACK'), \
+                       (select count(*) from pghaul.step where kind = 'INDEX'), \
+                       (select count(*) from pghaul.step where kind = 'ANALYZE')";
+    let count = |number: u64| Some(number.to_string());
+    let all = [count(TABLES), count(TABLES), count(TABLES)];
+    assert_eq!(target.query_text(done).await.unwrap()[0], all);
+}

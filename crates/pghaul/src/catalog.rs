@@ -166,17 +166,9 @@ impl Catalog {
 
     async fn look(session: &Session, sizes: &Sizes) -> Result<Self, Error> {
         let version = session.version();
-        let relations = match version {
-            v if v.at_least(12) => include_str!("catalog/relations_12.sql"),
-            v if v.at_least(10) => include_str!("catalog/relations_10.sql"),
-            _ => include_str!("catalog/relations_96.sql"),
-        };
-        let columns = if version.at_least(12) {
-            include_str!("catalog/columns_12.sql")
-        } else {
-            include_str!("catalog/columns_96.sql")
-        };
-        let relations = read_relations(session, relations, sizes).await?;
+        let relations = version.sql(include_str!("catalog/relations.sql"));
+        let columns = version.sql(include_str!("catalog/columns.sql"));
+        let relations = read_relations(session, &relations, sizes).await?;
         let mut catalog = Self {
             version,
             places: relations.iter().enumerate().map(|(at, r)| (r.oid, at)).collect(),
@@ -184,7 +176,7 @@ impl Catalog {
             types: read_types(session).await?,
             unstable_roots: HashSet::new(),
         };
-        catalog.add_columns(session, columns).await?;
+        catalog.add_columns(session, &columns).await?;
         catalog.add_keys(session).await?;
         if version.at_least(10) {
             let rows = session

@@ -30,6 +30,29 @@ impl ServerVersion {
         if self.0 < 100_000 { self.0 / 100 } else { self.0 / 10_000 }
     }
 
+    /// The lines of a text of SQL that are for this server. A line that ends in `-- from 12`,
+    /// `-- before 12` or `-- from 10 before 12` is for these servers only, all others are for every
+    /// one. So a statement is one text, which still can be read, and run by hand once the lines of
+    /// other versions are taken out.
+    pub(crate) fn sql(self, text: &str) -> String {
+        let lines = text.split_inclusive('\n').filter(|line| self.is_meant(line));
+        lines.collect()
+    }
+
+    fn is_meant(self, line: &str) -> bool {
+        let mark = line.trim_end().rsplit_once(" -- ").map_or("", |(_, mark)| mark);
+        let words: Vec<&str> = mark.split(' ').collect();
+        let major = |text: &str| text.parse().ok().map(|major| self.at_least(major));
+        match words.as_slice() {
+            ["from", first] => major(first).unwrap_or(true),
+            ["before", end] => !major(end).unwrap_or(false),
+            ["from", first, "before", end] => {
+                major(first).unwrap_or(true) && !major(end).unwrap_or(false)
+            }
+            _ => true,
+        }
+    }
+
     /// Whether this server is of `major` (10, 11, …) or newer.
     pub const fn at_least(self, major: u32) -> bool {
         self.0 >= major * 10_000
@@ -49,6 +72,23 @@ impl fmt::Display for ServerVersion {
 #[cfg(test)]
 mod tests {
     use super::ServerVersion;
+
+    #[test]
+    fn marked_lines_are_for_their_servers_only() {
+        let text = "select 1 -- from what is there
+     , 2 -- from 10 before 12
+     , 3 -- from 12
+     , 4 -- before 10
+from t -- before dawn
+";
+        for (num, left) in [(90_624, "4"), (110_001, "2"), (120_000, "3"), (180_006, "3")] {
+            let sql = ServerVersion::from_num(num).sql(text);
+            let numbers: String =
+                sql.lines().skip(1).filter_map(|line| line.chars().nth(7)).collect();
+            assert_eq!(numbers.trim_end_matches(|c: char| !c.is_ascii_digit()), left, "{sql}");
+            assert!(sql.starts_with("select 1") && sql.ends_with("before dawn\n"), "{sql}");
+        }
+    }
 
     #[test]
     fn numbers_read_as_people_write_them() {

@@ -2,7 +2,7 @@
 
 use pghaul::connect::{Purpose, Side};
 use pghaul::error::ErrorKind;
-use pghaul::finding::Severity;
+use pghaul::finding::{Finding, Severity};
 use pghaul::preflight::{self, Intent};
 use pghaul_testbed::{CreateOptions, Database, Major, Options, Role, Server};
 
@@ -86,6 +86,75 @@ async fn locales_and_encodings() {
             objects(&check(&make(server, "LATIN1", "C"), &to).await, "encoding_differs").is_empty()
         );
     }
+}
+
+#[tokio::test]
+async fn locales_of_other_providers() {
+    let make = |major: Major, more: &str| {
+        let options = CreateOptions {
+            encoding: Some("UTF8".to_owned()),
+            template: Some("template0".to_owned()),
+            more: Some(more.to_owned()),
+            ..CreateOptions::default()
+        };
+        Database::create(Server::shared(major).unwrap(), "provider", &options).unwrap()
+    };
+    let libc = Database::new(Server::shared(Major::NEWEST).unwrap(), "to").unwrap();
+    let old = Database::new(Server::shared(Major::V14).unwrap(), "to").unwrap();
+    let differs = |findings: &[Finding]| {
+        let found = findings.iter().find(|found| found.code == "locale_differs")?;
+        assert!(found.remedy.contains("create the target database with the source's locale"));
+        Some(found.message.clone())
+    };
+    let german = make(Major::V15, "locale_provider icu icu_locale 'de'");
+    let is = |source: &str, target: &str| {
+        Some(format!("the source's locale is {source}, the target's {target}"))
+    };
+    assert_eq!(differs(&check(&german, &libc).await), is("de (icu)", "C (libc)"));
+    let same = make(Major::NEWEST, "locale_provider icu icu_locale 'de'");
+    assert_eq!(differs(&check(&german, &same).await), None);
+    let swiss = make(Major::NEWEST, "locale_provider icu icu_locale 'de-CH'");
+    assert_eq!(differs(&check(&german, &swiss).await), is("de (icu)", "de-CH (icu)"));
+    let builtin = make(Major::V17, "locale_provider builtin builtin_locale 'C.UTF-8'");
+    assert_eq!(differs(&check(&builtin, &libc).await), is("C.UTF-8 (builtin)", "C (libc)"));
+    assert_eq!(differs(&check(&builtin, &old).await), is("C.UTF-8 (builtin)", "C (libc)"));
+    let kept = make(Major::NEWEST, "locale_provider builtin builtin_locale 'C.UTF-8'");
+    assert_eq!(differs(&check(&builtin, &kept).await), None);
+}
+
+#[tokio::test]
+async fn collations_of_providers_that_the_target_lacks() {
+    let from = Database::new(Server::shared(Major::V17).unwrap(), "from").unwrap();
+    from.execute(
+        "create collation german (provider = icu, locale = 'de');
+         create collation plain (provider = builtin, locale = 'C.UTF-8');
+         create table t (a text collate german, b text collate plain, c text collate \"de-x-icu\")",
+    )
+    .await
+    .unwrap();
+    let to = Database::new(Server::shared(Major::V16).unwrap(), "to").unwrap();
+    let missing = |findings: &[Finding]| {
+        let found = findings.iter().filter(|found| found.code == "collation_missing");
+        let found = found.map(|found| {
+            assert!(found.remedy.contains("install the locale"), "{}", found.remedy);
+            (found.object.clone().unwrap(), found.message.clone())
+        });
+        found.collect::<Vec<_>>()
+    };
+    let builtin = "the target has no builtin collations (17 and newer)".to_owned();
+    let plain = ("public.plain".to_owned(), builtin);
+    assert_eq!(missing(&check(&from, &to).await), std::slice::from_ref(&plain));
+    // As a server that was built without ICU has them.
+    to.execute("delete from pg_collation where collprovider = 'i'").await.unwrap();
+    let without = |name: &str, why: &str| (name.to_owned(), why.to_owned());
+    assert_eq!(
+        missing(&check(&from, &to).await),
+        [
+            without("pg_catalog.de-x-icu", "the target has no such collation"),
+            without("public.german", "the target is built without ICU"),
+            plain
+        ]
+    );
 }
 
 #[tokio::test]

@@ -36,7 +36,8 @@ impl Lanes {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Resources")]
 pub struct Memory {
-    /// Memory of the whole process, such as 64MiB; fewer jobs run if it is small [from 16MiB]
+    /// Memory of the whole process, such as 64MiB; fewer jobs run if it is small [a clone: from
+    /// 16MiB; a restore, which decompresses: from 32MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub memory: Option<u64>,
 }

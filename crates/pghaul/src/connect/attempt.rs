@@ -11,6 +11,7 @@ use tokio_postgres::{Client, Config};
 
 use super::driver::Driver;
 use super::failure::{Cause, Failure, Trouble};
+use super::gate::Gate;
 use super::identity::{self, Facts, Identity};
 use super::parameters::WantedSession;
 use super::pins::{self, Encoding};
@@ -45,6 +46,7 @@ pub(super) struct Attempt<'a> {
 struct Fresh {
     client: Client,
     driver: Arc<Driver>,
+    gate: Arc<Gate>,
     version: ServerVersion,
     encoding: Encoding,
     local_port: Option<u16>,
@@ -108,6 +110,7 @@ impl Attempt<'_> {
             identity: facts.identity,
             writes_by_default,
             driver: fresh.driver,
+            gate: fresh.gate,
             route: self.route.clone(),
         })
     }
@@ -115,6 +118,7 @@ impl Attempt<'_> {
     async fn open(&mut self, options: Option<&str>) -> Result<Fresh, Stop> {
         let opened = self.route.open().await.map_err(|failure| Stop::broken(failure, None))?;
         self.route.encryption = opened.encryption;
+        let gate = opened.transport.gate();
         let (config, note) = self.config(options);
         let (client, connection) =
             config.connect_raw(opened.transport, Negotiated).await.map_err(|error| {
@@ -130,7 +134,7 @@ impl Attempt<'_> {
             _ => Encoding::Known,
         };
         let driver = Driver::start(connection);
-        Ok(Fresh { client, driver, version, encoding, local_port: opened.local_port })
+        Ok(Fresh { client, driver, gate, version, encoding, local_port: opened.local_port })
     }
 
     fn config(&self, options: Option<&str>) -> (Config, Option<String>) {

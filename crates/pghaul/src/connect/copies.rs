@@ -6,10 +6,12 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt, MaybeDone, join_all, maybe_done};
 use tokio_postgres::{CopyOutStream, Statement};
 
+use super::gate::CopyOut;
 use super::session::Session;
 use crate::error::Error;
 
@@ -25,12 +27,12 @@ type Asked<'a> = MaybeDone<BoxFuture<'a, Result<CopyOutStream, tokio_postgres::E
 
 impl CopyOuts<'_> {
     /// The next stream: what it was asked for, and it. None after the last.
-    pub(crate) async fn next(&mut self) -> Option<Result<(String, CopyOutStream), Error>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<(String, CopyOut), Error>> {
         let (doing, mut asked) = self.asked.pop_front()?;
         Pin::new(&mut asked).await;
         let stream = Pin::new(&mut asked).take_output()?;
         Some(match stream {
-            Ok(stream) => Ok((doing, stream)),
+            Ok(stream) => Ok((doing, CopyOut::new(stream, Arc::clone(&self.session.gate)))),
             Err(error) => Err(self.session.error(&doing, &error)),
         })
     }

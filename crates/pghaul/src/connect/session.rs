@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{
-    Client, CopyInSink, CopyOutStream, Row, RowStream, SimpleQueryMessage, ToStatement,
-};
+use tokio_postgres::{Client, CopyInSink, Row, RowStream, SimpleQueryMessage, ToStatement};
 
 use super::driver::{Driver, Notice};
+use super::gate::{CopyOut, Gate};
 use super::identity::Identity;
 use super::pins;
 use super::route::Route;
@@ -29,6 +28,7 @@ pub struct Session {
     pub(super) identity: Identity,
     pub(super) writes_by_default: bool,
     pub(super) driver: Arc<Driver>,
+    pub(super) gate: Arc<Gate>,
     pub(super) route: Route,
 }
 
@@ -130,6 +130,11 @@ impl Session {
     /// dropped, and of very many warnings the newest are.
     pub fn take_warnings(&self) -> Vec<Notice> {
         self.driver.take_warnings()
+    }
+
+    /// Whether large rows have left the session with buffers that only its end gives back.
+    pub(crate) fn has_grown(&self) -> bool {
+        self.gate.has_grown()
     }
 
     /// Makes an error of this session's side.
@@ -235,8 +240,9 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::query`].
-    pub async fn copy_out(&self, doing: &str, sql: &str) -> Result<CopyOutStream, Error> {
-        self.client.copy_out(sql).await.map_err(|error| self.error(doing, &error))
+    pub async fn copy_out(&self, doing: &str, sql: &str) -> Result<CopyOut, Error> {
+        let stream = self.client.copy_out(sql).await.map_err(|error| self.error(doing, &error))?;
+        Ok(CopyOut::new(stream, Arc::clone(&self.gate)))
     }
 
     /// Starts a `COPY … FROM STDIN`. Dropping the sink unfinished aborts the COPY.

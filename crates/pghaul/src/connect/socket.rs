@@ -5,7 +5,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready as ready_or_return};
 use std::time::Duration;
 
 use futures::future::{Ready, ready};
@@ -15,6 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
 use super::Purpose;
+use super::gate::{Gate, Messages};
 use super::host::Address;
 use super::parameters::Keepalive;
 
@@ -87,21 +89,31 @@ impl Watch {
     }
 }
 
+/// What is read at once of a large message.
+const LARGE_READ: usize = 256 << 10;
+
 /// A stream ready for Postgres' startup message.
 pub(super) struct Transport {
     stream: Box<dyn Stream>,
     channel_binding: Option<Vec<u8>>,
+    gate: Arc<Gate>,
+    messages: Messages,
 }
 
 impl Transport {
     /// Without TLS.
     pub(super) fn plain(stream: Box<dyn Stream>) -> Self {
-        Self { stream, channel_binding: None }
+        Self::tls(stream, None)
     }
 
     /// Inside TLS; the binding is that of RFC 5929's `tls-server-end-point`.
     pub(super) fn tls(stream: Box<dyn Stream>, channel_binding: Option<Vec<u8>>) -> Self {
-        Self { stream, channel_binding }
+        Self { stream, channel_binding, gate: Arc::default(), messages: Messages::default() }
+    }
+
+    /// What keeps bytes from being read.
+    pub(super) fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.gate)
     }
 }
 
@@ -111,7 +123,24 @@ impl AsyncRead for Transport {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        ready_or_return!(self.gate.poll_open(cx));
+        let Self { stream, messages, gate, .. } = &mut *self;
+        let before = buf.filled().len();
+        match messages.rest_of_large() {
+            None => ready_or_return!(Pin::new(stream).poll_read(cx, buf))?,
+            // Up to its end and no byte beyond, where the gate shuts.
+            Some(rest) => {
+                let most = rest.min(buf.remaining()).min(LARGE_READ);
+                let mut until_its_end = ReadBuf::new(buf.initialize_unfilled_to(most));
+                ready_or_return!(Pin::new(stream).poll_read(cx, &mut until_its_end))?;
+                let read = until_its_end.filled().len();
+                buf.advance(read);
+            }
+        }
+        if let Some(bytes) = messages.hear(&buf.filled()[before..]) {
+            gate.shut_behind(bytes);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

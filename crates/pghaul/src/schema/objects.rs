@@ -78,13 +78,9 @@ pub async fn existing(target: &Session, objects: &[Object]) -> Result<Vec<Object
     let kinds = of(|object| &object.kind);
     let namespaces = of(|object| object.namespace.as_deref().unwrap_or_default());
     let tags = of(|object| &object.tag);
-    let sql = if target.version().at_least(10) {
-        include_str!("objects/existing.sql")
-    } else {
-        include_str!("objects/existing_96.sql")
-    };
+    let sql = target.version().sql(include_str!("objects/existing.sql"));
     let rows =
-        target.query("ask what is there already", sql, &[&kinds, &namespaces, &tags]).await?;
+        target.query("ask what is there already", &sql, &[&kinds, &namespaces, &tags]).await?;
     let places: BTreeSet<i64> = rows.iter().map(|row| row.get(0)).collect();
     Ok(objects
         .iter()

@@ -12,11 +12,11 @@ use std::sync::atomic::Ordering;
 use futures::StreamExt;
 use pghaul_rows::reader::RowReader;
 use pghaul_rows::{TableDigest, Tid};
-use tokio_postgres::{CopyOutStream, Statement};
+use tokio_postgres::Statement;
 
 use super::piece::{Piece, doing};
 use super::{PIECE_BYTES, Transfer, broken};
-use crate::connect::Session;
+use crate::connect::{CopyOut, Session};
 use crate::error::{Error, ErrorKind};
 use crate::plan::{Part, TablePlan};
 use crate::state::Receipt;
@@ -112,7 +112,7 @@ impl Transfer {
     /// None if it has no rows. The piece before it, if its COPY is open, ends as this one's begins.
     async fn copy_table<'a>(
         &self,
-        (source, stream): (&Session, CopyOutStream),
+        (source, stream): (&Session, CopyOut),
         entrance: &Entrance<'a>,
         before: &mut Option<Piece<'a>>,
         receipts: &mut Vec<Receipt>,

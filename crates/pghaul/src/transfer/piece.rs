@@ -113,6 +113,9 @@ impl<'a> Piece<'a> {
         let Some(writer) = &mut self.writer else { return Ok(()) };
         writer.push(&row.tuple);
         while let Some(message) = self.writer.as_mut().and_then(CopyWriter::take_message) {
+            // A slice of a large row would keep all of it until the target has taken the slice.
+            let slice = !message.is_unique();
+            let message = if slice { Bytes::copy_from_slice(&message) } else { message };
             self.send(message).await?;
         }
         Ok(())

@@ -14,9 +14,8 @@ use pghaul_rows::reader::{Digesting, RowReader};
 use pghaul_rows::shape::Shape;
 use pghaul_rows::tuple::Row;
 use pghaul_rows::{CopyError, ImageKind, RowDigest, TableDigest, Tid};
-use tokio_postgres::CopyOutStream;
 
-use crate::connect::{Session, Side};
+use crate::connect::{CopyOut, Session, Side};
 use crate::error::{Error, ErrorKind};
 use crate::event::Counters;
 use crate::name::RelationName;
@@ -335,7 +334,7 @@ impl Reading<'_> {
     pub(crate) async fn digest_of(
         &self,
         (doing, heap): (&str, &Heap),
-        stream: CopyOutStream,
+        stream: CopyOut,
     ) -> Result<TableDigest, Error> {
         let layout = Arc::clone(&self.table.format.layout_without_ctid);
         let mut digest = TableDigest::default();
@@ -521,7 +520,7 @@ impl Reading<'_> {
     async fn take_apart(
         &self,
         (doing, heap): (&str, &Heap),
-        stream: CopyOutStream,
+        stream: CopyOut,
         mut reader: RowReader,
         mut each: impl FnMut(&Row),
     ) -> Result<(), Error> {

@@ -21,12 +21,8 @@ pub(crate) struct Locale {
 impl Locale {
     /// Asks a server.
     pub(crate) async fn of(session: &Session) -> Result<Self, Error> {
-        let sql = match session.version() {
-            v if v.at_least(17) => include_str!("../locale_17.sql"),
-            v if v.at_least(15) => include_str!("../locale_15.sql"),
-            _ => include_str!("../locale_96.sql"),
-        };
-        let found = rows(session, "look at the database's locale", sql).await?;
+        let sql = session.version().sql(include_str!("../locale.sql"));
+        let found = rows(session, "look at the database's locale", &sql).await?;
         let text =
             |column| found.first().map(|row| row.text(column)).unwrap_or_default().to_owned();
         Ok(Self {
@@ -117,13 +113,8 @@ async fn collations(
     target: &Session,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
-    let used = match source.version() {
-        v if v.at_least(17) => include_str!("../collations_used_17.sql"),
-        v if v.at_least(15) => include_str!("../collations_used_15.sql"),
-        v if v.at_least(10) => include_str!("../collations_used_10.sql"),
-        _ => include_str!("../collations_used_96.sql"),
-    };
-    let used = rows(source, "list the collations in use", used).await?;
+    let used = source.version().sql(include_str!("../collations_used.sql"));
+    let used = rows(source, "list the collations in use", &used).await?;
     if used.is_empty() {
         return Ok(());
     }
@@ -158,13 +149,8 @@ async fn collations(
 
 /// The collations that the target's database can use.
 pub(in crate::preflight) async fn collations_present(target: &Session) -> Result<Vec<Row>, Error> {
-    let sql = match target.version() {
-        v if v.at_least(17) => include_str!("../collations_present_17.sql"),
-        v if v.at_least(15) => include_str!("../collations_present_15.sql"),
-        v if v.at_least(10) => include_str!("../collations_present_10.sql"),
-        _ => include_str!("../collations_present_96.sql"),
-    };
-    rows(target, "list the collations of the target", sql).await
+    let sql = target.version().sql(include_str!("../collations_present.sql"));
+    rows(target, "list the collations of the target", &sql).await
 }
 
 fn qualified(row: &Row) -> String {

@@ -95,12 +95,8 @@ async fn connections(
     wanted: u32,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
-    let sql = match session.version() {
-        v if v.at_least(16) => include_str!("../connections_16.sql"),
-        v if v.at_least(10) => include_str!("../connections_10.sql"),
-        _ => include_str!("../connections_96.sql"),
-    };
-    let found = rows(session, "count the free connections", sql).await?;
+    let sql = session.version().sql(include_str!("../connections.sql"));
+    let found = rows(session, "count the free connections", &sql).await?;
     let Some(row) = found.first() else { return Ok(()) };
     let (side, wanted) = (session.side(), i64::from(wanted));
     // This very session is one of those that are wanted.

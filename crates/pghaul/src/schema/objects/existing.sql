@@ -40,14 +40,14 @@ where case
         exists (select from pg_catalog.pg_foreign_data_wrapper where fdwname = wanted.tag)
     when wanted.kind = 'SERVER' then
         exists (select from pg_catalog.pg_foreign_server where srvname = wanted.tag)
-    when wanted.kind = 'STATISTICS' then
-        exists (select from pg_catalog.pg_statistic_ext where stxnamespace = schema.oid and stxname = wanted.tag)
-    when wanted.kind = 'PUBLICATION' then
-        exists (select from pg_catalog.pg_publication where pubname = wanted.tag)
-    when wanted.kind = 'SUBSCRIPTION' then
-        exists (select from pg_catalog.pg_subscription
-                join pg_catalog.pg_database as database on database.oid = subdbid
-                where datname = pg_catalog.current_database() and subname = wanted.tag)
+    when wanted.kind = 'STATISTICS' then -- from 10
+        exists (select from pg_catalog.pg_statistic_ext where stxnamespace = schema.oid and stxname = wanted.tag) -- from 10
+    when wanted.kind = 'PUBLICATION' then -- from 10
+        exists (select from pg_catalog.pg_publication where pubname = wanted.tag) -- from 10
+    when wanted.kind = 'SUBSCRIPTION' then -- from 10
+        exists (select from pg_catalog.pg_subscription -- from 10
+                join pg_catalog.pg_database as database on database.oid = subdbid -- from 10
+                where datname = pg_catalog.current_database() and subname = wanted.tag) -- from 10
     when wanted.kind = 'EVENT TRIGGER' then
         exists (select from pg_catalog.pg_event_trigger where evtname = wanted.tag)
     else false

@@ -1,8 +1,9 @@
--- The columns of the relations of relations_*.sql, in physical order.
+-- The columns of the relations of relations.sql, in physical order.
 select a.attrelid::int8
      , a.attname::text
      , a.atttypid::int8
-     , a.attgenerated::text
+     , a.attgenerated::text -- from 12
+     , ''::text as generated -- before 12
      , a.attcollation::int8
   from pg_catalog.pg_attribute a
   join pg_catalog.pg_class c on c.oid = a.attrelid

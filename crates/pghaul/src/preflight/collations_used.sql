@@ -1,4 +1,4 @@
--- The collations that columns, domains and indexes of users name, and those that users made (9.6). Columns: schema, name, provider, locale, made by a user.
+-- The collations that columns, domains and indexes of users name, and those that users made. Columns: schema, name, provider, locale, made by a user.
 with used as (
     select a.attcollation as oid
     from pg_attribute as a
@@ -11,7 +11,13 @@ with used as (
     union
     select c.oid from pg_collation as c where c.oid >= 16384
 )
-select n.nspname, c.collname, 'libc', c.collcollate, c.collnamespace <> 'pg_catalog'::regnamespace
+select n.nspname, c.collname
+     , case c.collprovider when 'c' then 'libc' when 'i' then 'icu' when 'b' then 'builtin' else 'default' end -- from 10
+     , 'libc' -- before 10
+     , coalesce(c.collcollate, c.colllocale) -- from 17
+     , coalesce(c.collcollate, c.colliculocale) -- from 15 before 17
+     , c.collcollate -- before 15
+     , c.collnamespace <> 'pg_catalog'::regnamespace
 from used
 join pg_collation as c on c.oid = used.oid
 join pg_namespace as n on n.oid = c.collnamespace
