@@ -389,7 +389,8 @@ async fn tables_that_go_away_before_they_are_locked_are_no_error() {
     assert_eq!(error.kind(), ErrorKind::Usage);
 }
 
-/// A refresh between the snapshot and the lock would leave a view without any row to see.
+/// A view that is refreshed all the while is held as it is from the snapshot on: what was read of it is
+/// there when it is confirmed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_that_is_refreshed_meanwhile_is_read_whole() {
     let database = database(Major::V18, "scan_refreshed");
