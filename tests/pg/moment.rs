@@ -9,8 +9,8 @@ use pghaul::run::{CloneOptions, Ending, Outcome, Stop, options::Start};
 use pghaul_testbed::{Database, Major, Options, Server};
 
 use crate::harness::{
-    How, OnEvent, TABLES, clone, clone_until, database, fill, one_by_one, options, prepare, recount,
-    terminate_on,
+    How, OnEvent, TABLES, clone, clone_until, database, fill, one_by_one, options, prepare,
+    recount, terminate_on,
 };
 
 /// A server of one's own on which nothing happens by itself.
@@ -76,7 +76,7 @@ async fn a_snapshot_that_was_handed_on_is_no_write_of_somebody_else() {
     let source = Database::new(&server, "handed").unwrap();
     fill(&source).await;
     let target = database(Major::V18, "handed_dst");
-    let slow = CloneOptions { max_rate: std::num::NonZeroU64::new(200_000), ..one_job() };
+    let slow = CloneOptions { max_rate: std::num::NonZeroU64::new(200_000), ..one_by_one() };
     let stop = Stop::default();
     let prepared = prepare(&source.url(), &target.url(), slow).await.unwrap();
     let run = tokio::spawn(prepared.run(Arc::new(()), Arc::new(Counters::default()), stop.clone()));
