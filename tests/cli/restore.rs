@@ -53,14 +53,14 @@ fn a_dry_run_prints_the_plan_and_writes_nothing() {
 }
 
 #[test]
-fn what_was_deferred_is_done_by_a_resume() {
+fn what_was_deferred_is_done_by_a_resume_and_one_table_begins_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = archived(folder.path());
     let target = database(Major::V18, "restore_later");
     let restore = |more: &[&str]| {
         pghaul(&["restore", "--archive", &path]).args(more).target(&target.url()).run()
     };
-    let first = restore(&["--defer", "validation", "--defer", "matviews", "--memory", "16MiB"]);
+    let first = restore(&["--defer", "validation", "--defer", "matviews", "--memory", "40MiB"]);
     assert_eq!(first.code, 0, "{first:?}");
     let validated = "select convalidated from pg_constraint where conname = 'b_a_fkey'";
     let populated = "select relispopulated from pg_class where relname = 'm'";
@@ -72,4 +72,9 @@ fn what_was_deferred_is_done_by_a_resume() {
     assert_eq!(resumed.code, 0, "{resumed:?}");
     assert_eq!(value(&target, validated).as_deref(), Some("t"));
     assert_eq!(value(&target, populated).as_deref(), Some("t"));
+
+    target.execute("delete from b where id = 7").wait().unwrap();
+    let again = restore(&["--resume", "--restart-tables", "public.b"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert_eq!(value(&target, "select count(*) from b").as_deref(), Some("2000"));
 }

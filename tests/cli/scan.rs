@@ -145,7 +145,7 @@ fn what_cannot_be_scanned_is_said_and_nothing_is_left() {
         (&["--index", "people_boss"], 2, "there is no unique index `people_boss`"),
         (&["--memory", "512KiB"], 2, "too small: at least 1048576 are needed"),
         (&["--memory", "much"], 2, "a size is a number of bytes"),
-        (&["--max-rate", "0"], 2, "a rate is not zero"),
+        (&["--max-rate", "0"], 2, "a rate is between 1kB and 1TB a second"),
         (&["--spill-dir", "/nonexistent"], 40, "there is no folder /nonexistent"),
         (&["--out", "/nonexistent/x"], 40, "cannot write /nonexistent/x"),
         (&["--out", "/dev/null"], 2, "/dev/null is there already and no file"),
