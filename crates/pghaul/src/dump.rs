@@ -108,16 +108,16 @@ impl Default for DumpOptions {
 }
 
 /// What a dump needs at least, in bytes, whatever the size of the database.
-pub const MEMORY: u64 = 12 << 20;
+pub const MEMORY: u64 = 40 << 20;
 
 /// What each job needs beyond that, in bytes: a frame that is filled, one that is compressed, and
 /// zstd's own tables, which grow with the level.
 pub fn memory_a_job(level: i32) -> u64 {
     let tables = match level {
         ..=3 => 6,
-        4..=9 => 20,
-        10..=15 => 40,
-        16.. => 64,
+        4..=9 => 30,
+        10..=15 => 80,
+        16.. => 120,
     };
     (14 + tables) << 20
 }

@@ -24,9 +24,11 @@ pub(super) struct OpenPiece {
     writer: State,
 }
 
+/// The memory of the frame comes back with the writer.
+type Written = (Box<Writer>, Vec<u8>);
+
 enum State {
-    /// The memory of the frame comes back with the writer.
-    Busy(JoinHandle<Result<(Box<Writer>, Vec<u8>), ArchiveError>>),
+    Busy(JoinHandle<Result<Written, ArchiveError>>),
     Gone,
 }
 
