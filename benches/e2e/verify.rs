@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use pghaul_testbed::mastodon::{self, Shape, Version};
-use pghaul_testbed::measure::high_water_mark;
+use pghaul_testbed::measure::{self, high_water_mark};
 use pghaul_testbed::{Clients, Database, Error, Major, Options, Result, Server, clients};
 
 struct Flags {
@@ -68,7 +68,7 @@ async fn bench(flags: &Flags) -> Result<()> {
         size.unwrap_or_default(),
         old.version(),
         new.version(),
-        processor()
+        measure::processor()
     );
     for round in 1..=flags.rounds {
         println!("round {round}");
@@ -99,18 +99,6 @@ async fn bench(flags: &Flags) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// The first processor's name, and whether it has SHA instructions.
-fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let field = |name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name));
-        line.and_then(|line| line.split_once(": ")).map(|(_, value)| value.to_owned())
-    };
-    let sha = field("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "sha_ni"));
-    let with = if sha { "with" } else { "without" };
-    format!("{} {with} SHA instructions", field("model name").unwrap_or_default())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]

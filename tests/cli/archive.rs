@@ -39,7 +39,10 @@ fn an_archive_is_made_verified_restored_and_held_against_a_database() {
     assert_eq!(tables, 2);
 
     let target = database(Major::V18, "archive_dst");
-    let against = || pghaul(&["verify", "--archive", path, "--json"]).target(&target.url()).run();
+    let against = || {
+        let output = pghaul(&["verify", "--archive", path, "--json", "--pg-dump"]);
+        output.arg(clients().unwrap().pg_dump()).target(&target.url()).run()
+    };
     let nothing_there = against();
     assert_eq!(nothing_there.code, 1, "{nothing_there:?}");
     assert!(nothing_there.stdout.contains("table_missing"), "{nothing_there:?}");
@@ -51,6 +54,12 @@ fn an_archive_is_made_verified_restored_and_held_against_a_database() {
     let changed = against();
     assert_eq!(changed.code, 1, "{changed:?}");
     assert!(changed.stdout.contains("rows_differ"), "{changed:?}");
+    target.execute("alter table empty add more int").wait().unwrap();
+    let changed = outcome(&against());
+    assert_eq!(changed["schema"][0]["object"], "public.empty");
+    assert_eq!(changed["schema"][0]["difference"], "changed");
+    let without = pghaul(&["verify", "--archive", path, "--data-only"]).run();
+    assert_eq!(without.code, 2, "{without:?}");
 
     let mut pieces = std::fs::read_dir(archive.join("data")).unwrap();
     let piece = pieces.next().unwrap().unwrap().path();
@@ -76,4 +85,71 @@ fn what_cannot_be_verified_is_refused() {
     assert_eq!(neither.code, 2, "{neither:?}");
     let both = pghaul(&["verify", "--archive", "a", "--rows"]).run();
     assert_eq!(both.code, 2, "{both:?}");
+}
+
+/// What `restore` reads on stdin, from a file that is cut or changed.
+fn restore_stream(bytes: &[u8], target: &Database<'_>, more: &[&str]) -> Output {
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, bytes).unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    let output = pghaul(&["restore", "--archive", "-", "--json"]).args(more);
+    output.stdin(file.into()).target(&target.url()).run()
+}
+
+#[test]
+fn a_stream_that_is_cut_ends_with_21_and_an_unfinished_run() {
+    let source = database(Major::V18, "stream_src");
+    source
+        .execute(
+            "create table t (id int primary key, v text); \
+             insert into t select g, md5(g::text) from generate_series(1, 1000) g; \
+             create table other as select 1 as x; create view seen as select * from t",
+        )
+        .wait()
+        .unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("stream.tar");
+    let output = pghaul(&["dump", "--archive", "-", "--progress", "none"])
+        .arg("--pg-dump")
+        .arg(clients().unwrap().pg_dump())
+        .stdout(std::fs::File::create(&file).unwrap().into())
+        .source(&source.url())
+        .run();
+    assert_eq!(output.code, 0, "{output:?}");
+    let whole = std::fs::read(&file).unwrap();
+    let target = database(Major::V18, "stream_dst");
+    let places = (0..16).map(|part| whole.len() * part / 16 + part * 37).chain([whole.len() - 1]);
+    for cut in places {
+        let output = restore_stream(&whole[..cut], &target, &["--restart"]);
+        assert_eq!(output.code, 21, "cut at {cut} of {}: {output:?}", whole.len());
+        let begun = target.value("select to_regclass('pghaul.run')::text").wait().unwrap();
+        if begun.is_some() {
+            let status = pghaul(&["status", "--json"]).target(&target.url()).run();
+            assert_eq!(status.code, 0, "{status:?}");
+            let run = &outcome(&status)["run"];
+            assert!(run["finished"] == false && run["phase"] != "complete", "{status:?}");
+            let finish = pghaul(&["finish"]).target(&target.url()).run();
+            assert_eq!(finish.code, 20, "{finish:?}");
+            let resumed = restore_stream(&whole, &target, &["--resume"]);
+            assert_eq!(resumed.code, 2, "{resumed:?}");
+        }
+    }
+    let output = restore_stream(&whole, &target, &["--restart"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    let rows = "select md5(string_agg(t::text, '' order by id)) from t";
+    assert_eq!(source.value(rows).wait().unwrap(), target.value(rows).wait().unwrap());
+}
+
+/// Whoever writes the stream stands still: the signal is heard all the same.
+#[test]
+fn a_restore_of_a_stream_that_stands_still_can_be_stopped() {
+    let target = database(Major::V18, "still_dst");
+    // Nobody writes to its stdin, nor closes it.
+    let (stdin, _open) = std::io::pipe().unwrap();
+    let mut restore =
+        pghaul(&["restore", "--archive", "-"]).stdin(stdin.into()).target(&target.url()).start();
+    restore.wait_for_handlers();
+    restore.signal("TERM");
+    let output = restore.end();
+    assert_eq!(output.code, 143, "{output:?}");
 }

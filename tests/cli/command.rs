@@ -67,6 +67,23 @@ impl Pghaul {
         self
     }
 
+    pub(crate) fn stdin(mut self, stdin: Stdio) -> Self {
+        self.command.stdin(stdin);
+        self
+    }
+
+    /// The same, with a limit in KiB for each file that it writes.
+    pub(crate) fn with_files_of_at_most(self, kib: &str) -> Self {
+        let mut command = Command::new("bash");
+        command.arg("-c").arg(format!("ulimit -f {kib}; exec \"$0\" \"$@\""));
+        command.arg(self.command.get_program()).args(self.command.get_args());
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env("PATH", "/usr/bin:/bin");
+        let set = self.command.get_envs();
+        command.envs(set.filter_map(|(name, value)| Some((name, value?))));
+        Self { command }
+    }
+
     pub(crate) fn run(mut self) -> Output {
         let output = self.command.output().unwrap();
         Output {
@@ -112,6 +129,36 @@ impl Running {
             }
         }
         true
+    }
+
+    /// Waits until SIGTERM is caught (15 is bit 14 of the mask in `/proc`).
+    pub(crate) fn wait_for_handlers(&mut self) {
+        let catches = |status: String| {
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            u64::from_str_radix(mask.unwrap().trim(), 16).unwrap() >> 14 & 1 == 1
+        };
+        while !catches(
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap(),
+        ) {
+            assert!(self.is_alive());
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// The next line on stdout.
+    pub(crate) fn line(&mut self) -> String {
+        let stdout = self.child.stdout.as_mut().unwrap();
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while stdout.read(&mut byte).unwrap() == 1 && byte != *b"\n" {
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).unwrap()
     }
 
     /// SIGKILL, and all is over.

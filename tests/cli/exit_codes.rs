@@ -233,6 +233,7 @@ fn code_12_and_then_the_run_goes_on_where_it_was() {
         copying rows, building indexes, reading back
         warning: public.homely homely_pkey: cannot build the index of CONSTRAINT public.homely homely_pkey, since it needs what failed: part 2
         warning: public.homely homely_pkey: cannot create CONSTRAINT public.homely homely_pkey, since it needs what failed: part 2
+        warning: public.senders: cannot refresh materialized view public.senders, since it needs what failed: part 2
         adding keys, views, triggers, privileges
         error: cannot copy part 1 of 1 of `public.homely` (blocks 0 to the end)
           cause: cannot write `public.homely`
@@ -274,6 +275,7 @@ fn code_13_the_source_has_changed_since_the_snapshot() {
         --- stderr
         creating types, functions and tables
         440.0 KiB on disk in 3 tables, 3 parts
+        reading again on the source what was copied before, to compare: 296.8 KiB in 2 parts
         error: source: changed since the run began, and its snapshot is gone: `public.people`
           hint:  copy these again under a new snapshot with --resume --restart-tables PATTERN, or everything with --restart
     "#]]);

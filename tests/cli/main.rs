@@ -6,7 +6,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod archive;
+mod archive_kills;
 mod command;
+mod disk;
 mod exit_codes;
 mod kills;
 mod large_table;

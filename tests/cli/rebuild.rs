@@ -78,6 +78,17 @@ fn rows_in_the_way_are_named() {
     let text = rebuild(&database, &["--index", "people_name"]).run();
     assert_eq!(text.code, 1);
     assert!(text.stdout.contains("id=7") && text.stdout.contains("id=1001"), "{}", text.stdout);
+    // All of them, for a program.
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("groups.jsonl");
+    let all = rebuild(&database, &["--index", "people_name", "--out"]).arg(&out).run();
+    assert_eq!(all.code, 1, "{all:?}");
+    let lines = std::fs::read_to_string(&out).unwrap();
+    let groups: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(groups.len(), 1);
+    assert_eq!(groups[0]["index"], "people_name");
+    assert_eq!(groups[0]["rows"][1]["primary_key"]["id"], "1001");
 }
 
 #[test]
@@ -86,6 +97,8 @@ fn what_cannot_be_asked_for() {
     let unknown = rebuild(&database, &["--index", "nobody"]).run();
     assert_eq!(unknown.code, 2, "{unknown:?}");
     assert!(unknown.stderr.contains("there is no index `nobody`"), "{unknown:?}");
+    let device = rebuild(&database, &["--all", "--out", "/dev/null"]).run();
+    assert_eq!(device.code, 2, "{device:?}");
     let both = rebuild(&database, &["--all", "--index", "people_name"]).run();
     assert_eq!(both.code, 2);
     let role = pghaul_testbed::Role::create(database.server(), "plain", "").unwrap();

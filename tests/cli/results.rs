@@ -317,6 +317,9 @@ fn status_before_and_after_a_clone() {
               tables    2 of 2 copied
               parts     2 of 2 done: 3,000 rows, 296.8 KiB
               steps     17 done
+
+              note recomputed: public.senders: a materialized view is recomputed on the target, not copied, and so not compared
+                remedy: nothing, unless its query gives another result there
         "#]],
     );
     assert_eq!(json["run"]["finished"], json!(true));

@@ -148,6 +148,8 @@ fn what_cannot_be_scanned_is_said_and_nothing_is_left() {
         (&["--max-rate", "0"], 2, "a rate is not zero"),
         (&["--spill-dir", "/nonexistent"], 40, "there is no folder /nonexistent"),
         (&["--out", "/nonexistent/x"], 40, "cannot write /nonexistent/x"),
+        (&["--out", "/dev/null"], 2, "/dev/null is there already and no file"),
+        (&["--jobs", "2"], 2, "unexpected argument '--jobs'"),
     ] {
         let output = scan(&database, flags);
         assert_eq!(output.code, code, "{flags:?}: {}", output.stderr);
@@ -174,4 +176,42 @@ fn what_cannot_be_scanned_is_said_and_nothing_is_left() {
     assert_eq!(rest.code, 1);
     assert!(rest.stdout.contains("not_scanned: not scanned: we may not read the table"));
     assert!(rest.stdout.contains("Duplicates: 3 groups."), "{}", rest.stdout);
+}
+
+/// A file that may not grow: `ulimit -f` holds for everybody, root too. What a disk without space
+/// says is told apart from it in the finder's own tests.
+#[test]
+fn a_spill_that_cannot_be_written_is_said_and_nothing_is_left() {
+    let database = database("scan_spill_limit");
+    database
+        .execute(
+            "create table posts (id int primary key, uri text);
+             insert into posts select g, 'https://social.example/' || g from generate_series(1, 100000) g;
+             create unique index posts_uri on posts (uri)",
+        )
+        .wait()
+        .unwrap();
+    let content = "select md5(string_agg(p::text, ',' order by id)) from posts p";
+    let before = database.value(content).wait().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let limited = |blocks: &str| {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "ulimit -f $0; exec \"$@\"", blocks]);
+        command.arg(env!("CARGO_BIN_EXE_pghaul")).args(["duplicates", "scan", "--memory", "1MiB"]);
+        command.args(["--progress", "none", "--spill-dir"]).arg(folder.path());
+        command.env_clear().env("PGHAUL_DATABASE", database.url()).env("USER", "nobody");
+        command.output().unwrap()
+    };
+    let output = limited("64");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(40), "{said}");
+    let folder_named = format!("cannot write the temporary file in {}", folder.path().display());
+    for part in ["cannot sort the keys", &folder_named, "File too large", "ulimit -f"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(output.stdout.is_empty());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(database.value(content).wait().unwrap(), before);
+    // With room it is done.
+    assert_eq!(limited("unlimited").status.code(), Some(0));
 }

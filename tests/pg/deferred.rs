@@ -1,9 +1,12 @@
 //! What is left for later is remembered with the run, kept from workers, and done by a resume.
 
+use std::sync::Arc;
+
 use pghaul::ErrorKind;
 use pghaul::connect::{Endpoint, Side};
+use pghaul::event::Counters;
 use pghaul::run::options::{Deferred, Start};
-use pghaul::run::{CloneOptions, Ending, Unfinished, finish};
+use pghaul::run::{CloneOptions, Ending, Stop, Unfinished, finish, worker};
 use pghaul_testbed::{Database, Major};
 
 use crate::harness::{How, clone, clone_until, database, options, prepare};
@@ -57,6 +60,43 @@ async fn deferred(from: Major) {
 async fn what_is_deferred_is_done_by_a_later_resume() {
     deferred(Major::V9_6).await;
     deferred(Major::V18).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_leaves_alone_what_the_run_defers() {
+    let (source, target) = (database(Major::V14, "left_src"), database(Major::V18, "left_dst"));
+    source.execute(SOURCE).await.unwrap();
+    source
+        .execute("create table slow as select g id, md5(g::text) from generate_series(1, 20000) g")
+        .await
+        .unwrap();
+    let (from, to) = (source.url(), target.url());
+    let slow = CloneOptions {
+        max_rate: std::num::NonZeroU64::new(300_000),
+        part_size: Some(64 << 10),
+        ..later(Start::New)
+    };
+    let begun = prepare(&from, &to, slow).await.unwrap();
+    let run = begun.run(Arc::new(()), Arc::new(Counters::default()), Stop::default());
+    let run = tokio::spawn(run);
+    let there = "select to_regclass('pghaul.run')::text";
+    while target.value(there).await.unwrap().is_none() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let ends = (
+        Endpoint::parse(Side::Source, &from).unwrap(),
+        Endpoint::parse(Side::Target, &to).unwrap(),
+    );
+    let company = (Arc::new(()) as _, Arc::new(Counters::default()), Stop::default());
+    // Its own options defer nothing.
+    worker::join(ends.0, ends.1, options(), company).await.unwrap();
+    run.await.unwrap().unwrap();
+    let workers = "select count(distinct worker) from pghaul.receipt";
+    assert_eq!(target.value(workers).await.unwrap().as_deref(), Some("2"));
+    assert_eq!(left(&target).await, ("false".to_owned(), "false".to_owned()));
+    let resume = CloneOptions { start: Start::Resume, ..options() };
+    clone(&from, &to, resume).await.unwrap();
+    assert_eq!(left(&target).await, ("true".to_owned(), "true".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ mod damage;
 mod kinds;
 mod property;
 mod servers;
+mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
 

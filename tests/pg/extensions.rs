@@ -2,8 +2,12 @@
 //! doubled. The extension is made here; 18 and newer look for extensions in any folder.
 
 use pghaul::ErrorKind;
+use pghaul::run::CloneOptions;
 use pghaul_testbed::{Database, Major, Server};
 
+use crate::archive::harness::{
+    against, dump_options, dump_to, restore_from, verify_options, wrong,
+};
 use crate::harness::{clone, database, options};
 
 /// One table with a condition, one without, one that is no configuration.
@@ -104,4 +108,24 @@ async fn an_extension_that_is_there_must_be_empty_of_what_comes() {
     assert!(found.contains(&"table_not_empty"), "{error:?}");
     target.execute("delete from configured.settings where key = 'kept'").await.unwrap();
     assert_eq!(rows(&target).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn configuration_in_an_archive_comes_along_once() {
+    let (source, target) = (source().await, with_path("dst").await);
+    let place = tempfile::tempdir().unwrap();
+    let archive = place.path().join("archive");
+    dump_to(&source.url(), &archive, dump_options()).await.unwrap();
+    let outcome = restore_from(&archive, &target.url(), CloneOptions::default()).await.unwrap();
+    assert!(!outcome.has_warnings(), "{:?}", outcome.findings);
+    assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.tables);
+    assert_eq!(rows(&source).await, rows(&target).await);
+    let found = against(&archive, &target.url(), verify_options()).await;
+    assert_eq!(wrong(&found.findings), []);
+
+    let filled = with_path("dst").await;
+    filled.execute("create schema configured; create extension pghaul_configured").await.unwrap();
+    let error = restore_from(&archive, &filled.url(), CloneOptions::default()).await.unwrap_err();
+    let found: Vec<&str> = error.findings().iter().map(|finding| finding.code).collect();
+    assert!(found.contains(&"table_not_empty"), "{error:?}");
 }

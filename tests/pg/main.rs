@@ -9,6 +9,7 @@
 
 mod archive;
 mod cancel;
+mod catalog;
 mod clone;
 mod conflicts;
 mod connect;
@@ -17,6 +18,7 @@ mod deferred;
 mod duplicates;
 mod extensions;
 mod faults;
+mod finished;
 mod formats;
 mod harness;
 mod hazards;
@@ -30,8 +32,11 @@ mod promises;
 mod rebuild;
 mod repair;
 mod restart;
+mod restart_tables;
 mod resume;
+mod reverify;
 mod schema;
+mod silence;
 mod slow_link;
 mod verify;
 mod worker;

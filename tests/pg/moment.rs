@@ -9,7 +9,8 @@ use pghaul::run::{CloneOptions, Ending, Outcome, Stop, options::Start};
 use pghaul_testbed::{Database, Major, Options, Server};
 
 use crate::harness::{
-    How, OnEvent, TABLES, clone, clone_until, database, fill, one_by_one, options, prepare, recount,
+    How, OnEvent, TABLES, clone, clone_until, database, fill, one_by_one, options, prepare,
+    recount, terminate_on,
 };
 
 /// A server of one's own on which nothing happens by itself.
@@ -66,6 +67,46 @@ async fn an_idle_source_is_proven_unchanged_and_not_read_again() {
     idle_source(Major::V9_6).await;
     idle_source(Major::V14).await;
     idle_source(Major::V18).await;
+}
+
+/// On 9.6 each export takes a transaction id: those of heirs are counted as ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_was_handed_on_is_no_write_of_somebody_else() {
+    let server = quiet(Major::V9_6);
+    let source = Database::new(&server, "handed").unwrap();
+    fill(&source).await;
+    let target = database(Major::V18, "handed_dst");
+    let slow = CloneOptions { max_rate: std::num::NonZeroU64::new(200_000), ..one_by_one() };
+    let stop = Stop::default();
+    let prepared = prepare(&source.url(), &target.url(), slow).await.unwrap();
+    let run = tokio::spawn(prepared.run(Arc::new(()), Arc::new(Counters::default()), stop.clone()));
+    let until = async |question: &str| {
+        for _ in 0..3000 {
+            // The state is not there from the beginning.
+            if target.value(question).await.ok().flatten().as_deref() == Some("t") {
+                return;
+            }
+            assert!(!run.is_finished(), "{question}");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("never: {question}");
+    };
+    until("select count(*) > 0 from pghaul.receipt").await;
+    let name = target.value("select snapshot from pghaul.run").await.unwrap().unwrap();
+    // Until there is an heir, the keeper's death is the snapshot's.
+    let heirs = "select count(*) from pg_locks l join pg_stat_activity a on a.pid = l.pid \
+                 where a.application_name like 'pghaul% heir' and l.mode = 'AccessShareLock'";
+    while source.value(heirs).await.unwrap().unwrap().parse::<usize>().unwrap() < TABLES {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(terminate_on(&server, source.name(), "pghaul% keeper"), 1);
+    until(&format!("select snapshot <> '{name}' from pghaul.run")).await;
+    stop.now.cancel();
+    assert_eq!(run.await.unwrap().unwrap().ending, Ending::Stopped);
+    let outcome = resume(&source, &target, Start::Resume).await.unwrap();
+    assert_whole(&outcome);
+    assert_eq!(outcome.consistency, "proven-unchanged");
+    assert_eq!(recount(&source).await, recount(&target).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,6 +178,37 @@ async fn a_changed_table_is_named_and_begins_again_alone() {
             assert_eq!(same.as_deref(), Some("1"), "{table} was copied again");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_resume_takes_rows_away() {
+    let settings = Options::new().set("autovacuum", "off").set("log_statement", "all");
+    let ours = Server::start(Major::V18, &settings).unwrap();
+    for from in [Major::V9_6, Major::V18] {
+        let source = database(from, "keeps_src");
+        fill(&source).await;
+        let target = Database::new(&ours, "keeps_dst").unwrap();
+        let small = || CloneOptions { part_size: Some(64 << 10), ..one_by_one() };
+        let first = (source.url(), target.url());
+        let end = (10, How::Now);
+        clone_until(&first.0, &first.1, small(), end).await.unwrap();
+        for events in [8, 30] {
+            source.value("select txid_current()").await.unwrap();
+            let again = CloneOptions { start: Start::Resume, ..small() };
+            clone_until(&first.0, &first.1, again, (events, How::Now)).await.unwrap();
+        }
+        let outcome = resume(&source, &target, Start::Resume).await.unwrap();
+        assert_whole(&outcome);
+        assert_eq!(recount(&source).await, recount(&target).await);
+    }
+    let log = ours.log().to_lowercase();
+    let statements: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("truncate") || line.contains("delete from"))
+        .filter(|line| !line.contains("delete from pghaul."))
+        .collect();
+    assert!(log.contains("copy \"public\".\"t1\""), "the log says nothing");
+    assert!(statements.is_empty(), "{statements:?}");
 }
 
 /// By then all rows and large objects have arrived.

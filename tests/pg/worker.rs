@@ -135,6 +135,7 @@ async fn a_worker_outlives_the_process_that_began_and_hands_the_snapshot_back() 
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+    assert_ne!(name().await.unwrap(), first, "nobody says where the snapshot is");
     let options = CloneOptions { start: Start::Resume, ..options() };
     let outcome = clone(&urls.0, &urls.1, options).await.unwrap();
     stop.soon.cancel();

@@ -24,6 +24,9 @@ pub struct Contents {
     pub source: Source,
     /// What was asked for.
     pub asked: Asked,
+    /// How the source's database reads and sorts text; none: not noted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub locale: Option<Locale>,
     /// The version of the `pg_dump` that described the schema (`server_version_num`).
     pub pg_dump: u32,
     /// The entries of the schema, in the order of `pg_dump`'s archive.
@@ -50,6 +53,21 @@ pub struct Source {
     pub database: String,
     /// `server_version_num`.
     pub version: u32,
+}
+
+/// How a database reads and sorts text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Locale {
+    /// Its encoding, as Postgres names it. Rows as text are UTF-8 in an archive, whatever this is;
+    /// but for `SQL_ASCII`, whose bytes nobody converts.
+    pub encoding: String,
+    /// Who compares texts: `libc`, `icu`, `builtin`.
+    pub provider: String,
+    /// The collation's name there.
+    pub name: String,
+    /// `LC_CTYPE`.
+    pub ctype: String,
 }
 
 /// What was asked for when the archive was made.

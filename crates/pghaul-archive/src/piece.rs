@@ -164,6 +164,13 @@ pub struct Whole {
     pub next: Option<pghaul_rows::Tid>,
 }
 
+impl Whole {
+    /// Frames up to there.
+    pub fn frames(&self) -> u64 {
+        self.end.frames
+    }
+}
+
 /// Reads one piece.
 pub struct PieceReader<R> {
     input: R,

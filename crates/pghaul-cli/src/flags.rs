@@ -4,6 +4,7 @@
 //! from the environment, so that no password has to stand in a process list; no message about a
 //! command line quotes a connection string.
 
+pub mod amcheck;
 pub mod carried;
 pub mod resources;
 

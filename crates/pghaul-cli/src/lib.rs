@@ -65,6 +65,9 @@ fn in_runtime(console: &Console, verb: impl Future<Output = Exit>) -> Exit {
         }
     };
     // A panic of a lane is an error of the engine; one of the verb itself ends here.
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(verb)))
-        .unwrap_or(Exit::Bug)
+    let exit = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(verb)))
+        .unwrap_or(Exit::Bug);
+    // A thread that waits for its stdin would hold the process, which is done.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    exit
 }

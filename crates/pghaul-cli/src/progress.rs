@@ -147,6 +147,7 @@ impl Progress {
             rows_read: self.counters.rows_read.load(Ordering::Relaxed),
             bytes_read: self.counters.bytes_read.load(Ordering::Relaxed),
             bytes_read_back: self.counters.bytes_read_back.load(Ordering::Relaxed),
+            bytes_read_again: self.counters.bytes_read_again.load(Ordering::Relaxed),
         };
         self.tracker().sample(self.begun.elapsed(), counted)
     }

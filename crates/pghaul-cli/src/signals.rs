@@ -31,6 +31,10 @@ const NONE: u8 = 0;
 const INTERRUPT: u8 = 1;
 const TERMINATE: u8 = 2;
 
+/// SIGXFSZ (signal(7)): a file has reached the limit of `ulimit -f`. Unless somebody listens, the
+/// system ends the process there; so the write fails and is reported like any other.
+const FILE_TOO_LARGE: i32 = 25;
+
 impl Watch {
     /// Begins to watch.
     ///
@@ -42,8 +46,12 @@ impl Watch {
                 Error::new(ErrorKind::LocalIo, "cannot watch for signals").caused_by(error)
             })
         };
+        // A limit for files (SIGXFSZ, 25 wherever Postgres runs) is an error of the write, and no end.
+        drop(watched(SignalKind::from_raw(25))?);
         let mut interrupts = watched(SignalKind::interrupt())?;
         let mut terminations = watched(SignalKind::terminate())?;
+        // Listening is all: whoever writes gets the error. A system without this signal has none.
+        let _ = signal(SignalKind::from_raw(FILE_TOO_LARGE));
         let stop = Stop::default();
         let first = Arc::new(AtomicU8::new(NONE));
         let voice = Arc::new(RwLock::new(None::<Voice>));

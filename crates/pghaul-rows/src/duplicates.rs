@@ -1,9 +1,10 @@
 //! Finds every group of equal digests in bounded memory.
 //!
-//! What is pushed is sorted in memory as long as it fits the budget; then each full buffer goes
-//! sorted to a temporary file, and the runs in it are merged while the groups are read. So the
-//! order in which rows come, how they are spread, or one group that holds all of them change
-//! nothing: the memory stays below the budget, each row is written once and read once.
+//! What is pushed is kept in memory as long as it fits the budget; then partitions of it, by the
+//! first bits of the digests, go to a temporary file, and are sorted one after another while the
+//! groups are read. So the order in which rows come, how they are spread, or one group that holds all
+//! of them change nothing: the memory stays below the budget. Each row is written once and read once,
+//! and once more if its partition alone does not fit the budget.
 //!
 //! Invariants: all memory that depends on the number of rows is within the budget; groups come in
 //! the order of their digests, members in the order of relation and ctid, whatever the order in
@@ -12,6 +13,7 @@
 
 mod grouping;
 mod merge;
+mod partitions;
 mod plan;
 mod sorter;
 mod spill;
@@ -24,8 +26,8 @@ use std::path::PathBuf;
 use crate::digest::RowDigest;
 use crate::tid::Tid;
 use grouping::Grouping;
+use partitions::Partitions;
 use plan::Plan;
-use sorter::Sorter;
 
 /// The smallest budget, in bytes. 64 MiB are good for any table.
 pub const MIN_BUDGET: usize = 1 << 20;
@@ -85,12 +87,12 @@ pub struct Member {
 /// # Ok::<(), pghaul_rows::duplicates::FinderError>(())
 /// ```
 #[derive(Debug)]
-pub struct DuplicateFinder(AnySorter);
+pub struct DuplicateFinder(Taken);
 
 #[derive(Debug)]
-enum AnySorter {
-    One(Sorter<ONE>),
-    Many(Sorter<MANY>),
+enum Taken {
+    One(Partitions<ONE>),
+    Many(Partitions<MANY>),
 }
 
 impl DuplicateFinder {
@@ -105,34 +107,34 @@ impl DuplicateFinder {
         let plan = Plan::new(budget, relations.record_bytes())?;
         let folder = folder.into();
         Ok(Self(match relations {
-            Relations::One => AnySorter::One(Sorter::new(plan, folder)),
-            Relations::Many => AnySorter::Many(Sorter::new(plan, folder)),
+            Relations::One => Taken::One(Partitions::new(plan, folder)),
+            Relations::Many => Taken::Many(Partitions::new(plan, folder)),
         }))
     }
 
     /// Adds a row. One that is added again counts once.
     ///
-    /// Most calls take nanoseconds; one that finds the memory full sorts and writes all of it.
+    /// Most calls take nanoseconds; one that finds the memory full writes a small part of it.
     pub fn push(&mut self, key: RowDigest, row: Member) -> Result<(), FinderError> {
         match &mut self.0 {
-            AnySorter::One(sorter) => sorter.push(one(key, row)),
-            AnySorter::Many(sorter) => sorter.push(many(key, row)),
+            Taken::One(taken) => taken.push(one(key, row)),
+            Taken::Many(taken) => taken.push(many(key, row)),
         }
     }
 
     /// All rows were added: finds the groups.
     pub fn finish(self) -> Result<Groups, FinderError> {
         Ok(Groups(match self.0 {
-            AnySorter::One(sorter) => AnyGrouping::One(Grouping::new(sorter.finish()?)),
-            AnySorter::Many(sorter) => AnyGrouping::Many(Grouping::new(sorter.finish()?)),
+            Taken::One(taken) => AnyGrouping::One(Grouping::new(taken.finish()?)),
+            Taken::Many(taken) => AnyGrouping::Many(Grouping::new(taken.finish()?)),
         }))
     }
 
     /// Bytes in the temporary file so far.
     pub fn spilled_bytes(&self) -> u64 {
         match &self.0 {
-            AnySorter::One(sorter) => sorter.spilled_bytes(),
-            AnySorter::Many(sorter) => sorter.spilled_bytes(),
+            Taken::One(taken) => taken.spilled_bytes(),
+            Taken::Many(taken) => taken.spilled_bytes(),
         }
     }
 }
@@ -183,8 +185,10 @@ impl Group<'_> {
 }
 
 /// How large the temporary file will be at most: 0 if all rows fit the budget; 22 or 26 bytes for
-/// each row otherwise, and twice that while so many rows that their runs cannot all be merged at
-/// once (more than 20,000 million at 64 MiB) are merged in steps.
+/// each row otherwise, and a thousandth more. Rows of one partition (a 128th of the digests) that
+/// alone do not fit the budget need their place twice: of tables with hundreds of millions of rows
+/// one partition at a time, which is counted here; and millions of rows with one key, which is not,
+/// since nobody can know of them before.
 pub fn spill_bytes(relations: Relations, rows: u64, budget: usize) -> Result<u64, FinderError> {
     Ok(Plan::new(budget, relations.record_bytes())?.spill_bytes(rows))
 }
@@ -248,6 +252,12 @@ pub enum FinderError {
 }
 
 impl FinderError {
+    /// The temporary file has reached the limit that the system sets this process: `ulimit -f`, or
+    /// what the file system takes.
+    pub fn is_file_too_large(&self) -> bool {
+        matches!(self, Self::Spill { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge)
+    }
+
     /// There was no space left for the temporary file: on the disk, or in the user's quota.
     pub fn is_disk_full(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};

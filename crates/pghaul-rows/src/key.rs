@@ -67,8 +67,8 @@ impl KeyHasher {
         Self { shapes, nulls, hasher: RowHasher::default() }
     }
 
-    /// The digest of a key whose columns are the last fields of a binary tuple; `skip` fields come
-    /// before them. `None` for a key that equals no other, since it has a NULL.
+    /// The digest of a key whose columns are fields of a binary tuple, one after another; `skip`
+    /// fields come before them. `None` for a key that equals no other, since it has a NULL.
     ///
     /// # Errors
     /// A value that is not what its shape says; the offset is that inside the value.

@@ -29,7 +29,7 @@ fn budgets_are_kept() {
     }));
     finder();
     finder_when_all_rows_are_equal();
-    finder_that_merges_many_runs();
+    finder_when_keys_crowd();
     large_row();
     rows_in_pieces();
 }
@@ -53,12 +53,17 @@ fn member(relations: Relations, row: u32) -> Member {
 }
 
 /// Groups and members among `rows` rows, of which row `n` has the key `key_of(n)`.
-fn count(relations: Relations, budget: usize, rows: u32, key_of: fn(u32) -> u32) -> (u64, u64) {
+fn count(
+    relations: Relations,
+    budget: usize,
+    rows: u32,
+    key_of: fn(u32) -> RowDigest,
+) -> (u64, u64) {
     let mut counts = (0, 0);
     within(budget, || {
         let mut finder = DuplicateFinder::new(relations, budget, std::env::temp_dir()).unwrap();
         for row in 0..rows {
-            finder.push(digest(key_of(row).into()), member(relations, row)).unwrap();
+            finder.push(key_of(row), member(relations, row)).unwrap();
         }
         let mut groups = finder.finish().unwrap();
         while let Some(mut group) = groups.next_group().unwrap() {
@@ -71,27 +76,38 @@ fn count(relations: Relations, budget: usize, rows: u32, key_of: fn(u32) -> u32)
     counts
 }
 
+/// One row in a thousand has the key of the row before.
+fn pairs(row: u32) -> u32 {
+    row - u32::from(row % 1000 == 999)
+}
+
 fn finder() {
-    let pairs = |row: u32| row - u32::from(row % 1000 == 999);
     for relations in [Relations::One, Relations::Many] {
         for budget in [1 << 20, 3_333_333, 8 << 20, 64 << 20] {
-            assert_eq!(count(relations, budget, 1_000_000, pairs), (1_000, 2_000));
+            assert_eq!(
+                count(relations, budget, 1_000_000, |row| digest(pairs(row).into())),
+                (1_000, 2_000)
+            );
         }
     }
 }
 
 fn finder_when_all_rows_are_equal() {
-    assert_eq!(count(Relations::Many, 1 << 20, 1_000_000, |_| 7), (1, 1_000_000));
-    assert_eq!(count(Relations::One, 64 << 20, 4_000_000, |_| 7), (1, 4_000_000));
+    assert_eq!(count(Relations::Many, 1 << 20, 1_000_000, |_| digest(7)), (1, 1_000_000));
+    assert_eq!(count(Relations::One, 64 << 20, 4_000_000, |_| digest(7)), (1, 4_000_000));
 }
 
-/// First as many runs as can be merged at once, or nearly, then more.
-fn finder_that_merges_many_runs() {
-    let pairs = |row: u32| row - u32::from(row % 1000 == 999);
-    let in_file = |rows| spill_bytes(Relations::Many, rows, 1 << 20).unwrap();
-    assert_eq!([in_file(4_700_000), in_file(6_000_000)], [4_700_000 * 26, 6_000_000 * 52]);
-    assert_eq!(count(Relations::Many, 1 << 20, 4_700_000, pairs), (4_700, 9_400));
-    assert_eq!(count(Relations::Many, 1 << 20, 6_000_000, pairs), (6_000, 12_000));
+/// A partition that does not fit the memory: first as many runs as can be merged at once, or nearly,
+/// then more.
+fn finder_when_keys_crowd() {
+    let crowded = |row: u32| {
+        let RowDigest([first, second]) = digest(pairs(row).into());
+        RowDigest([first >> 7, second])
+    };
+    let in_file = spill_bytes(Relations::Many, 4_600_000, 1 << 20).unwrap();
+    assert!((4_600_000 * 26..4_640_000 * 26).contains(&in_file), "{in_file}");
+    assert_eq!(count(Relations::Many, 1 << 20, 4_600_000, crowded), (4_600, 9_200));
+    assert_eq!(count(Relations::Many, 1 << 20, 6_000_000, crowded), (6_000, 12_000));
 }
 
 fn plain(format: CopyFormat) -> Arc<Layout> {

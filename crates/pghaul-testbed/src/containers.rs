@@ -22,12 +22,15 @@ use tokio_postgres::Config;
 use crate::error::{Doing, Error, Result};
 use crate::images::{self, docker};
 use crate::servers::{Major, Rows, session};
-use crate::work::Answer;
+use crate::work::{self, Answer};
 
 const PASSWORD: &str = "container";
 
 /// Where a small disk is mounted. No image has such a folder, whose mode the mount would take over.
 const DISK: &str = "/disk";
+
+/// Where a small disk for WAL is mounted.
+const WAL_DISK: &str = "/wal-disk";
 
 /// A network of hosts that only this machine reaches.
 pub struct Network {
@@ -88,11 +91,13 @@ impl Host {
         network: &Arc<Network>,
         request: ContainerRequest<GenericImage>,
     ) -> Result<Self> {
-        let container = request
-            .with_network(&network.name)
-            .start()
-            .await
-            .doing(|| "cannot start a container".to_owned())?;
+        let request = request.with_network(&network.name);
+        // On the testbed's own threads: the client is shared by all tests, and its connections
+        // would end with the runtime of the test that happened to open them.
+        let container = work::begin(async move {
+            request.start().await.doing(|| "cannot start a container".to_owned())
+        })
+        .await?;
         Ok(Self { container, network: Arc::clone(network), address: None })
     }
 
@@ -149,6 +154,66 @@ pub struct Server {
     host: Host,
     address: String,
     major: Major,
+    wal_disk: Option<WalDisk>,
+}
+
+/// A small disk that outlives the server that uses it, as a container of its own keeps it mounted.
+struct WalDisk {
+    volume: String,
+    holder: String,
+}
+
+impl WalDisk {
+    fn new(image: &str, bytes: u64, taken: u64) -> Result<Self> {
+        static VOLUMES: AtomicU8 = AtomicU8::new(0);
+        let number = VOLUMES.fetch_add(1, Ordering::Relaxed);
+        let volume = format!("pghaul-test-{}-{number}", std::process::id());
+        let options = format!("o=size={bytes},mode=1777");
+        docker(&[
+            "volume",
+            "create",
+            "--opt",
+            "type=tmpfs",
+            "--opt",
+            "device=tmpfs",
+            "--opt",
+            &options,
+            &volume,
+        ])?;
+        let mut disk = Self { volume, holder: String::new() };
+        let mount = format!("{}:{WAL_DISK}", disk.volume);
+        // Waits for a line that never comes.
+        disk.holder = docker(&[
+            "run",
+            "--detach",
+            "--interactive",
+            "--volume",
+            &mount,
+            "--entrypoint",
+            "/bin/sh",
+            image,
+            "-c",
+            "read line",
+        ])?;
+        let ballast = format!(
+            "left={}; while [ $left -gt 0 ]; do printf %01048576d 0; left=$((left - 1)); done \
+             > {WAL_DISK}/ballast",
+            taken >> 20
+        );
+        disk.run(&ballast)?;
+        Ok(disk)
+    }
+
+    fn run(&self, script: &str) -> Result<()> {
+        docker(&["exec", &self.holder, "/bin/sh", "-c", script]).map(drop)
+    }
+}
+
+impl Drop for WalDisk {
+    fn drop(&mut self) {
+        let _ = docker(&["rm", "--force", &self.holder]);
+        let _ = docker(&["volume", "rm", "--force", &self.volume]);
+    }
 }
 
 /// How a server is set up.
@@ -156,6 +221,8 @@ pub struct Server {
 pub struct Setup {
     settings: Vec<(String, String)>,
     disk: Option<i64>,
+    /// Its size, and how much of it something else takes.
+    wal_disk: Option<(u64, u64)>,
 }
 
 impl Setup {
@@ -172,6 +239,14 @@ impl Setup {
         self.disk = Some(bytes);
         self
     }
+
+    /// A volume for WAL of so many bytes, in memory, of which something else takes `taken` until
+    /// [`Server::make_room_for_wal`].
+    #[must_use]
+    pub fn wal_disk(mut self, bytes: u64, taken: u64) -> Self {
+        self.wal_disk = Some((bytes, taken));
+        self
+    }
 }
 
 impl Server {
@@ -184,19 +259,27 @@ impl Server {
         for (name, value) in quick.into_iter().chain(given) {
             arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
         }
+        let wal_disk = match setup.wal_disk {
+            Some((bytes, taken)) => Some(WalDisk::new(&format!("{name}:{tag}"), bytes, taken)?),
+            None => None,
+        };
+        // Elsewhere than the data: a server whose WAL has no room ends (Postgres manual, 28.5), and
+        // a full disk is to be met where rows are written.
+        let wal = if wal_disk.is_some() { WAL_DISK } else { "/tmp" };
         let mut request = GenericImage::new(name, tag)
             .with_env_var("POSTGRES_PASSWORD", PASSWORD)
             .with_env_var(
                 "PGDATA",
                 format!("{}/data", if setup.disk.is_some() { DISK } else { "/pgdata" }),
             )
-            // Elsewhere than the data: a server whose WAL has no room ends (Postgres manual,
-            // 28.5), and a full disk is to be met where rows are written.
-            .with_env_var("POSTGRES_INITDB_WALDIR", "/tmp/wal")
+            .with_env_var("POSTGRES_INITDB_WALDIR", format!("{wal}/wal"))
             .with_cmd(arguments);
         if let Some(bytes) = setup.disk {
             let mount = Mount::tmpfs_mount(DISK).with_size_bytes(bytes).with_mode(0o1777);
             request = request.with_mount(mount);
+        }
+        if let Some(disk) = &wal_disk {
+            request = request.with_mount(Mount::volume_mount(&disk.volume, WAL_DISK));
         }
         // The engine gives an address of its own choice, which would be another after a restart.
         let mut host = Host::start(network, request).await?;
@@ -204,9 +287,16 @@ impl Server {
         host.address = Some(address.clone());
         host.cut_off()?;
         host.connect()?;
-        let server = Self { host, address, major };
+        let server = Self { host, address, major, wal_disk };
         server.wait_until_ready()?;
         Ok(server)
+    }
+
+    /// Takes away what takes the room of a small disk for WAL, whether the server runs or not.
+    pub fn make_room_for_wal(&self) -> Result<()> {
+        let disk = self.wal_disk.as_ref();
+        let disk = disk.ok_or_else(|| Error::new("this server has no small disk for WAL"))?;
+        disk.run(&format!(": > {WAL_DISK}/ballast"))
     }
 
     /// Its host.

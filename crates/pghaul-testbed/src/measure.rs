@@ -100,6 +100,18 @@ pub fn high_water_mark(process: u32) -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
+/// The first processor's name, and whether it has SHA instructions.
+pub fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split_once(": ")).map(|(_, value)| value.to_owned())
+    };
+    let sha = field("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "sha_ni"));
+    let with = if sha { "with" } else { "without" };
+    format!("{} {with} SHA instructions", field("model name").unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,7 +28,9 @@ pub(crate) fn failed(error: ArchiveError) -> Error {
     match error {
         ArchiveError::Io { doing, file, source } => {
             let hint = match source.kind() {
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                std::io::ErrorKind::StorageFull
+                | std::io::ErrorKind::QuotaExceeded
+                | std::io::ErrorKind::FileTooLarge => {
                     Some("make room there; what is finished is kept, and the same command goes on")
                 }
                 std::io::ErrorKind::PermissionDenied => {
@@ -230,6 +232,7 @@ pub(crate) fn to_table(table: &TablePlan) -> contents::Table {
     }
 }
 
+/// The plan of a table; which extension it may belong to, the relations of the contents say.
 pub(crate) fn from_table(table: &contents::Table) -> TablePlan {
     let layout = of_server(table.format, &table.columns, &table.hidden);
     let columns: Vec<Ident> = table.columns.iter().map(|column| Ident::new(&column.name)).collect();

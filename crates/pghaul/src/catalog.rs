@@ -161,6 +161,10 @@ impl Catalog {
     /// # Errors
     /// What the server said.
     pub async fn read_with(session: &Session, sizes: &Sizes) -> Result<Self, Error> {
+        session.with_catalog_indexes(Self::look(session, sizes)).await
+    }
+
+    async fn look(session: &Session, sizes: &Sizes) -> Result<Self, Error> {
         let version = session.version();
         let relations = version.sql(include_str!("catalog/relations.sql"));
         let columns = version.sql(include_str!("catalog/columns.sql"));

@@ -32,7 +32,7 @@ use crate::finding::{Finding, Severity};
 use crate::name::RelationName;
 use crate::plan::format::FormatChoice;
 use crate::run::Stop;
-use crate::run::options::Scope;
+use crate::run::options::{Scope, jobs_within};
 use crate::run::retry::{self, Budget};
 use crate::state::DatabaseIdentity;
 use prepare::Prepared;
@@ -73,6 +73,10 @@ pub struct DumpOptions {
     pub max_rate: Option<NonZeroU64>,
     /// Bytes of a part, TOAST included.
     pub part_size: Option<u64>,
+    /// Bytes of memory for the whole process. A dump needs [`MEMORY`] and [`memory_a_job`] for each
+    /// job, and beyond that three times the largest row for each job that reads one; with a smaller
+    /// budget it runs fewer jobs.
+    pub memory: Option<u64>,
     /// The `pg_dump` to use, instead of the one found.
     pub pg_dump: Option<PathBuf>,
     /// A snapshot exported elsewhere, instead of one's own.
@@ -94,12 +98,28 @@ impl Default for DumpOptions {
             level: DEFAULT_LEVEL,
             max_rate: None,
             part_size: None,
+            memory: None,
             pg_dump: None,
             snapshot: None,
             attempts: 10,
             retries: 1000,
         }
     }
+}
+
+/// What a dump needs at least, in bytes, whatever the size of the database.
+pub const MEMORY: u64 = 12 << 20;
+
+/// What each job needs beyond that, in bytes: a frame that is filled, one that is compressed, and
+/// zstd's own tables, which grow with the level.
+pub fn memory_a_job(level: i32) -> u64 {
+    let tables = match level {
+        ..=3 => 6,
+        4..=9 => 20,
+        10..=15 => 40,
+        16.. => 64,
+    };
+    (14 + tables) << 20
 }
 
 /// What a dump came to.
@@ -176,6 +196,9 @@ async fn dump_to(
             format!("a level of compression is between {least} and {most}, not {}", options.level),
         ));
     }
+    let needs = ("a dump", MEMORY, memory_a_job(options.level));
+    let options =
+        DumpOptions { jobs: jobs_within(options.memory, options.jobs, needs)?, ..options };
     let look = source.connect(Purpose::Catalog, "dump").await?;
     let identity = DatabaseIdentity::of(&look, &source);
     drop(look);

@@ -9,12 +9,15 @@
 //! and none too many, whatever the types, operator classes and collations of the keys.
 
 mod candidates;
+pub mod counts;
 pub mod groups;
 pub mod index;
 pub mod key;
 pub mod moment;
+mod options;
 pub mod orphans;
 pub mod plan;
+mod reading;
 pub mod references;
 pub mod repair;
 pub mod rules;
@@ -28,7 +31,8 @@ pub mod undo;
 pub use groups::{DuplicateRow, Found, Group, Groups};
 pub use index::{Backs, IndexDefinition, UniqueIndex};
 pub use key::Key;
-pub use moment::{ForeignKeys, Scan, ScanOptions};
+pub use moment::Scan;
+pub use options::{ForeignKeys, ScanOptions};
 pub use orphans::{ForeignKey, Orphan, Orphans};
 pub use statement::Keys;
 pub use survey::{Sink, Survey, SurveyOptions, survey};

@@ -28,6 +28,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crate::connect::Side;
 use crate::finding::Finding;
 use crate::name::RelationName;
 use crate::rebuild::Holder;
@@ -110,6 +111,22 @@ pub enum Event<'a> {
         /// The pause before the next attempt.
         after: Duration,
     },
+    /// A server does not answer a question that costs it nothing, for so long by now; its network
+    /// and its kernel do. Told every half minute while it lasts.
+    NoAnswer {
+        /// Which server.
+        side: Side,
+        /// For how long.
+        since: Duration,
+    },
+    /// What was copied under a snapshot that is gone is read again on the source, to be compared.
+    /// The bytes done are [`Counters::bytes_read_again`].
+    ReadingAgain {
+        /// Parts with at least one committed piece.
+        parts: usize,
+        /// Bytes of their pieces, as they went to the target.
+        bytes: u64,
+    },
     /// Who keeps something waiting that we do, by name; nobody any more if the list is empty. Told
     /// when that changes, and again while it lasts.
     Waiting {
@@ -177,6 +194,8 @@ pub struct Counters {
     pub rows_read: AtomicU64,
     /// Bytes read from the source, also of pieces not yet committed.
     pub bytes_read: AtomicU64,
+    /// Bytes read again on the source, to prove that they are what was copied.
+    pub bytes_read_again: AtomicU64,
     /// Blocks of tables that a scan for duplicates has behind it.
     pub blocks_read: AtomicU64,
     /// Bytes read back from the target.

@@ -1,5 +1,8 @@
 //! Findings: what a person should know about a database, as values. A finding is not a failure.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use serde::Serialize;
 
 /// How much a finding weighs. Ordered: a blocker is the greatest.
@@ -47,4 +50,17 @@ impl Finding {
         self.object = Some(object.to_string());
         self
     }
+}
+
+/// The code of a finding that was stored, by whatever version of pghaul.
+pub(crate) fn stored_code(code: String) -> &'static str {
+    // One text a code and process: there are some dozens of codes.
+    static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(code) = known.get(code.as_str()) {
+        return code;
+    }
+    let code: &'static str = Box::leak(code.into_boxed_str());
+    known.insert(code);
+    code
 }

@@ -1,5 +1,6 @@
 //! The handbook: what operators need to know, beside the code that does it.
 
+pub mod archive;
 pub mod duplicates;
 pub mod rebuild;
 pub mod repair;

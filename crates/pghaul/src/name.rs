@@ -3,6 +3,8 @@
 //! Invariant: a name is kept as the catalog holds it; quotes exist only in text made by
 //! [`Ident::quoted`], [`RelationName::quoted`] and [`literal`].
 
+pub(crate) mod given;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -35,6 +35,12 @@ impl Guard {
     pub fn locks(&self) -> bool {
         !self.after.is_empty()
     }
+
+    /// Whether foreign keys neither check nor cascade (Postgres manual, 19.11,
+    /// `session_replication_role`).
+    pub fn silences_foreign_keys(&self) -> bool {
+        self.before.contains("session_replication_role")
+    }
 }
 
 /// A table to copy.

@@ -5,7 +5,8 @@
 //! needed or a finding of its own, never an error in the middle; severities and remedies stand in
 //! one table, [`RULES`].
 
-mod compare;
+pub(crate) mod archived;
+pub(crate) mod compare;
 mod queries;
 pub(crate) mod rows_only;
 pub(crate) mod rules;

@@ -6,6 +6,7 @@
 //! execution.
 
 pub mod amcheck;
+mod checks;
 pub mod collation;
 mod execute;
 mod health;

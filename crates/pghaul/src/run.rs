@@ -3,6 +3,7 @@
 //! [`PreparedClone::new`] looks at both sides and plans, and writes nothing;
 //! [`PreparedClone::run`] carries it out.
 
+mod answer;
 mod archived;
 pub mod before;
 pub mod board;
@@ -11,6 +12,7 @@ pub(crate) mod claim;
 mod evidence;
 mod execute;
 mod finish;
+mod finished;
 mod graph;
 mod lane;
 mod ledger;
@@ -23,6 +25,7 @@ pub(crate) mod prepare;
 mod recover;
 mod refresh;
 mod restart;
+mod restart_tables;
 pub mod retry;
 mod reverify;
 pub(crate) mod source_schema;

@@ -56,12 +56,19 @@ impl Keeper {
     /// is new.
     ///
     /// # Errors
-    /// No permission on a table, by name; tables that come faster than they can be locked.
+    /// A standby of 9.6; no permission on a table, by name; tables that come faster than they can be locked.
     pub async fn start(
         source: &Endpoint,
         wanted: impl Fn(&RelationName) -> bool,
     ) -> Result<Self, Error> {
         let session = source.connect(Purpose::Read, "keeper").await?;
+        if session.identity().in_recovery && !session.version().at_least(10) {
+            // Exporting takes a transaction id there, which a standby does not give.
+            let side = session.side();
+            let what = format!("cannot take a snapshot: {side}: it is a standby of 9.6");
+            return Err(Error::new(ErrorKind::Preflight, what)
+                .with_hint("read from the primary, or promote the standby"));
+        }
         let mut to_lock: BTreeSet<RelationName> =
             list(&session).await?.into_iter().filter(&wanted).collect();
         for _ in 0..ATTEMPTS {
@@ -115,11 +122,6 @@ impl Keeper {
     /// The snapshot's name.
     pub fn id(&self) -> &SnapshotId {
         &self.id
-    }
-
-    /// Whether the keeper has this table locked: it was there when the snapshot was taken.
-    pub(crate) fn holds(&self, table: &RelationName) -> bool {
-        self.tables.contains(table)
     }
 
     /// The keeper's session, for reads inside the snapshot that must not wait for another

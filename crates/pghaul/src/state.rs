@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{oid, size};
 use crate::connect::{Endpoint, Session};
 use crate::error::{Error, ErrorKind};
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity, stored_code};
 use crate::name::literal;
 use crate::plan::{Part, PartId, Plan, format_name};
 pub use receipt::{Receipt, Receipts};
@@ -238,7 +238,7 @@ pub async fn load_parts(target: &Session) -> Result<Vec<(u32, Part)>, Error> {
         .collect())
 }
 
-/// Notes the phase reached, and the end of the run.
+/// Notes the phase reached, and whether that is the end of the run.
 ///
 /// # Errors
 /// What the target said.
@@ -246,7 +246,7 @@ pub async fn set_phase(target: &Session, phase: &str, finished: bool) -> Result<
     let sql = if finished {
         "update pghaul.run set phase = $1, finished = pg_catalog.clock_timestamp()"
     } else {
-        "update pghaul.run set phase = $1"
+        "update pghaul.run set phase = $1, finished = null"
     };
     target.execute("note the run's phase", sql, &[&phase]).await.map(drop)
 }
@@ -362,27 +362,81 @@ pub async fn store_findings(target: &Session, findings: &[Finding]) -> Result<()
     let doing = "store the findings";
     target.batch(doing, "delete from pghaul.finding").await?;
     for (id, finding) in (0_i64..).zip(findings) {
-        let severity = format!("{:?}", finding.severity).to_lowercase();
-        target
-            .execute(
-                doing,
-                "insert into pghaul.finding (id, code, severity, object, message, remedy) \
-                 values ($1, $2, $3, $4, $5, $6)",
-                &[
-                    &id,
-                    &finding.code,
-                    &severity,
-                    &finding.object,
-                    &finding.message,
-                    &finding.remedy,
-                ],
-            )
-            .await?;
+        let severity = severity_name(finding.severity);
+        let insert = async |finding: &Finding| {
+            target
+                .execute(
+                    doing,
+                    "insert into pghaul.finding (id, code, severity, object, message, remedy) \
+                     values ($1, $2, $3, $4, $5, $6)",
+                    &[
+                        &id,
+                        &finding.code,
+                        &severity,
+                        &finding.object,
+                        &finding.message,
+                        &finding.remedy,
+                    ],
+                )
+                .await
+        };
+        match insert(finding).await {
+            // The target's encoding lacks a character of ours, or of the source's.
+            Err(error) if error.sqlstate() == Some("22P05") => insert(&in_ascii(finding)).await?,
+            other => other?,
+        };
     }
     // Of indexes that are built by now.
     let sql = "delete from pghaul.duplicate_row d where not exists (select 1 from pghaul.finding f \
                where f.code = 'duplicates' and f.object = d.object)";
     target.batch(doing, sql).await
+}
+
+fn in_ascii(finding: &Finding) -> Finding {
+    let plain = |text: &str| {
+        let text = text.replace('…', "...");
+        text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect::<String>()
+    };
+    Finding {
+        object: finding.object.as_deref().map(plain),
+        message: plain(&finding.message),
+        remedy: plain(&finding.remedy),
+        ..finding.clone()
+    }
+}
+
+/// Reads what was found.
+///
+/// # Errors
+/// What the target said.
+pub(crate) async fn load_findings(target: &Session) -> Result<Vec<Finding>, Error> {
+    let rows = target
+        .query(
+            "read the run's findings",
+            "select code, severity, object, message, remedy from pghaul.finding order by id",
+            &[],
+        )
+        .await?;
+    let severity = |name: &str| {
+        [Severity::Note, Severity::Blocker]
+            .into_iter()
+            .find(|severity| severity_name(*severity) == name)
+            .unwrap_or(Severity::Warning)
+    };
+    Ok(rows
+        .iter()
+        .map(|row| Finding {
+            code: stored_code(row.get(0)),
+            severity: severity(row.get(1)),
+            object: row.get(2),
+            message: row.get(3),
+            remedy: row.get(4),
+        })
+        .collect())
+}
+
+fn severity_name(severity: Severity) -> String {
+    format!("{severity:?}").to_lowercase()
 }
 
 fn json(identity: &DatabaseIdentity) -> Result<String, Error> {
@@ -402,12 +456,14 @@ fn plan_inserts(plan: &Plan) -> Vec<String> {
         .enumerate()
         .map(|(id, table)| {
             format!(
-                "({id}, {}, {}, {}, {}, '{}')",
+                "({id}, {}, {}, {}, {}, '{}', {}, {})",
                 literal(table.name.schema.as_str()),
                 literal(table.name.name.as_str()),
                 table.oid,
                 table.bytes,
                 format_name(table.format.format),
+                literal(table.written_to.schema.as_str()),
+                literal(table.written_to.name.as_str()),
             )
         })
         .collect();

@@ -7,11 +7,11 @@
 pub mod difference;
 mod name_rows;
 pub mod options;
-mod others;
+pub(crate) mod others;
 pub mod outcome;
 pub mod pairs;
-mod prepare;
-mod read_all;
+pub(crate) mod prepare;
+pub(crate) mod read_all;
 pub mod reading;
 mod recheck;
 mod repairs;

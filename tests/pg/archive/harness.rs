@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pghaul::Error;
+use pghaul::archive::verify::{self, Verified};
 use pghaul::connect::{Endpoint, Side};
 use pghaul::dump::{Destination, DumpOptions, DumpOutcome, dump};
 use pghaul::event::Counters;
 use pghaul::restore;
 use pghaul::run::{CloneOptions, Outcome, Stop};
+use pghaul::verify::VerifyOptions;
+use pghaul::{Error, Finding, Severity};
 use pghaul_testbed::clients;
 
 /// Options that find the testbed's `pg_dump`.
@@ -36,4 +38,25 @@ pub(crate) async fn restore_from(
     let target = Endpoint::parse(Side::Target, target)?;
     let prepared = restore::prepare(folder.to_owned(), target, options).await?;
     prepared.run(Arc::new(()), Arc::new(Counters::default()), Stop::default()).await
+}
+
+/// Holds a database against an archive.
+pub(crate) async fn against(folder: &Path, target: &str, options: VerifyOptions) -> Verified {
+    let target = Endpoint::parse(Side::Target, target).unwrap();
+    let company = (Arc::new(()) as _, Arc::new(Counters::default()), Stop::default());
+    verify::against(folder.to_owned(), target, options, company).await.unwrap()
+}
+
+/// Options that find the testbed's `pg_dump`.
+pub(crate) fn verify_options() -> VerifyOptions {
+    VerifyOptions { pg_dump: Some(clients().unwrap().pg_dump()), ..VerifyOptions::default() }
+}
+
+/// What is wrong: codes and objects of all that is more than a note, sorted.
+pub(crate) fn wrong(findings: &[Finding]) -> Vec<(&'static str, String)> {
+    let grave = findings.iter().filter(|found| found.severity > Severity::Note);
+    let mut wrong: Vec<_> =
+        grave.map(|found| (found.code, found.object.clone().unwrap_or_default())).collect();
+    wrong.sort();
+    wrong
 }

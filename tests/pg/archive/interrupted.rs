@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use pghaul::ErrorKind;
 use pghaul::connect::{Endpoint, Side};
 use pghaul::dump::{Destination, DumpOptions, DumpOutcome, dump};
-use pghaul::event::{Counters, Event};
+use pghaul::event::{Counters, Event, Phase};
 use pghaul::restore;
 use pghaul::run::options::Start;
 use pghaul::run::{CloneOptions, Ending, Stop};
@@ -147,6 +147,55 @@ async fn a_source_that_changed_elsewhere_is_read_again_and_found_the_same() {
     restored_is_the_same(&source, &archive).await;
 }
 
+/// What lies there was finished once, and the disk says otherwise now: it is read again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_piece_that_was_damaged_since_is_read_again() {
+    let options = Options::new().set("autovacuum", "off");
+    let server = Server::start(Major::V18, &options).unwrap();
+    let source = Database::new(&server, "decayed").unwrap();
+    fill(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let archive = place.path().join("archive");
+    let (stopped, _) = dump_until(&source.url(), &archive, (8, How::Soon)).await;
+    assert!(stopped.unwrap().archive.is_none());
+    let largest = pieces(&archive).into_iter().max_by_key(|(_, bytes)| bytes.len());
+    let (name, mut bytes) = largest.unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(archive.join(&name), &bytes).unwrap();
+    let (ended, _) = dump_until(&source.url(), &archive, (i64::MAX, How::Soon)).await;
+    assert!(ended.unwrap().archive.is_some());
+    assert_eq!(check::folder(&Folder::new(&archive)).unwrap(), Vec::<String>::new());
+    restored_is_the_same(&source, &archive).await;
+}
+
+/// Stopped at once while it reads back what it wrote: not published, since not all of it was read.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_read_back_is_not_published() {
+    let source = database(Major::V18, "unread");
+    fill(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let archive = place.path().join("archive");
+    let asked = Stop::default();
+    let observer = OnEvent({
+        let asked = asked.clone();
+        move |event: &Event<'_>| {
+            if matches!(event, Event::PhaseStarted(Phase::PostData)) {
+                asked.soon.cancel();
+                asked.now.cancel();
+            }
+        }
+    });
+    let endpoint = Endpoint::parse(Side::Source, &source.url()).unwrap();
+    let company = (Arc::new(observer) as _, Arc::new(Counters::default()), asked);
+    let to = Destination::Folder(archive.clone());
+    let outcome = dump(endpoint, to, small(), company).await.unwrap();
+    assert!(outcome.archive.is_none());
+    assert!(!Folder::new(&archive).is_finished());
+    dump_to(&source.url(), &archive, small()).await.unwrap();
+    restored_is_the_same(&source, &archive).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_dumps_into_one_folder_exclude_each_other() {
     let source = database(Major::V18, "twice");
@@ -222,4 +271,28 @@ async fn a_restore_that_was_stopped_goes_on() {
 
 async fn count(database: &Database<'_>, sql: &str) -> u64 {
     database.value(sql).await.unwrap().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_begin_again_from_an_archive_too() {
+    let (source, target) = (database(Major::V14, "part_src"), database(Major::V18, "part_dst"));
+    fill(&source).await;
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("archive");
+    dump_to(&source.url(), &folder, dump_options()).await.unwrap();
+    restore_from(&folder, &target.url(), CloneOptions::default()).await.unwrap();
+    // By somebody who should not have, and whom nobody asks again.
+    target
+        .execute("update t1 set v = 'spoiled' where id = 7; update t4 set v = 'spoiled'")
+        .await
+        .unwrap();
+    let start = Start::ResumeRestarting(vec!["*.t1".to_owned(), "*.t4".to_owned()]);
+    let again = CloneOptions { start, ..CloneOptions::default() };
+    let outcome = restore_from(&folder, &target.url(), again).await.unwrap();
+    assert_eq!(outcome.ending, Ending::Complete);
+    assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+    assert_eq!(recount(&source).await, recount(&target).await);
+    let key = "select count(*) from pg_constraint where contype = 'f' and convalidated \
+               and conrelid = 't2'::regclass";
+    assert_eq!(target.value(key).await.unwrap().as_deref(), Some("1"));
 }

@@ -220,6 +220,30 @@ async fn what_does_not_fit_the_memory_is_spilled() {
     assert_eq!(error.kind(), ErrorKind::Usage);
 }
 
+/// By what the server believes of the table: that is all there is before it is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_will_not_fit_the_disk_is_refused_before_it_is_read() {
+    for major in [Major::V9_6, Major::V18] {
+        let database = database(major, "scan_space");
+        posts(&database, 1000).await;
+        database
+            .execute(
+                "update pg_class set reltuples = 1e14, relpages = 1 where oid = 'posts'::regclass",
+            )
+            .await
+            .unwrap();
+        let mut held =
+            Scan::start(&endpoint(&database.url()), ScanOptions::default()).await.unwrap();
+        let counters = Counters::default();
+        let error = held.read(0, &counters).await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::LocalIo, "{major}: {error:?}");
+        let said = error.to_string();
+        assert!(said.contains("`public.posts` need ") && said.ends_with(" are free"), "{said}");
+        assert!(error.hint().unwrap().contains("--spill-dir"));
+        assert_eq!(counters.rows_read.load(Ordering::Relaxed), 0);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rate_is_kept_and_every_row_is_read() {
     let database = database(Major::V18, "scan_rate");
@@ -363,4 +387,53 @@ async fn tables_that_go_away_before_they_are_locked_are_no_error() {
     let options = ScanOptions { tables: vec!["posts".to_owned()], ..ScanOptions::default() };
     let error = scan(&database.url(), options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
+}
+
+/// A refresh between the snapshot and the lock would leave a view without any row to see.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_is_refreshed_meanwhile_is_read_whole() {
+    let database = database(Major::V18, "scan_refreshed");
+    database
+        .execute(
+            "create materialized view v as select g / 2 as half from generate_series(2, 2001) g;
+             create index v_half on v (half);
+             update pg_index set indisunique = true where indexrelid = 'v_half'::regclass",
+        )
+        .await
+        .unwrap();
+    let refresher = database.connect().await.unwrap();
+    let done = CancellationToken::new();
+    let refreshing = tokio::spawn({
+        let done = done.clone();
+        async move {
+            let mut refreshed = 0;
+            // The index forbids its own rows: it is no index while the view is computed.
+            while !done.is_cancelled() {
+                refresher
+                    .execute(
+                        "begin; update pg_index set indisunique = false where indexrelid = 'v_half'::regclass;
+                         refresh materialized view v;
+                         update pg_index set indisunique = true where indexrelid = 'v_half'::regclass; commit",
+                    )
+                    .await
+                    .unwrap();
+                refreshed += 1;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            refreshed
+        }
+    });
+    let mut whole = 0;
+    for _ in 0..30 {
+        match scan(&database.url(), of(&["v_half"])).await {
+            Ok(found) => {
+                assert_eq!(found["public.v_half"].len(), 1000);
+                whole += 1;
+            }
+            // Too fast for it, and said so.
+            Err(error) => assert!(error.to_string().contains("come and go"), "{error:?}"),
+        }
+    }
+    done.cancel();
+    assert!(refreshing.await.unwrap() > 0 && whole > 0);
 }

@@ -105,6 +105,60 @@ async fn a_version_is_recorded_only_when_nothing_is_left() {
     assert_eq!(database.value(sql).await.unwrap().as_deref(), Some("2.17"));
 }
 
+/// Where no version is recorded, amcheck tells which indexes are in the present order.
+#[tokio::test]
+async fn what_is_in_order_is_not_rebuilt_again() {
+    for major in [Major::V10, Major::V14] {
+        let database = linguistic(major, "again");
+        database
+            .execute(
+                "create extension amcheck;
+                 create table words (id int primary key, word text, other text);
+                 insert into words select g, 'w' || g, 'x' from generate_series(1, 1000) g;
+                 create index words_word on words (word); create index words_lower on words (lower(word));
+                 create index words_gin on words using gin (to_tsvector('simple', word))",
+            )
+            .await
+            .unwrap();
+        let rebuilt = rebuild(&database, RebuildOptions::default()).await;
+        let names: BTreeSet<&str> =
+            rebuilt.indexes.iter().map(|one| one.index.name.name.as_str()).collect();
+        // What a function does with characters is not seen by it, nor what is in a GIN index.
+        assert_eq!(names, BTreeSet::from(["words_gin", "words_lower"]), "{major}");
+        let codes: BTreeSet<&str> = rebuilt.findings.iter().map(|one| one.code).collect();
+        assert!(codes.contains("not_checked_kinds"), "{major}: {:?}", rebuilt.findings);
+
+        // One that is not in order is rebuilt, once.
+        database.execute("drop index words_lower, words_gin").await.unwrap();
+        database.execute(MOVED).await.unwrap();
+        if major < Major::V13 {
+            move_collation(&database).await;
+            let rebuilt = rebuild(&database, RebuildOptions::default()).await;
+            assert_all_rebuilt(&rebuilt, &major.to_string());
+            assert_eq!(rebuilt.indexes.len(), 3, "{major}");
+            assert_sound(&database, &major.to_string()).await;
+        }
+        let again = rebuild(&database, RebuildOptions::default()).await;
+        assert!(again.indexes.is_empty(), "{major}: {:?}", again.indexes);
+
+        // One of which the version says that it changed is rebuilt whatever its order, so that the
+        // version can be recorded.
+        if major >= Major::V13 {
+            database
+                .execute(
+                    "create collation told (lc_collate = 'en_US.UTF-8', lc_ctype = 'en_US.UTF-8');
+                     create table told (word text collate told primary key);
+                     update pg_collation set collversion = '2.17' where collname = 'told'",
+                )
+                .await
+                .unwrap();
+            let rebuilt = rebuild(&database, RebuildOptions::default()).await;
+            assert_eq!(rebuilt.indexes.len(), 1, "{major}: {:?}", rebuilt.indexes);
+            assert_eq!(rebuilt.recorded, ["collation public.told"], "{major}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_version_of_the_database_itself() {
     for major in [Major::V15, Major::V18] {
@@ -242,5 +296,33 @@ async fn what_others_hold_on_to_is_not_replaced() {
         ] {
             assert_eq!(by(free), "new index and swap", "{major} {free}");
         }
+    }
+}
+
+/// What comes to hold on to an index after it was looked at is noticed before the old one goes.
+#[tokio::test]
+async fn what_comes_to_be_held_meanwhile_is_not_replaced() {
+    for major in [Major::V9_6, Major::V10] {
+        let database = database(major, "held_later");
+        database
+            .execute(
+                "create table t (id int primary key, k int, constraint t_k unique (k));
+                 create table u (k int); insert into t values (1, 1); insert into u values (1)",
+            )
+            .await
+            .unwrap();
+        let prepared = pghaul::rebuild::PreparedRebuild::new(
+            super::endpoint(&database.url()),
+            super::named(&["t_k"]),
+        )
+        .await
+        .unwrap();
+        database.execute("alter table u add foreign key (k) references t (k)").await.unwrap();
+        let (before, lay) = (described(&database).await, files(&database).await);
+        let stop = pghaul::run::Stop::default();
+        let rebuilt = prepared.run(std::sync::Arc::new(()), stop).await.unwrap();
+        assert_all_rebuilt(&rebuilt, &major.to_string());
+        assert_eq!(described(&database).await, before, "{major}");
+        assert_ne!(files(&database).await["t_k"], lay["t_k"], "{major}: it was not rebuilt");
     }
 }

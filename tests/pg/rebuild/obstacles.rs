@@ -39,7 +39,7 @@ async fn invalid(database: &Database<'_>) -> Vec<String> {
 
 #[tokio::test]
 async fn rows_that_share_a_key() {
-    for major in MAJORS {
+    for major in [Major::V9_6, Major::V14, Major::V18] {
         for (index, recipe) in [
             ("t_pkey", Recipe::MissingEntries),
             ("t_v", Recipe::DoubleEntries),

@@ -82,12 +82,13 @@ async fn a_partitioned_index_that_is_not_valid() {
             .unwrap();
         let rebuilt = rebuild(&database, RebuildOptions::default()).await;
         assert_eq!(rebuilt.indexes.len(), 2, "{major} {:?}", ends(&rebuilt));
-        // Not every server looks again when a part is attached once more; then it is said.
-        let whole_again = described(&database).await == whole;
+        // Before 14 no statement makes the server look again: not attaching a part once more, nor
+        // attaching another, nor taking one off and attaching it again. Then it is said.
         let ends = ends(&rebuilt);
         let said = found(&rebuilt, "invalid_index").len();
-        let as_it_is = if whole_again { ("rebuilt", 0) } else { ("failed", 2) };
+        let as_it_is = if major >= Major::V14 { ("rebuilt", 0) } else { ("failed", 2) };
         assert_eq!((ends["public.root_k"], said), as_it_is, "{major} {ends:?}");
+        assert_eq!(described(&database).await == whole, major >= Major::V14, "{major}");
 
         // A part that is missing cannot be made up.
         database.execute("create index root_sub on only root (sub)").await.unwrap();

@@ -10,7 +10,7 @@ use pghaul::verify::pairs::PairKind;
 use pghaul::verify::{PreparedVerify, VerifyOptions};
 use pghaul_testbed::damage::{Damage, Recipe};
 use pghaul_testbed::mastodon::{self, Version};
-use pghaul_testbed::{Major, Role};
+use pghaul_testbed::{Database, Major, Role};
 
 use super::mastodon::{equal, small};
 use super::{Paper, clean, digests, endpoint, plan_mastodon, repair, undo};
@@ -84,6 +84,23 @@ async fn a_clone_is_repaired_finished_and_verified() {
     assert_eq!(before.len(), digests(&target).await.len());
 }
 
+/// Gives a role all tables, and the right to make the schema.
+pub(crate) async fn own(database: &Database<'_>, role: &Role) {
+    let name = &role.name;
+    database
+        .execute(format!(
+            "do $$ declare t text; begin \
+               for t in select c.oid::regclass::text from pg_class c \
+                        where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'm', 'v') loop \
+                 execute 'alter table ' || t || ' owner to \"{name}\"'; \
+               end loop; end $$; \
+             grant create on database \"{}\" to \"{name}\"; grant all on schema public to \"{name}\"",
+            database.name()
+        ))
+        .await
+        .unwrap();
+}
+
 /// Who owns the tables, and nothing more: foreign keys cannot be kept quiet.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_owner_can_repair() {
@@ -98,19 +115,7 @@ async fn the_owner_can_repair() {
             damage.plant(&session).await.unwrap();
         }
         let role = Role::create(database.server(), "owner", "").unwrap();
-        let name = &role.name;
-        session
-            .execute(format!(
-                "do $$ declare t text; begin \
-                   for t in select c.oid::regclass::text from pg_class c \
-                            where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'm', 'v') loop \
-                     execute 'alter table ' || t || ' owner to \"{name}\"'; \
-                   end loop; end $$; \
-                 grant create on database \"{}\" to \"{name}\"; grant all on schema public to \"{name}\"",
-                database.name()
-            ))
-            .await
-            .unwrap();
+        own(&database, &role).await;
         let before = digests(&database).await;
         let url = database.url_as(&role);
         let paper = Paper::new();

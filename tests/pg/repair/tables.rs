@@ -1,11 +1,11 @@
 //! Every table that Mastodon's rules know, and every kind of group that they treat alike or not.
 
-use pghaul_testbed::damage::{Damage, Recipe};
+use pghaul_testbed::damage::{Damage, Order, Recipe};
 use pghaul_testbed::mastodon::Version;
 use pghaul_testbed::{Database, Major};
 
 use super::mastodon::{equal, small};
-use super::{Paper, clean, digests, orphans, plan_mastodon, repair, undo};
+use super::{Paper, clean, clean_but, digests, orphans, plan_mastodon, repair, undo};
 
 /// Unique indexes that are no primary key: table, index.
 async fn indexes(database: &Database<'_>) -> Vec<(String, String)> {
@@ -59,37 +59,9 @@ async fn every_index(major: Major, version: Version, recipe: Recipe) {
     assert_eq!((repaired.skipped, repaired.asked), (0, asked), "{:?}", repaired.findings);
     assert_eq!(orphans(&database).await.len(), already);
 
-    // What was asked about is still there, so it is taken away by hand before the proof.
-    let answers: Vec<String> = questions
-        .iter()
-        .map(|line| {
-            let question: serde_json::Value = serde_json::from_str(line).unwrap();
-            let table = question["table"].as_str().unwrap();
-            let others: Vec<String> = question["rows"].as_array().unwrap()[1..]
-                .iter()
-                .map(|row| format!("'{}'", row["ctid"].as_str().unwrap()))
-                .collect();
-            let column = if table == "public.users" { "email" } else { "code" };
-            format!(
-                "begin; set local session_replication_role = replica; set local enable_indexscan = off; \
-                 update {table} set {column} = md5(ctid::text) where ctid in ({}); commit",
-                others.join(", ")
-            )
-        })
-        .collect();
-    let in_between = digests(&database).await;
-    let _ = in_between;
+    clean_but(&database, ASKED).await;
     undo(&database.url(), true).await.unwrap();
     equal(&before, &digests(&database).await);
-    for answer in answers {
-        session
-            .execute("drop index if exists index_users_on_email, index_invites_on_code")
-            .await
-            .unwrap();
-        session.execute(answer).await.unwrap();
-    }
-    let planned = plan_mastodon(&database.url(), &paper.other()).await.unwrap();
-    assert_eq!(planned.counts.questions, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,6 +72,132 @@ async fn every_unique_index_of_3_5_3() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_unique_index_of_4_2_0() {
     every_index(Major::V18, Version::V4_2_0, Recipe::DoubleEntries).await;
+}
+
+/// The other majors, with `PGHAUL_TEST_MAJORS`.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_unique_index_in_the_wrong_order() {
+    let wrong = Recipe::WrongOrder(Order::Reversed);
+    every_index(Major::V14, Version::V4_2_0, wrong.clone()).await;
+    if std::env::var("PGHAUL_TEST_MAJORS").is_ok() {
+        every_index(Major::V10, Version::V3_5_3, wrong).await;
+    }
+}
+
+/// Tables of releases that the testbed's two have not: before 3.5, and after 4.2.
+const OTHER_RELEASES: &str = "
+create table account_identity_proofs (id bigserial primary key, account_id bigint references accounts on delete cascade
+    , provider text not null default '', provider_username text not null default '', verified bool not null default false);
+create unique index index_account_proofs_on_account_and_provider_and_username on account_identity_proofs (account_id, provider, provider_username);
+create table quotes (id bigserial primary key, account_id bigint not null references accounts on delete cascade
+    , status_id bigint not null references statuses on delete cascade, quoted_status_id bigint references statuses on delete set null
+    , quoted_account_id bigint references accounts on delete set null, state int not null default 0, activity_uri text);
+create unique index index_quotes_on_activity_uri on quotes (activity_uri) where activity_uri is not null;
+create unique index index_quotes_on_status_id on quotes (status_id);
+create table keypairs (id bigserial primary key, account_id bigint not null references accounts on delete cascade
+    , uri text not null, public_key text not null, revoked bool not null default false, updated_at timestamp not null default now());
+create unique index index_keypairs_on_uri on keypairs (uri);
+create table tagged_objects (id bigserial primary key, status_id bigint not null references statuses on delete cascade
+    , object_type text, object_id bigint, uri text);
+create unique index index_tagged_objects_on_status_id_and_object on tagged_objects (status_id, object_type, object_id);
+create table collections (id bigserial primary key, account_id bigint not null references accounts, tag_id bigint references tags, uri text);
+create unique index index_collections_on_uri on collections (uri);
+create table collection_items (id bigserial primary key, collection_id bigint not null references collections on delete cascade
+    , account_id bigint references accounts, activity_uri text);
+create unique index index_collection_items_on_activity_uri on collection_items (activity_uri);
+create table notification_requests (id bigserial primary key, account_id bigint not null references accounts on delete cascade
+    , from_account_id bigint not null references accounts on delete cascade, last_status_id bigint references statuses on delete set null, notifications_count bigint not null default 0);
+create unique index index_notification_requests_on_account_id_and_from_account_id on notification_requests (account_id, from_account_id);
+create table fasp_providers (id bigserial primary key, base_url text not null, remote_identifier text not null);
+create unique index index_fasp_providers_on_base_url on fasp_providers (base_url);
+create table username_blocks (id bigserial primary key, username text not null);
+create unique index index_username_blocks_on_username_lower_btree on username_blocks (lower(username));
+create table rule_translations (id bigserial primary key, rule_id bigint, language text not null, updated_at timestamp not null default now());
+create unique index index_rule_translations_on_rule_id_and_language on rule_translations (rule_id, language);
+create table email_subscriptions (id bigserial primary key, account_id bigint not null references accounts on delete cascade, email text not null, updated_at timestamp not null default now());
+create unique index index_email_subscriptions_on_account_id_and_email on email_subscriptions (account_id, email);
+insert into account_identity_proofs (account_id, provider, provider_username) select id, 'keybase', username from accounts limit 20;
+insert into quotes (account_id, status_id, quoted_status_id, quoted_account_id, state, activity_uri)
+    select account_id, id, in_reply_to_id, in_reply_to_account_id, 1, 'quote:' || id from statuses where in_reply_to_id is not null limit 40;
+insert into keypairs (account_id, uri, public_key) select id, 'key:' || id, md5(id::text) from accounts limit 20;
+insert into tagged_objects (status_id, object_type, object_id, uri) select id, 'Account', account_id, 'object:' || id from statuses limit 20;
+insert into collections (account_id, tag_id, uri) select id, (select min(id) from tags), 'collection:' || id from accounts limit 20;
+insert into collection_items (collection_id, account_id, activity_uri) select id, account_id, 'item:' || id from collections;
+insert into notification_requests (account_id, from_account_id, last_status_id, notifications_count)
+    select a.id, b.id, (select min(id) from statuses), 5 from (select id from accounts limit 5) a, (select id from accounts offset 5 limit 5) b;
+insert into fasp_providers (base_url, remote_identifier) select 'https://f' || g, 'r' || g from generate_series(1, 20) g;
+insert into username_blocks (username) select 'Name' || g from generate_series(1, 20) g;
+insert into rule_translations (rule_id, language) select g, 'de' from generate_series(1, 20) g;
+insert into email_subscriptions (account_id, email) select id, 'e' || id from accounts limit 20;
+create unique index index_accounts_on_uri_4_7 on accounts (uri) where uri <> ''";
+
+/// By their indexes, and by what they refer to: accounts and statuses that are there twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_of_other_releases() {
+    let database = small(Major::V14, Version::V4_2_0, "other_releases");
+    database.execute(OTHER_RELEASES).await.unwrap();
+    let session = database.connect().await.unwrap();
+    let mut planted = 0;
+    for index in [
+        "index_account_proofs_on_account_and_provider_and_username",
+        "index_quotes_on_activity_uri",
+        "index_keypairs_on_uri",
+        "index_tagged_objects_on_status_id_and_object",
+        "index_collections_on_uri",
+        "index_collection_items_on_activity_uri",
+        "index_notification_requests_on_account_id_and_from_account_id",
+        "index_fasp_providers_on_base_url",
+        "index_username_blocks_on_username_lower_btree",
+        "index_rule_translations_on_rule_id_and_language",
+        "index_email_subscriptions_on_account_id_and_email",
+    ] {
+        Damage::new(index, Recipe::DoubleEntries).groups(2).plant(&session).await.unwrap();
+        planted += 2;
+    }
+    // Statuses and accounts whose copies have rows of these tables.
+    let quotes = pghaul_testbed::damage::Children::like_others;
+    pghaul_testbed::mastodon::duplicate_statuses(Recipe::DoubleEntries)
+        .groups(6)
+        .children(quotes("quotes", "status_id").at_most(1))
+        .children(quotes("quotes", "quoted_status_id"))
+        .children(quotes("tagged_objects", "status_id"))
+        .plant(&session)
+        .await
+        .unwrap();
+    pghaul_testbed::mastodon::duplicate_accounts(Recipe::DoubleEntries)
+        .groups(4)
+        .children(quotes("quotes", "quoted_account_id"))
+        .children(quotes("keypairs", "account_id"))
+        .children(quotes("collections", "account_id"))
+        .children(quotes("collection_items", "account_id"))
+        .children(quotes("notification_requests", "from_account_id"))
+        .plant(&session)
+        .await
+        .unwrap();
+    // Every second copy of an account has another key, and under the index of 4.7 another uri too:
+    // nothing shows that it is the same actor.
+    planted += 8;
+    let asked_about = 2;
+    Damage::new("index_accounts_on_uri_4_7", Recipe::DoubleEntries)
+        .only("src.domain is not null")
+        .seed(5)
+        .groups(2)
+        .plant(&session)
+        .await
+        .unwrap();
+    planted += 2;
+    let before = digests(&database).await;
+    let paper = Paper::new();
+    let planned = plan_mastodon(&database.url(), &paper.plan()).await.unwrap();
+    let plan = std::fs::read_to_string(paper.plan()).unwrap();
+    let asked: Vec<&str> = plan.lines().filter(|line| line.starts_with("{\"question\"")).collect();
+    assert_eq!(planned.counts.groups - planned.counts.collisions, planted, "{asked:#?}");
+    assert_eq!(planned.counts.questions, asked_about, "{asked:#?}");
+    let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
+    assert_eq!((repaired.skipped, repaired.asked), (0, asked_about), "{:?}", repaired.findings);
+    clean_but(&database, &["index_accounts_on_username_and_domain_lower"]).await;
+    undo(&database.url(), true).await.unwrap();
+    equal(&before, &digests(&database).await);
 }
 
 /// postgres-facts: winners that refer to losers of other groups, and twins of each other.

@@ -156,6 +156,7 @@ pub(crate) fn contents() -> Contents {
             .into_iter()
             .map(|oid| LargeObject { oid, owner: "x".to_owned(), grants: None, comment: None })
             .collect(),
+        locale: None,
         left_out: vec![],
     }
 }

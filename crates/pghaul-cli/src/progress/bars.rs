@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pghaul::event::Phase;
 
-use super::lines::{line, phase_text, rate_text, remaining};
+use super::lines::{line, phase_text, rate_text, read_again, remaining};
 use super::tracker::{Sample, Told};
 use super::{Renderer, Task};
 use crate::console::Console;
@@ -84,11 +84,12 @@ impl Renderer for Bars {
     }
 
     fn sample(&mut self, sample: &Sample) {
-        self.phase.set_message(format!(
-            "{}  {}",
-            duration(sample.elapsed),
-            phase_text(sample.phase, self.task)
-        ));
+        let mut phase =
+            format!("{}  {}", duration(sample.elapsed), phase_text(sample.phase, self.task));
+        if let Some(again) = read_again(sample) {
+            phase.push_str(&format!(", {again}"));
+        }
+        self.phase.set_message(phase);
         if sample.phase < Phase::Data {
             return;
         }
@@ -158,6 +159,7 @@ mod tests {
             to_copy: 64 * GIB,
             read_back: 4 * GIB,
             to_read_back: 64 * GIB,
+            to_read_again: 0,
             rate: Some(85.0 * 1024.0 * 1024.0),
             tables: 1022,
             tables_copied: 210,

@@ -70,6 +70,12 @@ impl Renderer for Json {
             Told::Retrying { what, after } => {
                 ("retrying", json!({"message": what, "after_ms": milliseconds(*after)}))
             }
+            Told::NoAnswer { side, since } => {
+                ("no_answer", json!({"side": side.to_string(), "since_ms": milliseconds(*since)}))
+            }
+            Told::ReadingAgain { parts, bytes } => {
+                ("reading_again", json!({"parts": parts, "bytes": bytes}))
+            }
             Told::Found(finding) => ("found", json!({"finding": report::wire::finding(finding)})),
         };
         self.write(event, at, object);
@@ -91,6 +97,7 @@ impl Renderer for Json {
             "rows_read": sample.counted.rows_read,
             "bytes_read": sample.counted.bytes_read,
             "bytes_read_back": sample.counted.bytes_read_back,
+            "bytes_read_again": sample.counted.bytes_read_again,
             "disk_bytes": sample.to_copy,
             "disk_bytes_copied": sample.copied,
             "disk_bytes_read_back": sample.read_back,

@@ -76,6 +76,15 @@ pub(super) fn line(told: &Told, console: Console, task: Task) -> Option<String> 
         Told::Retrying { what, after } => {
             Some(format!("trying again in {}: {what}", duration(*after)))
         }
+        Told::NoAnswer { side, since } => Some(format!(
+            "the {side} has not answered for {}, though its network does; waiting (Ctrl-C twice ends at once)",
+            duration(*since)
+        )),
+        Told::ReadingAgain { parts, bytes: size } => Some(format!(
+            "reading again on the source what was copied before, to compare: {} in {}",
+            bytes(*size),
+            counted(*parts, "part", "parts")
+        )),
         Told::Found(finding) if finding.severity >= Severity::Warning || verbose => {
             let about = finding.object.as_ref().map(|object| format!("{object}: "));
             Some(format!(
@@ -113,9 +122,17 @@ pub(super) fn remaining(remaining: Remaining) -> String {
     }
 }
 
+/// How far the proof is that the source has not changed.
+pub(super) fn read_again(sample: &Sample) -> Option<String> {
+    let done = sample.counted.bytes_read_again.min(sample.to_read_again);
+    (sample.phase < Phase::Data && sample.to_read_again > 0)
+        .then(|| format!("{} of {} read again", bytes(done), bytes(sample.to_read_again)))
+}
+
 fn summary(sample: &Sample, task: Task) -> String {
     let phase = phase_text(sample.phase, task);
     let mut parts = vec![format!("{}: {phase}", duration(sample.elapsed))];
+    parts.extend(read_again(sample));
     let (first, second) = match task {
         Task::Carry => ("copied", "read back"),
         Task::Compare => ("read on the source", "compared"),

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use pghaul::Finding;
+use pghaul::connect::Side;
 use pghaul::event::{Event, Phase};
 use pghaul::name::RelationName;
 use pghaul::run::PreparedClone;
@@ -42,6 +43,8 @@ pub(super) enum Told {
     StepStarted { kind: String, object: String },
     StepCommitted { kind: String, object: String, took: Duration },
     Retrying { what: String, after: Duration },
+    NoAnswer { side: Side, since: Duration },
+    ReadingAgain { parts: usize, bytes: u64 },
     Found(Finding),
 }
 
@@ -68,6 +71,8 @@ impl Told {
                 Self::StepCommitted { kind: kind.to_owned(), object: object.to_owned(), took }
             }
             Event::Retrying { what, after } => Self::Retrying { what: what.to_owned(), after },
+            Event::NoAnswer { side, since } => Self::NoAnswer { side, since },
+            Event::ReadingAgain { parts, bytes } => Self::ReadingAgain { parts, bytes },
             Event::Found(finding) => Self::Found(finding.clone()),
             _ => return None,
         })
@@ -80,6 +85,7 @@ pub(super) struct Counted {
     pub(super) rows_read: u64,
     pub(super) bytes_read: u64,
     pub(super) bytes_read_back: u64,
+    pub(super) bytes_read_again: u64,
 }
 
 /// What a run will have to do.
@@ -214,6 +220,8 @@ pub(super) struct Sample {
     /// Bytes on disk.
     pub(super) read_back: u64,
     pub(super) to_read_back: u64,
+    /// Bytes of COPY.
+    pub(super) to_read_again: u64,
     /// Bytes of COPY a second.
     pub(super) rate: Option<f64>,
     pub(super) tables: usize,
@@ -246,6 +254,8 @@ pub(super) struct Tracker {
     keys: Pace,
     running: Vec<Running>,
     findings: Vec<Finding>,
+    /// Bytes of COPY that are read again before anything is copied.
+    to_read_again: u64,
     history: VecDeque<(Duration, Progressed)>,
     shown: (u64, u64),
 }
@@ -319,7 +329,9 @@ impl Tracker {
             Told::Message(_)
             | Told::Planned { .. }
             | Told::PhaseFinished(..)
-            | Told::Retrying { .. } => {}
+            | Told::Retrying { .. }
+            | Told::NoAnswer { .. } => {}
+            Told::ReadingAgain { bytes, .. } => self.to_read_again = *bytes,
         }
     }
 
@@ -371,6 +383,7 @@ impl Tracker {
             to_copy,
             read_back: now.read_back,
             to_read_back,
+            to_read_again: self.to_read_again,
             rate: rate(|p| p.bytes_read),
             tables: self.expected.tables.len(),
             tables_copied: self.copied.len(),
@@ -471,7 +484,7 @@ mod tests {
     }
 
     fn read(bytes_read: u64, bytes_read_back: u64) -> Counted {
-        Counted { rows_read: 0, bytes_read, bytes_read_back }
+        Counted { bytes_read, bytes_read_back, ..Counted::default() }
     }
 
     #[test]

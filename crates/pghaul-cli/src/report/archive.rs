@@ -6,9 +6,9 @@ use crate::console::style::{GOOD, STRONG, WARNING, paint};
 use crate::console::{Console, Detail, Results};
 use crate::exit::Exit;
 use crate::quantity::{bytes, duration, grouped};
-use crate::report::findings;
+use crate::report::verify::{SchemaEntry, VERB, schema_entry};
 use crate::report::wire::{self, Envelope};
-use crate::report::{self, verify::VERB};
+use crate::report::{self, findings};
 use crate::verbs::verify::archive::{Against, Looked};
 
 #[derive(Serialize)]
@@ -20,6 +20,8 @@ struct Body<'a> {
     large_objects: usize,
     compared_with_database: bool,
     tables: Vec<wire::Table<'a>>,
+    schema: Vec<SchemaEntry<'a>>,
+    sequences: usize,
 }
 
 /// Prints it; gives the exit code.
@@ -37,6 +39,8 @@ pub fn done(console: &Console, looked: &Looked) -> Exit {
                 large_objects: archive.large_objects,
                 compared_with_database: looked.against == Against::Database,
                 tables: verified.tables.iter().map(wire::table).collect(),
+                schema: verified.schema.iter().map(schema_entry).collect(),
+                sequences: verified.sequences,
             };
             Envelope::new(VERB, exit, looked.took, &verified.findings, body).print(console, exit)
         }

@@ -64,8 +64,9 @@ struct Recheck {
     moving: usize,
 }
 
+/// An entry of the schemas that differs.
 #[derive(Serialize)]
-struct SchemaEntry<'a> {
+pub(super) struct SchemaEntry<'a> {
     kind: &'a str,
     object: &'a str,
     difference: &'static str,
@@ -152,7 +153,7 @@ fn table<'a>(table: &'a VerifiedTable, verified: &'a Verified) -> Table<'a> {
     }
 }
 
-fn schema_entry(one: &SchemaDifference) -> SchemaEntry<'_> {
+pub(super) fn schema_entry(one: &SchemaDifference) -> SchemaEntry<'_> {
     SchemaEntry {
         kind: &one.kind,
         object: &one.object,

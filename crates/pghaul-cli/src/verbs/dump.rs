@@ -16,7 +16,7 @@ use pghaul::{Error, ErrorKind};
 use crate::console::{Console, Results, Shown};
 use crate::exit::Exit;
 use crate::flags::carried::{Format, Selection};
-use crate::flags::resources::{Program, jobs, part_size, rate};
+use crate::flags::resources::{Memory, Patience, Program, jobs, part_size, rate};
 use crate::flags::{ProgressStyle, Source};
 use crate::progress::Progress;
 use crate::report;
@@ -68,7 +68,11 @@ pub struct Flags {
     #[arg(long, value_name = "SIZE", value_parser = part_size, help_heading = "Resources")]
     part_size: Option<u64>,
     #[command(flatten)]
+    memory: Memory,
+    #[command(flatten)]
     program: Program,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 impl Flags {
@@ -82,9 +86,11 @@ impl Flags {
             level: self.compress,
             max_rate: self.max_rate,
             part_size: self.part_size,
+            memory: self.memory.memory,
             pg_dump: self.program.pg_dump.clone(),
             snapshot: self.snapshot.clone(),
-            ..DumpOptions::default()
+            attempts: self.patience.attempts,
+            retries: self.patience.retries,
         }
     }
 

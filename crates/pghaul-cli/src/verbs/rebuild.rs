@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use pghaul::Error;
 use pghaul::connect::{Endpoint, Side};
-use pghaul::rebuild::{
-    Locking, Need, PreparedRebuild, RebuildOptions, Selection, Thoroughness, Views,
-};
+use pghaul::rebuild::{Locking, Need, PreparedRebuild, RebuildOptions, Selection, Views};
 
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::Database;
+use crate::flags::amcheck::Amcheck;
 use crate::progress::rebuild::RebuildProgress;
 use crate::quantity::parse_size;
 use crate::report;
+use crate::report::scan::file::GroupsFile;
 use crate::signals::Watch;
 
 /// Flags of `rebuild`.
@@ -37,7 +37,7 @@ pub struct Flags {
     #[arg(long, conflicts_with_all = ["index", "table"], help_heading = "What is rebuilt")]
     all: bool,
     /// How thoroughly amcheck looks for damage before and after, where it is installed
-    #[arg(long, value_enum, default_value_t, value_name = "HOW", help_heading = "What is rebuilt")]
+    #[arg(long, value_enum, default_value_t = Amcheck::Rows, value_name = "HOW", help_heading = "What is rebuilt")]
     amcheck: Amcheck,
     /// Do not refresh materialized views whose unique index is exposed or damaged; rebuild only
     /// their indexes
@@ -55,6 +55,10 @@ pub struct Flags {
     #[arg(long, help_heading = "How")]
     dry_run: bool,
 
+    /// Write all groups of rows that stop a build to this file, one JSON object a line
+    #[arg(long, value_name = "FILE", help_heading = "Result")]
+    out: Option<PathBuf>,
+
     /// Tables to work on at once [1 to 256]
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Resources")]
     jobs: u16,
@@ -65,18 +69,6 @@ pub struct Flags {
     /// temporary files]
     #[arg(long, value_name = "FOLDER", help_heading = "Resources")]
     spill_dir: Option<PathBuf>,
-}
-
-/// `--amcheck`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Amcheck {
-    /// Not at all
-    Skip,
-    /// Reads each index: is it in order?
-    Order,
-    /// Reads each index and its table: is every row in it, and is the table sound?
-    #[default]
-    Rows,
 }
 
 /// `30s`, `10min`, `2h`; a number alone is seconds.
@@ -101,11 +93,7 @@ impl Flags {
             need: if self.all { Need::All } else { Need::Needed },
             locking: if self.no_concurrently { Locking::Blocking } else { Locking::Concurrent },
             jobs: NonZeroUsize::new(self.jobs.into()).unwrap_or(NonZeroUsize::MIN),
-            thoroughness: match self.amcheck {
-                Amcheck::Skip => Thoroughness::Skip,
-                Amcheck::Order => Thoroughness::Order,
-                Amcheck::Rows => Thoroughness::Rows,
-            },
+            thoroughness: self.amcheck.into(),
             views: if self.no_refresh { Views::Keep } else { Views::Refresh },
             max_wait: self.max_wait,
             memory: usize::try_from(self.memory).unwrap_or(usize::MAX),
@@ -125,6 +113,7 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
 
 async fn rebuild(flags: &Flags, console: &Console, begun: Instant) -> Result<Exit, Error> {
     let database = Endpoint::parse(Side::Database, &flags.database.database)?;
+    let out = flags.out.as_deref().map(GroupsFile::create).transpose()?;
     let watch = Watch::start()?;
     let prepared = tokio::select! {
         prepared = Box::pin(PreparedRebuild::new(database, flags.options())) => prepared?,
@@ -136,6 +125,10 @@ async fn rebuild(flags: &Flags, console: &Console, begun: Instant) -> Result<Exi
     if flags.dry_run {
         return Ok(report::rebuild::planned(console, begun.elapsed(), &place, &prepared));
     }
+    let prepared = match out {
+        Some(out) => prepared.telling(Box::new(out)),
+        None => prepared,
+    };
     let (progress, display) = RebuildProgress::start(console, prepared.plan());
     watch.speak_through(progress.voice());
     let rebuilt = Box::pin(prepared.run(Arc::clone(&progress) as _, watch.stop.clone())).await;

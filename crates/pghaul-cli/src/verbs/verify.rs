@@ -47,12 +47,12 @@ pub struct Flags {
         help_heading = "Connections"
     )]
     target: Option<String>,
-    /// An archive instead of a source: all of it is read; with --target its rows and large objects
-    /// are compared with that database's
+    /// An archive instead of a source: all of it is read; with --target that database is compared
+    /// with it: rows, schema, sequences, large objects
     #[arg(
         long,
         value_name = "FOLDER",
-        conflicts_with_all = ["include", "exclude", "schema_only", "data_only", "rows", "sample", "digest_on", "recheck", "part_size", "pg_dump"],
+        conflicts_with_all = ["include", "exclude", "rows", "sample", "digest_on", "recheck", "part_size"],
         help_heading = "Connections"
     )]
     archive: Option<PathBuf>,
@@ -196,7 +196,7 @@ const WAITING: usize = 4;
 pub async fn run(flags: &Flags, console: &Console) -> Exit {
     if let Some(folder) = &flags.archive {
         let target = flags.target.as_deref();
-        return Box::pin(archive::run(folder, target, jobs(flags.jobs), console)).await;
+        return Box::pin(archive::run(folder, target, flags.options(), console)).await;
     }
     let begun = Instant::now();
     match verify(flags, console, begun).await {

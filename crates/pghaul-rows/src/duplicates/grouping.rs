@@ -1,20 +1,20 @@
 //! Picks the groups out of records in order. A record begins with its key, 16 bytes.
 
 use super::FinderError;
-use super::sorter::Sorted;
+use super::partitions::Ordered;
 
 #[derive(Debug)]
 pub(super) struct Grouping<const N: usize> {
-    sorted: Sorted<N>,
-    /// Taken from `sorted`, and to be looked at next.
+    ordered: Ordered<N>,
+    /// Taken from `ordered`, and to be looked at next.
     ahead: Option<[u8; N]>,
     /// The member of the present group that comes next; then `ahead` may be one more.
     member: Option<[u8; N]>,
 }
 
 impl<const N: usize> Grouping<N> {
-    pub(super) fn new(sorted: Sorted<N>) -> Self {
-        Self { sorted, ahead: None, member: None }
+    pub(super) fn new(ordered: Ordered<N>) -> Self {
+        Self { ordered, ahead: None, member: None }
     }
 
     /// The key of the next group.
@@ -58,7 +58,7 @@ impl<const N: usize> Grouping<N> {
     fn next_record(&mut self) -> Result<Option<[u8; N]>, FinderError> {
         match self.ahead.take() {
             Some(record) => Ok(Some(record)),
-            None => self.sorted.next(),
+            None => self.ordered.next(),
         }
     }
 }

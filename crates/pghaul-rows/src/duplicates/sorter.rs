@@ -1,4 +1,5 @@
-//! Sorts records: in memory as long as they fit, else as runs in a file.
+//! Sorts records that come in any order and are all of one partition: in memory as long as they fit,
+//! else as runs in a file.
 
 use std::cmp::Ordering;
 use std::path::PathBuf;
@@ -45,10 +46,6 @@ impl<const N: usize> Sorter<N> {
         }
         self.run.push(record);
         Ok(())
-    }
-
-    pub(super) fn spilled_bytes(&self) -> u64 {
-        self.spill.as_ref().map_or(0, Spill::bytes)
     }
 
     pub(super) fn finish(mut self) -> Result<Sorted<N>, FinderError> {

@@ -28,6 +28,12 @@ impl<const N: usize> Spill<N> {
         Ok(Self { file, folder: folder.to_path_buf(), records: 0 })
     }
 
+    /// A file that is there already.
+    #[cfg(test)]
+    pub(super) fn over(file: File, folder: &Path) -> Self {
+        Self { file, folder: folder.to_path_buf(), records: 0 }
+    }
+
     pub(super) fn records(&self) -> u64 {
         self.records
     }

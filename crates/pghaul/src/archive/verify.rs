@@ -4,36 +4,52 @@
 //! there under one snapshot and its count and digest are held against the archive's; what cannot
 //! be compared is a finding, never silence.
 
+mod beside_rows;
+
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pghaul_archive::{Folder, check};
+use pghaul_archive::{Folder, check, contents};
 use tokio::task::JoinSet;
 
 use super::whole::{Whole, joined};
-use super::{Summary, failed, from_name, from_table};
+use super::{Summary, failed, from_name, from_table, to_catalog};
+use crate::catalog::RelationKind;
 use crate::connect::{Endpoint, Session};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::event::{Counters, Event, Observer};
 use crate::finding::{Finding, Severity};
 use crate::name::RelationName;
+use crate::plan::filter::Filter;
 use crate::plan::{ReadBack, TablePlan, read_backs};
 use crate::restore;
-use crate::run::{Stop, TableOutcome};
-use crate::snapshot::{Keeper, open_reader};
-use crate::transfer::large_objects;
-use crate::verify;
+use crate::run::retry::{self, Budget};
+use crate::run::{Ending, Stop, TableOutcome};
+use crate::schema::compare::SchemaDifference;
+use crate::verify::options::{Scope, VerifyOptions};
+use crate::verify::prepare::{SideAt, look};
+use crate::verify::read_all::{ends_all, not_compared};
+use crate::verify::{self, pairs};
 use pghaul_rows::TableDigest;
 
 /// What was found.
 #[derive(Debug)]
 pub struct Verified {
+    /// How it ended. After a stop, what is here was looked at until then.
+    pub ending: Ending,
     /// What the archive says of itself.
     pub archive: Summary,
     /// Its tables, with what the database holds where one was asked.
     pub tables: Vec<TableOutcome>,
+    /// What differs in the schemas, an entry each.
+    pub schema: Vec<SchemaDifference>,
+    /// Sequences compared.
+    pub sequences: usize,
+    /// Large objects compared.
+    pub large_objects: usize,
     /// What a person should know; warnings where something differs.
     pub findings: Vec<Finding>,
 }
@@ -48,16 +64,20 @@ pub type Company = (Arc<dyn Observer>, Arc<Counters>, Stop);
 pub async fn archive(
     folder: PathBuf,
     jobs: NonZeroUsize,
-    (observer, counters, stop): Company,
+    company: Company,
 ) -> Result<Verified, Error> {
     let opened = restore::open(folder.clone()).await?;
-    let summary = Summary::of(&opened.manifest, &opened.contents);
-    let whole = Whole {
-        folder: Folder::new(folder),
-        manifest: Arc::new(opened.manifest),
-        contents: Arc::new(opened.contents),
-    };
-    whole.check(jobs, (&counters, &stop)).await?;
+    let folder = Folder::new(folder);
+    let (manifest, contents) = (Arc::new(opened.manifest), Arc::new(opened.contents));
+    alone(&Whole { folder, manifest, contents }, jobs, &company).await
+}
+
+async fn alone(
+    whole: &Whole,
+    jobs: NonZeroUsize,
+    (observer, counters, stop): &Company,
+) -> Result<Verified, Error> {
+    whole.check(jobs, (counters, stop)).await?;
     let unnamed = check::unnamed(&whole.folder, &whole.manifest).map_err(failed)?;
     let findings: Vec<Finding> = unnamed
         .iter()
@@ -78,110 +98,235 @@ pub async fn archive(
         let digest = whole.manifest.table_digest(at);
         outcome(&from_table(table), &from_name(&table.name), digest, None)
     });
-    Ok(Verified { archive: summary, tables: tables.collect(), findings })
+    Ok(Verified {
+        ending: if stop.now.is_cancelled() { Ending::Stopped } else { Ending::Complete },
+        archive: Summary::of(&whole.manifest, &whole.contents),
+        tables: tables.collect(),
+        schema: Vec::new(),
+        sequences: 0,
+        large_objects: 0,
+        findings,
+    })
 }
 
-/// Reads all of an archive, and the same tables of a database.
+/// Reads all of an archive, and holds a database against it: rows, schema, sequences and large
+/// objects, as far as the archive has them and `options` ask for them. The archive's own filters
+/// say what of the database counts; of the options `jobs`, `scope`, `owners`, `privileges`,
+/// `max_rate`, `pg_dump`, `attempts` and `retries` matter.
 ///
 /// # Errors
-/// As [`archive`]; [`ErrorKind::Connect`](crate::ErrorKind::Connect), what the server said.
+/// As [`archive`]; [`ErrorKind::Connect`](crate::ErrorKind::Connect),
+/// [`ErrorKind::Preflight`](crate::ErrorKind::Preflight) without a `pg_dump`, what the server said.
 pub async fn against(
     folder: PathBuf,
     target: Endpoint,
-    jobs: NonZeroUsize,
+    options: VerifyOptions,
     (observer, counters, stop): Company,
 ) -> Result<Verified, Error> {
+    let opened = restore::open(folder.clone()).await?;
+    let whole = Whole {
+        folder: Folder::new(folder),
+        manifest: Arc::new(opened.manifest),
+        contents: Arc::new(opened.contents),
+    };
+    let there = There::take(&whole.contents, target, options).await?;
     let company = (Arc::clone(&observer), Arc::clone(&counters), stop.clone());
-    let alone = archive(folder.clone(), jobs, company).await?;
-    let opened = restore::open(folder).await?;
-    let plans: Vec<TablePlan> = opened.contents.tables.iter().map(from_table).collect();
-    let there = read_backs(&plans);
-    let names: std::collections::BTreeSet<RelationName> =
-        there.iter().map(|one| one.name.clone()).collect();
-    let keeper = Keeper::start(&target, |name| names.contains(name)).await?;
-    let (mut found, missing): (Vec<ReadBack>, Vec<ReadBack>) =
-        there.into_iter().partition(|one| keeper.holds(&one.name));
-    found.sort_by_key(|one| {
-        let bytes: u64 = one.tables.iter().map(|table| plans[*table].bytes).sum();
-        std::cmp::Reverse(bytes)
-    });
-    let shared = Arc::new(Shared {
-        target,
-        plans,
-        sums: (0..opened.contents.tables.len())
-            .map(|table| opened.manifest.table_digest(table))
-            .collect(),
-        found,
-        next: AtomicUsize::new(0),
-        counters,
-        observer,
-        stop,
-    });
-    let mut readers = JoinSet::new();
-    for number in 1..=jobs.get().min(shared.found.len().max(1)) {
-        let (shared, id) = (Arc::clone(&shared), keeper.id().clone());
-        readers.spawn(async move {
-            let name = format!("verify {number}");
-            let session = open_reader(&shared.target, &id, &name).await?;
-            shared.read(&session).await
-        });
+    let mut verified = alone(&whole, there.options.jobs, &company).await?;
+    let work = async {
+        let mut findings = Vec::new();
+        let shared = Arc::new(there.reading(&whole, &mut findings, company).await?);
+        let tables = shared.read_all().await?;
+        findings.extend(std::mem::take(&mut *shared.not_compared()));
+        findings.extend(tables.iter().filter(|table| !table.verified).map(rows_differ));
+        let beside = beside_rows::compare(&whole, &shared.there, &shared.counters).await?;
+        Ok::<_, Error>((tables, findings, beside))
+    };
+    let stopped = async {
+        tokio::select! {
+            () = stop.soon.cancelled() => {}
+            () = stop.now.cancelled() => {}
+        }
+    };
+    let (tables, mut findings, beside) = tokio::select! {
+        biased;
+        () = stopped => {
+            verified.ending = Ending::Stopped;
+            return Ok(verified);
+        }
+        done = work => done?,
+    };
+    findings.extend(beside.findings);
+    for finding in &findings {
+        observer.on_event(&Event::Found(finding));
     }
-    let mut tables = Vec::new();
-    while let Some(ended) = readers.join_next().await {
-        tables.extend(joined(ended)??);
-    }
-    tables.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut findings = alone.findings;
-    findings.extend(missing.iter().map(|one| {
-        Finding::new(
-            Severity::Warning,
-            "table_missing",
-            "the table is in the archive and not in the database",
-            "restore it with --include",
-        )
-        .about(&one.name)
-    }));
-    let differs = |table: &&TableOutcome| !table.verified;
-    findings.extend(tables.iter().filter(differs).map(|table| {
-        Finding::new(
-            Severity::Warning,
-            "rows_differ",
-            format!(
-                "the database does not hold what is in the archive: {} rows there, {} in the archive",
-                table.target_rows.unwrap_or(0),
-                table.source_rows
-            ),
-            "nothing, if it was written to since the archive was made",
-        )
-        .about(&table.name)
-    }));
-    findings.extend(objects(&opened, keeper.session(), &shared.counters).await?);
-    findings.push(Finding::new(
-        Severity::Note,
-        "schema_not_compared",
-        "rows and large objects were compared, definitions and sequences were not",
-        "restore the archive into an empty database and compare the two with `pghaul verify`",
-    ));
-    keeper.release().await;
+    findings.append(&mut verified.findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    Ok(Verified { archive: alone.archive, tables, findings })
+    Ok(Verified {
+        tables,
+        schema: beside.schema,
+        sequences: beside.sequences,
+        large_objects: beside.large_objects,
+        findings,
+        ..verified
+    })
 }
 
+fn rows_differ(table: &TableOutcome) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        "rows_differ",
+        format!(
+            "the database does not hold what is in the archive: {} rows there, {} in the archive",
+            table.target_rows.unwrap_or(0),
+            table.source_rows
+        ),
+        "nothing, if it was written to since the archive was made",
+    )
+    .about(&table.name)
+}
+
+/// The database under one snapshot.
+struct There {
+    side: SideAt,
+    /// What of it counts.
+    filter: Filter,
+    options: VerifyOptions,
+    /// What the archive's filters and the options leave.
+    scope: Scope,
+}
+
+impl There {
+    async fn take(
+        contents: &contents::Contents,
+        target: Endpoint,
+        options: VerifyOptions,
+    ) -> Result<Self, Error> {
+        let scope = scope(contents.asked.scope, options.scope)?;
+        let before = look(&target).await?;
+        let (include, exclude) = (&contents.asked.include, &contents.asked.exclude);
+        let catalogs = [&to_catalog(contents), &before];
+        let filter = Filter::over(&catalogs, "the archive or of the target", include, exclude)?;
+        let side = SideAt::take(&target, &before, &filter, &options).await?;
+        Ok(Self { side, filter, options, scope })
+    }
+
+    /// The names of tables, or roots of partition trees, that hold rows and count.
+    fn tables(&self) -> BTreeSet<&RelationName> {
+        let catalog = &self.side.catalog;
+        let counts = catalog.relations.iter().filter(|relation| {
+            matches!(relation.kind, RelationKind::Table | RelationKind::Partitioned)
+                && !relation.belongs_to_extension
+                && self.filter.wants(catalog, relation)
+        });
+        counts
+            .map(|relation| {
+                let root = relation.root.and_then(|root| catalog.relation(root));
+                &root.unwrap_or(relation).name
+            })
+            .collect()
+    }
+
+    /// What is to be read, the biggest first.
+    async fn reading(
+        self,
+        whole: &Whole,
+        findings: &mut Vec<Finding>,
+        (observer, counters, stop): Company,
+    ) -> Result<Shared, Error> {
+        let plans: Vec<TablePlan> = whole.contents.tables.iter().map(from_table).collect();
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        if self.scope != Scope::SchemaOnly {
+            let known = &self.side.catalog.relations;
+            (found, missing) = read_backs(&plans)
+                .into_iter()
+                .partition(|one| known.iter().any(|relation| relation.name == one.name));
+            let of_archive: BTreeSet<RelationName> =
+                whole.contents.relations.iter().map(|one| from_name(&one.name)).collect();
+            let extra = self.tables().into_iter().filter(|name| !of_archive.contains(*name));
+            findings.extend(extra.map(pairs::extra));
+        }
+        findings.extend(missing.iter().map(|one: &ReadBack| {
+            Finding::new(
+                Severity::Warning,
+                "table_missing",
+                "the table is in the archive and not in the database",
+                "restore it with --include",
+            )
+            .about(&one.name)
+        }));
+        found.sort_by_key(|one: &ReadBack| {
+            let bytes: u64 = one.tables.iter().map(|table| plans[*table].bytes).sum();
+            std::cmp::Reverse(bytes)
+        });
+        let sums = (0..plans.len()).map(|table| whole.manifest.table_digest(table));
+        Ok(Shared {
+            budget: Budget::new(self.options.retries),
+            sums: sums.collect(),
+            there: self,
+            plans,
+            found,
+            next: AtomicUsize::new(0),
+            not_compared: Mutex::default(),
+            counters,
+            observer,
+            stop,
+        })
+    }
+}
+
+/// What of the archive is compared.
+fn scope(held: contents::Scope, asked: Scope) -> Result<Scope, Error> {
+    match (held, asked) {
+        (contents::Scope::Everything, asked) => Ok(asked),
+        (contents::Scope::SchemaOnly, Scope::Everything | Scope::SchemaOnly) => {
+            Ok(Scope::SchemaOnly)
+        }
+        (contents::Scope::DataOnly, Scope::Everything | Scope::DataOnly) => Ok(Scope::DataOnly),
+        (held, _) => {
+            let held = if held == contents::Scope::SchemaOnly { "the schema" } else { "rows" };
+            let what = format!("the archive holds only {held}, which was not to be compared");
+            Err(Error::new(ErrorKind::Usage, what)
+                .with_hint("leave out --schema-only or --data-only"))
+        }
+    }
+}
+
+/// What the readers of the database share.
 struct Shared {
-    target: Endpoint,
+    there: There,
     plans: Vec<TablePlan>,
     sums: Vec<TableDigest>,
     found: Vec<ReadBack>,
     next: AtomicUsize,
+    not_compared: Mutex<Vec<Finding>>,
+    budget: Budget,
     counters: Arc<Counters>,
     observer: Arc<dyn Observer>,
     stop: Stop,
 }
 
 impl Shared {
+    async fn read_all(self: &Arc<Self>) -> Result<Vec<TableOutcome>, Error> {
+        let mut readers = JoinSet::new();
+        for number in 1..=self.there.options.jobs.get().min(self.found.len().max(1)) {
+            let shared = Arc::clone(self);
+            readers.spawn(async move { shared.read(&format!("read {number}")).await });
+        }
+        let mut tables = Vec::new();
+        while let Some(ended) = readers.join_next().await {
+            tables.extend(joined(ended)??);
+        }
+        tables.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(tables)
+    }
+
+    fn not_compared(&self) -> MutexGuard<'_, Vec<Finding>> {
+        self.not_compared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads tables until none is left.
-    async fn read(&self, session: &Session) -> Result<Vec<TableOutcome>, Error> {
-        let mut outcomes = Vec::new();
+    async fn read(&self, name: &str) -> Result<Vec<TableOutcome>, Error> {
+        let (mut outcomes, mut session) = (Vec::new(), None);
         while let Some(what) = self.found.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             if self.stop.soon.is_cancelled() {
                 break;
@@ -189,7 +334,14 @@ impl Shared {
             let Some(first) = what.tables.first().and_then(|at| self.plans.get(*at)) else {
                 continue;
             };
-            let there = verify::read_back(session, first, (what, None), &self.counters).await?;
+            let there = match self.try_until_done(name, &mut session, (first, what)).await {
+                Ok(there) => there,
+                Err(error) if ends_all(&error) => return Err(error),
+                Err(error) => {
+                    self.not_compared().push(not_compared(&what.name, &error));
+                    continue;
+                }
+            };
             let mut here = TableDigest::default();
             for table in &what.tables {
                 here.add(self.sums[*table]);
@@ -199,6 +351,46 @@ impl Shared {
             outcomes.push(outcome(first, &what.name, here, Some(there)));
         }
         Ok(outcomes)
+    }
+
+    async fn try_until_done(
+        &self,
+        name: &str,
+        session: &mut Option<Session>,
+        (table, what): (&TablePlan, &ReadBack),
+    ) -> Result<TableDigest, Error> {
+        let mut attempt = 0;
+        loop {
+            let error = match self.once(name, session, (table, what)).await {
+                Ok(digest) => return Ok(digest),
+                Err(error) => error,
+            };
+            // A session in an unknown state is not used again.
+            *session = None;
+            attempt += 1;
+            if attempt >= self.there.options.attempts
+                || !retry::is_worth_another_try(&error)
+                || !self.budget.take()
+            {
+                return Err(error);
+            }
+            let after = retry::pause(attempt, name.len() as u64);
+            self.observer.on_event(&Event::Retrying { what: &format!("{error:?}"), after });
+            tokio::time::sleep(after).await;
+        }
+    }
+
+    async fn once(
+        &self,
+        name: &str,
+        session: &mut Option<Session>,
+        (table, what): (&TablePlan, &ReadBack),
+    ) -> Result<TableDigest, Error> {
+        let session = match session {
+            Some(session) if !session.is_closed() => session,
+            _ => session.insert(self.there.side.reader(name).await?),
+        };
+        verify::read_back(session, table, (what, None), &self.counters).await
     }
 }
 
@@ -218,41 +410,4 @@ fn outcome(
         key: table.key.clone(),
         differences: Vec::new(),
     }
-}
-
-/// Large objects of the archive that are missing or differ.
-async fn objects(
-    archive: &restore::Archive,
-    session: &Session,
-    counters: &Counters,
-) -> Result<Vec<Finding>, Error> {
-    let mut findings = Vec::new();
-    for (batch, noted) in archive.manifest.large_objects.iter().enumerate() {
-        let oids = check::objects_of_batch(&archive.contents, &archive.manifest, batch);
-        // A missing object would end the transaction of the snapshot.
-        let there = session
-            .query_one(
-                "look for the large objects",
-                "select pg_catalog.count(*) from pg_catalog.pg_largeobject_metadata \
-                  where oid = any ($1)",
-                &[&oids],
-            )
-            .await?;
-        let all = usize::try_from(there.get::<_, i64>(0)) == Ok(oids.len());
-        let same = all
-            && large_objects::digest(session, &oids, counters).await? == noted.sha256.to_string();
-        if !same {
-            findings.push(Finding::new(
-                Severity::Warning,
-                "large_objects_differ",
-                format!(
-                    "among the large objects {:?} to {:?} at least one is missing or differs",
-                    oids.first(),
-                    oids.last()
-                ),
-                "nothing, if it was written to since the archive was made",
-            ));
-        }
-    }
-    Ok(findings)
 }

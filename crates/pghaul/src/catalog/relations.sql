@@ -1,5 +1,18 @@
 -- Every relation that holds rows or a sequence, user schemas only. Before 10 nothing is partitioned,
 -- before 12 all tables are heaps.
+with recursive up (relid, at, parent) as ( -- from 10
+     select i.inhrelid, i.inhrelid, i.inhparent -- from 10
+       from pg_catalog.pg_inherits i -- from 10
+       join pg_catalog.pg_class k on k.oid = i.inhrelid and k.relispartition -- from 10
+      union all -- from 10
+     select up.relid, i.inhrelid, i.inhparent -- from 10
+       from up -- from 10
+       join pg_catalog.pg_inherits i on i.inhrelid = up.parent -- from 10
+       join pg_catalog.pg_class k on k.oid = i.inhrelid and k.relispartition), -- from 10
+roots (relid, root) as ( -- from 10
+     select up.relid, up.parent -- from 10
+       from up -- from 10
+       join pg_catalog.pg_class k on k.oid = up.parent and not k.relispartition) -- from 10
 select c.oid::int8
      , n.nspname::text
      , c.relname::text
@@ -24,17 +37,7 @@ select c.oid::int8
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   left join pg_catalog.unnest($1::oid[]) measured (oid) on measured.oid = c.oid
   left join pg_catalog.pg_am a on a.oid = c.relam and c.relkind in ('r', 'm') -- from 12
-  left join lateral ( -- from 10
-       with recursive up (relid, parent) as ( -- from 10
-            select i.inhrelid, i.inhparent from pg_catalog.pg_inherits i -- from 10
-             where i.inhrelid = c.oid and c.relispartition -- from 10
-            union all -- from 10
-            select i.inhrelid, i.inhparent from up -- from 10
-              join pg_catalog.pg_inherits i on i.inhrelid = up.parent -- from 10
-              join pg_catalog.pg_class k on k.oid = i.inhrelid and k.relispartition) -- from 10
-       select up.parent as root -- from 10
-         from up join pg_catalog.pg_class k on k.oid = up.parent -- from 10
-        where not k.relispartition) t on true -- from 10
+  left join roots t on t.relid = c.oid -- from 10
   left join pg_catalog.pg_depend d
     on d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
    and d.objid = c.oid and d.objsubid = 0 and d.deptype = 'e'

@@ -168,6 +168,13 @@ fn write(pins: &[Pin], purpose: Purpose, encoding: Encoding) -> String {
     format!(include_str!("pins.sql"), values.join(",\n    "))
 }
 
+/// Whether plans of a reader may use indexes, as one statement.
+pub(super) fn indexes(allowed: &str) -> String {
+    let unlike = |pin: &&Pin| pin.name.starts_with("enable_") && pin.read != pin.catalog;
+    let sets = PINS.iter().filter(unlike).map(|pin| format!("set {} = {allowed}", pin.name));
+    sets.collect::<Vec<_>>().join("; ")
+}
+
 /// One by one, for a server that refused the whole statement: pins that may fail then do.
 pub(super) async fn apply_singly(
     client: &Client,
@@ -221,6 +228,8 @@ mod tests {
         ] {
             assert!(text.contains(pin), "{pin} in {text}");
         }
+        let allowed = indexes("on");
+        assert_eq!(allowed.matches("scan = on").count(), 3, "{allowed}");
         assert!(
             statement(Purpose::Write, Encoding::Known)
                 .contains("('default_transaction_read_only', 'off')")

@@ -12,6 +12,7 @@ use tokio_postgres::{Client, CopyInSink, Row, RowStream, SimpleQueryMessage, ToS
 use super::driver::{Driver, Notice};
 use super::gate::{CopyOut, Gate};
 use super::identity::Identity;
+use super::pins;
 use super::route::Route;
 use super::{Purpose, Side};
 use crate::error::{Error, ErrorKind};
@@ -67,6 +68,28 @@ impl Session {
     /// Whether the session runs inside TLS.
     pub fn is_encrypted(&self) -> bool {
         self.route.is_encrypted()
+    }
+
+    /// Runs `look`, which reads system catalogs of this session and no user table, with their
+    /// indexes. A reader's pins forbid all indexes, and joins of large catalogs without them take
+    /// minutes from some thousand tables on.
+    ///
+    /// # Errors
+    /// Those of `look`, and the loss of the connection.
+    pub(crate) async fn with_catalog_indexes<R>(
+        &self,
+        look: impl Future<Output = Result<R, Error>>,
+    ) -> Result<R, Error> {
+        if self.purpose != Purpose::Read {
+            return look.await;
+        }
+        self.batch("allow the catalogs' indexes", &pins::indexes("on")).await?;
+        let found = look.await;
+        // In a transaction that has failed this fails too, and its end forbids them again.
+        let forbidden = self.batch("forbid indexes again", &pins::indexes("off")).await;
+        let found = found?;
+        forbidden?;
+        Ok(found)
     }
 
     /// Can cancel the statement that runs in this session, also while the session is in use.

@@ -81,6 +81,10 @@ pub(super) async fn publish(
     manifest.check_with(&dumping.contents).map_err(failed)?;
     let manifest = Arc::new(manifest);
     verify(&dumping, &manifest, jobs).await?;
+    if dumping.stop.now.is_cancelled() {
+        // Not all of it was read back, so it is not published.
+        return Ok(stopped(&dumping, made, times.end()));
+    }
     manifest_last(&dumping, &manifest).await?;
     made.findings.extend(dumping.plan.refreshes.iter().map(|name| {
         Finding::new(

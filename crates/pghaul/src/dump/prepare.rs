@@ -21,6 +21,7 @@ use crate::name::RelationName;
 use crate::plan::Plan;
 use crate::plan::filter::Filter;
 use crate::plan::format::Formats;
+use crate::preflight::compare::locale::Locale;
 use crate::preflight::{self, Carry, Intent, Writers};
 use crate::run::Consistency;
 use crate::run::moment::Moment;
@@ -52,6 +53,7 @@ pub(super) struct Prepared {
 
 /// What stands in the way of reading, whatever the target.
 const BLOCKERS: &[&str] = &[
+    "standby_exports_no_snapshot",
     "unlogged_on_standby",
     "connection_limit",
     "lock_table_too_small",
@@ -138,11 +140,13 @@ impl Prepared {
                 adopt(&mut plan, &contents, &unfinished)?;
                 let level = options.level;
                 let folder = folder.clone();
-                let found = tokio::task::spawn_blocking(move || Pieces::find(&folder, level));
-                let pieces = super::output::joined(found.await)?.map_err(failed)?;
+                let found = tokio::task::spawn_blocking(move || {
+                    Pieces::find(&folder, &contents, level).map(|pieces| (contents, pieces))
+                });
+                let (contents, pieces) = super::output::joined(found.await)?.map_err(failed)?;
                 let to_prove = !same_snapshot && consistency == Consistency::Reverified;
                 let consistency = consistency.name().to_owned();
-                let snapshot = keeper.id().as_str().to_owned();
+                let snapshot = name_of_snapshot(options, &keeper);
                 let state = Unfinished { snapshot, moment, consistency, ..unfinished };
                 (contents, pieces, to_prove, Some(state))
             }
@@ -159,6 +163,7 @@ impl Prepared {
                     begun: utc(std::time::SystemTime::now()),
                     source: to_source(&identity),
                     asked: asked(options),
+                    locale: Some(locale(&look).await?),
                     pg_dump: pg_dump.num(),
                     entries: entries.iter().map(to_entry).collect(),
                     relations: catalog.relations.iter().map(to_relation).collect(),
@@ -168,7 +173,7 @@ impl Prepared {
                 };
                 let state = Unfinished::new(
                     (identity.clone(), Asked::of(options)),
-                    (keeper.id().as_str().to_owned(), moment),
+                    (name_of_snapshot(options, &keeper), moment),
                     (digest, listed),
                     &plan.parts,
                 );
@@ -227,6 +232,11 @@ async fn look_ahead(
     }
     // It was there before, and a restore will say what its target makes of it.
     Ok(rest.into_iter().map(|finding| Finding { severity: Severity::Note, ..finding }).collect())
+}
+
+/// The name by which a later process finds the moment again: the one that was given outlives us.
+fn name_of_snapshot(options: &DumpOptions, keeper: &Keeper) -> String {
+    options.snapshot.clone().unwrap_or_else(|| keeper.id().as_str().to_owned())
 }
 
 /// The snapshot to read under, and whether it is the one of the pieces that are there.
@@ -315,6 +325,11 @@ fn adopt(plan: &mut Plan, contents: &Contents, unfinished: &Unfinished) -> Resul
 fn listed(objects: &[LargeObject]) -> String {
     let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
     crate::run::large_objects_text(&oids)
+}
+
+async fn locale(look: &Session) -> Result<contents::Locale, Error> {
+    let Locale { encoding, provider, name, ctype, .. } = Locale::of(look).await?;
+    Ok(contents::Locale { encoding, provider, name, ctype })
 }
 
 fn asked(options: &DumpOptions) -> contents::Asked {

@@ -100,9 +100,13 @@ async fn once(
     match task {
         Task::Part(part) => {
             let mut piece = None;
-            let read = part_from(dumping, session, part, &mut piece).await;
-            if let (Err(_) | Ok(Ended::Stopped), Some(piece)) = (&read, piece) {
-                dumping.salvage(piece).await?;
+            let mut read = part_from(dumping, session, part, &mut piece).await;
+            if let (Err(_) | Ok(Ended::Stopped), Some(piece)) = (&read, piece)
+                && let Err(error) = dumping.salvage(piece).await
+                && read.as_ref().err().is_none_or(|first| first.kind() != ErrorKind::LocalIo)
+            {
+                // Trying again would read rows twice that lie in the file which could not be closed.
+                read = Err(error);
             }
             let table = &dumping.plan.tables[part.table].name;
             read.map_err(|error| error.while_doing(format!("cannot dump `{table}`")))

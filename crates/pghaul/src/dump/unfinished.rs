@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pghaul_archive::check::BatchDigest;
+use pghaul_archive::contents::Contents;
 use pghaul_archive::frame::closing;
 use pghaul_archive::name::Sha;
 use pghaul_archive::piece::{Depth, Summary};
@@ -136,7 +137,11 @@ pub(super) struct Pieces {
 impl Pieces {
     /// Looks at all pieces of a folder: finished ones are checked, interrupted ones are closed
     /// behind their last whole frame, what is no good is removed.
-    pub(super) fn find(folder: &Folder, level: i32) -> Result<Self, ArchiveError> {
+    pub(super) fn find(
+        folder: &Folder,
+        contents: &Contents,
+        level: i32,
+    ) -> Result<Self, ArchiveError> {
         let mut pieces = Self::default();
         for name in folder.list()? {
             if let Ok(file @ (FileName::Rows(_) | FileName::LargeObjects(_))) = name.parse() {
@@ -153,7 +158,7 @@ impl Pieces {
             let parsed: Result<FileName, _> = file.parse();
             match parsed {
                 Ok(parsed) => {
-                    if let Some((header, summary)) = salvage(folder, parsed, level)? {
+                    if let Some((header, summary)) = salvage(folder, contents, parsed, level)? {
                         pieces.add(header, summary);
                     }
                 }
@@ -243,20 +248,22 @@ impl Pieces {
     }
 }
 
-/// Ends the interrupted file of a piece, if whole frames are in it; else it goes.
+/// Ends the interrupted file of a piece, if whole frames are in it; else it goes. Where the storage
+/// refuses (it is full, say), the file stays as it is for the next try.
 pub(super) fn salvage(
     folder: &Folder,
+    contents: &Contents,
     file: FileName,
     level: i32,
 ) -> Result<Option<(Header, Summary)>, ArchiveError> {
     let name = file.to_string();
-    let closed = match (file, close(folder, &name, level)) {
+    match (file, close(folder, contents, &name, level)) {
         (FileName::Rows(_), Ok(Some(closed))) => return Ok(Some(closed)),
-        (_, Err(error @ ArchiveError::Io { .. })) => Err(error),
-        _ => Ok(None),
-    };
+        (_, Err(error @ ArchiveError::Io { .. })) => return Err(error),
+        _ => {}
+    }
     folder.remove(&format!("{name}{}", pghaul_archive::folder::PARTIAL))?;
-    closed
+    Ok(None)
 }
 
 /// The digest of a batch of large objects whose pieces are there.
@@ -299,19 +306,40 @@ fn whole(folder: &Folder, file: FileName) -> Result<(Header, Summary), ArchiveEr
 /// nobody knows where the next one would begin.
 fn close(
     folder: &Folder,
+    contents: &Contents,
     name: &str,
     level: i32,
 ) -> Result<Option<(Header, Summary)>, ArchiveError> {
     let input = std::io::BufReader::new(folder.open_partial(name)?);
-    let (header, mut reader) = PieceReader::open(input, name, Depth::HashOnly)?;
-    while matches!(reader.next_frame(), Ok(Some(_))) {}
+    let (header, mut reader) = PieceReader::open(input, name, Depth::Decompress)?;
+    let table = usize::try_from(header.table).ok().and_then(|at| contents.tables.get(at));
+    let Some(table) = table.filter(|_| header.archive == contents.archive) else { return Ok(None) };
+    let mut rows = RowCheck::of_table(table, name);
+    while let Ok(Some(frame)) = reader.next_frame() {
+        rows.frame(frame, |_| ())?;
+    }
+    if let Some(whole) = reader.summary() {
+        // All that is missing is its name.
+        Box::new(folder.go_on_at(name, whole.bytes)?).publish()?;
+        return Ok(Some((header, whole)));
+    }
     let behind = reader.whole();
-    let Some(next) = behind.next else { return Ok(None) };
+    // Its last frame has the trailer: what is missing is the record of the end.
+    let has_trailer = rows.finish().is_ok();
+    // In a heap a frame without a next row is the last one of its part; elsewhere no frame has one.
+    if behind.frames() == 0 || !table.heap || behind.next.is_none() && !has_trailer {
+        return Ok(None);
+    }
     drop(reader);
     let output = folder.go_on_at(name, behind.bytes)?;
     let mut writer = PieceWriter::go_on(output, &header, level, &behind)?;
-    writer.write(&closing(header.format, Some(next)))?;
-    let (output, summary) = writer.finish(Some(next))?;
+    if !has_trailer {
+        writer.write(&closing(header.format, behind.next))?;
+    }
+    let (output, summary) = writer.finish(behind.next)?;
     Box::new(output).publish()?;
     Ok(Some((header, summary)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,7 +114,8 @@ impl Dumping {
         let this = Arc::clone(self);
         let closed = tokio::task::spawn_blocking(move || {
             let folder = this.place.as_folder();
-            folder.map_or(Ok(None), |folder| unfinished::salvage(folder, file, this.level))
+            let Some(folder) = folder else { return Ok(None) };
+            unfinished::salvage(folder, &this.contents, file, this.level)
         });
         if let Some(closed) = joined(closed.await)?.map_err(failed)? {
             self.keep(closed);

@@ -56,14 +56,20 @@ impl Feed {
         Ok(Self { batch: Vec::with_capacity(BATCH), rows, candidates, thread })
     }
 
-    /// Adds a row.
-    pub(super) async fn push(&mut self, key: RowDigest, member: Member) -> Result<(), Error> {
+    /// Adds a row; when [`Feed::is_full`] says so, [`Feed::send`] has to be called before the next.
+    pub(super) fn push(&mut self, key: RowDigest, member: Member) {
         self.batch.push((key, member));
-        if self.batch.len() == BATCH {
-            let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-            if self.rows.send(batch).await.is_err() {
-                return Err(end(&mut self.thread).await);
-            }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.batch.len() >= BATCH
+    }
+
+    /// Hands the rows over.
+    pub(super) async fn send(&mut self) -> Result<(), Error> {
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        if self.rows.send(batch).await.is_err() {
+            return Err(end(&mut self.thread).await);
         }
         Ok(())
     }
@@ -165,7 +171,10 @@ pub(super) fn failed(cause: FinderError) -> Error {
         _ if cause.is_disk_full() => {
             (ErrorKind::LocalIo, "make room there, or name another folder with --spill-dir")
         }
+        _ if cause.is_file_too_large() => {
+            (ErrorKind::LocalIo, "raise the limit of file sizes (ulimit -f), or give more --memory")
+        }
         _ => (ErrorKind::LocalIo, "name another folder with --spill-dir"),
     };
-    Error::new(kind, "cannot sort the keys").with_hint(hint).caused_by(cause)
+    Error::new(kind, "cannot sort the keys on this machine").with_hint(hint).caused_by(cause)
 }

@@ -17,6 +17,7 @@ use pghaul_rows::duplicates::Member;
 
 use super::candidates::{Candidate, Candidates};
 use super::index::UniqueIndex;
+use super::reading;
 use super::statement::{self, Keys};
 use crate::connect::Session;
 use crate::error::{Error, ErrorKind};
@@ -53,6 +54,7 @@ pub struct Groups<'a> {
     relations: HashMap<u32, Arc<RelationName>>,
     keys: Keys,
     candidates: Candidates,
+    rows: u64,
     /// Taken from `candidates`, and to be looked at next.
     ahead: Option<Candidate>,
     /// The beginning of a large group that comes after what is ready.
@@ -110,14 +112,15 @@ impl<'a> Groups<'a> {
         index: &'a UniqueIndex,
         relations: HashMap<u32, Arc<RelationName>>,
         keys: Keys,
-        candidates: Candidates,
+        read: reading::Keys,
     ) -> Self {
         Self {
             session,
             index,
             relations,
             keys,
-            candidates,
+            candidates: read.candidates,
+            rows: read.rows,
             ahead: None,
             large: None,
             ready: VecDeque::new(),
@@ -136,6 +139,11 @@ impl<'a> Groups<'a> {
     /// The index.
     pub fn index(&self) -> &'a UniqueIndex {
         self.index
+    }
+
+    /// Rows that were read and can equal others; 0 where the server groups them.
+    pub fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// The session of the scan, in its snapshot; for reads of the caller's own between two groups.

@@ -18,6 +18,8 @@ mod mapped;
 mod release;
 mod work;
 
+pub(in crate::duplicates) use work::text_of;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +30,8 @@ use self::digests::Digests;
 use self::file::{Counts, PlanWriter};
 use self::work::Work;
 use super::index::IndexDefinition;
-use super::moment::{Scan, ScanOptions};
+use super::moment::Scan;
+use super::options::ScanOptions;
 use super::rules::Rules;
 use super::tables::Tables;
 use crate::connect::{Endpoint, Purpose, Session};
@@ -124,19 +127,22 @@ pub async fn plan(
         ..ScanOptions::default()
     };
     let mut scan = Scan::start(database, scan_options.clone()).await?;
-    let tables = Tables::read(scan.session(), source.as_ref(), &options.rules).await?;
+    let tables = Tables::read(scan.session(), source.as_ref(), &options.rules);
+    let tables = scan.session().with_catalog_indexes(tables).await?;
     let mut findings = scan.findings().to_vec();
     let mut finds = Vec::new();
     let mut limit = Limit { left: options.memory / 200 };
     for at in 0..scan.indexes().len() {
-        collect(&mut scan, at, &tables, &mut finds, &mut limit, counters).await?;
+        let found = (&mut finds, &mut findings);
+        collect(&mut scan, at, &tables, found, &mut limit, counters).await?;
     }
     if let Some(source) = &source {
         for definition in unbuilt(source, scan.session(), &tables).await? {
             let mut scan = Scan::of_definition(database, definition, scan_options.clone()).await?;
             findings.extend(scan.findings().to_vec());
             for at in 0..scan.indexes().len() {
-                collect(&mut scan, at, &tables, &mut finds, &mut limit, counters).await?;
+                let found = (&mut finds, &mut findings);
+                collect(&mut scan, at, &tables, found, &mut limit, counters).await?;
             }
         }
     }
@@ -168,7 +174,7 @@ async fn collect(
     scan: &mut Scan,
     at: usize,
     tables: &Tables,
-    finds: &mut Vec<Find>,
+    (finds, findings): (&mut Vec<Find>, &mut Vec<Finding>),
     limit: &mut Limit,
     counters: &Counters,
 ) -> Result<(), Error> {
@@ -177,26 +183,51 @@ async fn collect(
     let by_name = |unique: &super::tables::Unique| unique.name == definition.name;
     let Some(unique) = tables.list[table].uniques.iter().position(by_name) else { return Ok(()) };
     let mut groups = scan.read(at, counters).await?;
+    let mut across = 0_u64;
     while let Some(mut group) = groups.next_group().await? {
         let mut rows = Vec::new();
-        let mut relation = table;
+        let mut relations = BTreeSet::new();
         while let Some(row) = group.next_member().await? {
             limit.left = limit.left.checked_sub(1).ok_or_else(|| {
                 Error::new(ErrorKind::Preflight, "there are more duplicates than the memory holds")
                     .with_hint("raise --memory: a row that shares a key needs 200 bytes")
             })?;
-            // Leaves of a partition tree are asked about as the tables that they are.
-            relation = tables.place(&row.relation).unwrap_or(table);
+            relations.insert(tables.place(&row.relation).unwrap_or(table));
             rows.push(row.tid);
         }
-        if relation == table {
-            rows.sort_unstable();
-            finds.push(Find { table, unique, rows });
-        } else {
-            limit.left += rows.len() as u64;
+        rows.sort_unstable();
+        let mut holders = relations.into_iter();
+        // A leaf of a partition tree is a table like all others, and so is its index.
+        match (holders.next(), holders.next()) {
+            (Some(holder), None) if tables.counterpart(table, unique, holder).is_some() => {
+                let unique = tables.counterpart(table, unique, holder).unwrap_or(unique);
+                finds.push(Find { table: holder, unique, rows });
+            }
+            _ => {
+                limit.left += rows.len() as u64;
+                across += 1;
+            }
         }
     }
+    if across > 0 {
+        findings.push(across_partitions(&definition, across));
+    }
     Ok(())
+}
+
+/// Rows of several leaves share a key: which leaf each belongs to is the question then.
+fn across_partitions(definition: &IndexDefinition, groups: u64) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        "duplicates_across_partitions",
+        format!(
+            "{groups} groups of rows that share a key of {} lie in several partitions, and are left alone",
+            definition.name
+        ),
+        "find out which partition they belong to (`pghaul duplicates scan` names them), and delete \
+         or move the others by hand",
+    )
+    .about(&definition.table)
 }
 
 /// Unique indexes of the source that are not built here.

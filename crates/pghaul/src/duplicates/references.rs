@@ -1,22 +1,23 @@
 //! Who refers to whom: foreign keys of the catalog, and what the rules know beyond them.
 //!
-//! Invariant: a reference is one column of one table to one column of another; a column that
-//! refers to several tables, told by a type column, is one reference for each.
+//! Invariants: a reference is from columns of one table to as many columns of another, several only
+//! where a foreign key has several; a column that refers to several tables, told by a type column,
+//! is one reference for each; partition trees refer, and are referred to, leaf by leaf.
 
 use super::rules::{ReferenceKind, ReferenceRule, Removed, TypeColumn, column_name};
 use super::tables::Tables;
 
-/// A reference from a column to a column. Tables by their places in [`Tables::list`].
+/// A reference from columns to columns. Tables by their places in [`Tables::list`].
 #[derive(Debug, Clone)]
 pub struct Reference {
     /// The table that refers.
     pub child: usize,
-    /// Its column.
-    pub column: String,
+    /// Its columns.
+    pub columns: Vec<String>,
     /// The table referred to.
     pub parent: usize,
-    /// Its column.
-    pub parent_column: String,
+    /// Its columns, in the same order.
+    pub parent_columns: Vec<String>,
     /// One value, or an array.
     pub kind: ReferenceKind,
     /// Keep the array sorted.
@@ -38,16 +39,16 @@ pub struct ForeignKey {
 
 impl Reference {
     pub(super) fn by_foreign_key(
-        (child, column): (usize, String),
-        (parent, parent_column): (usize, String),
+        (child, columns): (usize, Vec<String>),
+        (parent, parent_columns): (usize, Vec<String>),
         (on_update, on_delete): (&str, &str),
         built: bool,
     ) -> Self {
         Self {
             child,
-            column,
+            columns,
             parent,
-            parent_column,
+            parent_columns,
             kind: ReferenceKind::Key,
             sorted: false,
             type_: None,
@@ -71,25 +72,39 @@ impl Reference {
             .filter(|(child, _)| {
                 rule.type_.as_ref().is_none_or(|type_| tables.list[*child].has(&type_.column))
             })
-            .map(|(child, column)| Self {
-                child,
-                column,
-                parent,
-                parent_column: parent_column.clone(),
-                kind: rule.kind,
-                sorted: rule.sorted,
-                type_: rule.type_.clone(),
-                removed: rule.removed,
-                foreign_key: None,
+            .flat_map(|(child, column)| {
+                Self {
+                    child,
+                    columns: vec![column],
+                    parent,
+                    parent_columns: vec![parent_column.clone()],
+                    kind: rule.kind,
+                    sorted: rule.sorted,
+                    type_: rule.type_.clone(),
+                    removed: rule.removed,
+                    foreign_key: None,
+                }
+                .of_leaves(tables)
             })
             .collect()
     }
 
+    /// The same from and to the tables that hold the rows.
+    pub(super) fn of_leaves(&self, tables: &Tables) -> Vec<Self> {
+        let mut all = Vec::new();
+        for child in tables.leaves(self.child) {
+            for parent in tables.leaves(self.parent) {
+                all.push(Self { child, parent, ..self.clone() });
+            }
+        }
+        all
+    }
+
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.child == other.child
-            && self.column == other.column
+            && self.columns == other.columns
             && self.parent == other.parent
-            && self.parent_column == other.parent_column
+            && self.parent_columns == other.parent_columns
             && self.kind == other.kind
             && self.type_ == other.type_
     }
@@ -101,6 +116,11 @@ impl Reference {
             self.removed = other.removed;
         }
         self.sorted |= other.sorted;
+    }
+
+    /// Whether the column is one of those that refer.
+    pub fn is_from(&self, column: &str) -> bool {
+        self.columns.iter().any(|own| own == column)
     }
 
     /// From a table to itself.

@@ -13,19 +13,29 @@
 //! 5. *Delete*: rows that go are deleted, children first, and only where nothing refers to them any
 //!    more. References without a foreign key are looked for in one pass over each table; foreign
 //!    keys without an index get one for the time being.
+//! 6. *Recount*: numbers of rows that the rules know are counted anew.
 //!
 //! Invariants: killed at any instant it goes on with the same plan; what a batch did is there with
 //! its undo rows or not at all; a row that somebody else changed is left alone and reported.
 
 pub mod accounting;
 mod batch;
+mod forget;
+mod indexes;
+mod look;
+mod recount;
+mod report;
 mod script;
 pub(in crate::duplicates) mod state;
+mod strangers;
 pub(in crate::duplicates) mod subject;
 
-pub(in crate::duplicates) use batch::names;
+pub use forget::forget;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+pub(in crate::duplicates) use batch::names;
+pub(in crate::duplicates) use indexes::drop_temporary;
+
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::time::Instant;
 
@@ -40,7 +50,6 @@ use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Observer};
 use crate::finding::{Finding, Severity};
-use crate::name::{Ident, RelationName, literal};
 use crate::run::Stop;
 use crate::state::DatabaseIdentity;
 
@@ -92,6 +101,7 @@ pub async fn repair(
 ) -> Result<Repaired, Error> {
     let script = Script::read(plan)?;
     let session = database.connect(Purpose::Write, "repair").await?;
+    by_ctid(&session).await?;
     let here = DatabaseIdentity::of(&session, database);
     if !here.may_be(&script.header.database) {
         return Err(Error::new(
@@ -151,6 +161,7 @@ pub async fn repair(
             can_quiet,
         },
         skipped: HashSet::new(),
+        uncounted: 0,
         done: Repaired::default(),
     };
     repairing.run(unfinished.is_some()).await
@@ -183,6 +194,14 @@ fn has_twins(script: &Script, table: &TableLine) -> Result<bool, Error> {
         }
     }
     Ok(false)
+}
+
+/// Rows are fetched by ctid: in small tables too, where the planner would rather read all of it.
+pub(in crate::duplicates) async fn by_ctid(session: &Session) -> Result<(), Error> {
+    // A scan that has no other way costs so much then that it would be compiled.
+    let sql = "select pg_catalog.set_config(s.name, 'off', false) from pg_catalog.pg_settings s \
+                where s.name in ('enable_seqscan', 'jit')";
+    session.query("have rows fetched by ctid", sql, &[]).await.map(drop)
 }
 
 /// Above `deadlock_timeout`: then a waiting lock has sent autovacuum away.
@@ -235,6 +254,8 @@ struct Repairing<'a> {
     bench: Bench<'a>,
     /// Numbers of clusters that are left alone.
     skipped: HashSet<u32>,
+    /// Rows whose numbers could not be counted anew.
+    uncounted: u64,
     done: Repaired,
 }
 
@@ -261,6 +282,9 @@ impl Repairing<'_> {
         }
         if go_on {
             self.drop_indexes().await?;
+            go_on = self.recount().await?;
+        }
+        if go_on {
             let sql =
                 "update pghaul.repair set finished = pg_catalog.clock_timestamp() where id = $1";
             self.bench.session.execute("finish the repair", sql, &[&self.bench.repair]).await?;
@@ -277,72 +301,6 @@ impl Repairing<'_> {
         });
     }
 
-    /// Compares every row of the plan with what it was, then creates the state.
-    async fn look(&mut self) -> Result<(), Error> {
-        let session = self.bench.session;
-        let mut reasons: BTreeMap<u32, (String, String)> = BTreeMap::new();
-        for (place, subject) in self.subjects.iter().enumerate() {
-            let mut jobs = self.script.jobs(Phase::Look, place)?;
-            let mut some: Vec<Job> = Vec::new();
-            loop {
-                let job = jobs.next_job()?;
-                let at_end = job.is_none();
-                some.extend(job);
-                if !some.is_empty() && (at_end || some.len() == 2000) {
-                    let tids = some.iter().map(|job| job.tid);
-                    let found = self.bench.digests.read(session, &subject.name, tids).await?;
-                    for job in some.drain(..) {
-                        if found.get(&job.tid) != Some(&job.digest) {
-                            for group in job.groups {
-                                let why = (
-                                    subject.name.to_string(),
-                                    "a row of it was changed since the plan was made".to_owned(),
-                                );
-                                reasons.entry(group).or_insert(why);
-                            }
-                        }
-                    }
-                }
-                if at_end {
-                    break;
-                }
-            }
-        }
-        if reasons.len() * 2 > self.script.groups.len() {
-            return Err(Error::new(
-                ErrorKind::Preflight,
-                format!(
-                    "the plan was made for other data: {} of {} groups are not as it says; nothing was written",
-                    reasons.len(),
-                    self.script.groups.len()
-                ),
-            )
-            .with_hint("make it again with `pghaul duplicates plan`"));
-        }
-        session.batch("begin the repair", "begin").await?;
-        let created = state::create(
-            session,
-            self.bench.repair,
-            &self.script.digest,
-            &self.script.header.rules,
-            &self.script.tables,
-        )
-        .await;
-        let created = match created {
-            Ok(()) => self.skip(&reasons).await,
-            Err(error) => Err(error),
-        };
-        match created {
-            Ok(()) => session.batch("begin the repair", "commit").await,
-            Err(error) => {
-                if !session.is_closed() {
-                    session.batch("begin the repair", "rollback").await?;
-                }
-                Err(error)
-            }
-        }
-    }
-
     async fn skip(&mut self, reasons: &BTreeMap<u32, (String, String)>) -> Result<(), Error> {
         for (group, (table, why)) in reasons {
             self.skipped.insert(self.script.cluster(*group));
@@ -355,17 +313,6 @@ impl Repairing<'_> {
                     &[&self.bench.repair, &i64::from(*group), table, why],
                 )
                 .await?;
-        }
-        Ok(())
-    }
-
-    async fn load_skipped(&mut self) -> Result<(), Error> {
-        let sql = "select number from pghaul.repair_skip where repair = $1";
-        let rows =
-            self.bench.session.query("read what is left alone", sql, &[&self.bench.repair]).await?;
-        for row in &rows {
-            let group = u32::try_from(row.get::<_, i64>(0)).unwrap_or(0);
-            self.skipped.insert(self.script.cluster(group));
         }
         Ok(())
     }
@@ -454,273 +401,4 @@ impl Repairing<'_> {
         }
         self.skip(&reasons).await
     }
-
-    /// Rows to be deleted that something without a foreign key refers to all the same: one pass
-    /// over each table that could.
-    async fn still_referred_to(&self, place: usize, done: u64) -> Result<HashSet<Tid>, Error> {
-        let table = &self.script.tables[place];
-        let mut found = HashSet::new();
-        if table.referred_by.is_empty() {
-            return Ok(found);
-        }
-        let mut keys: BTreeMap<String, Tid> = BTreeMap::new();
-        let mut jobs = self.script.jobs(Phase::Delete, place)?;
-        while let Some(job) = jobs.next_job()? {
-            let skipped =
-                job.groups.iter().any(|group| self.skipped.contains(&self.script.cluster(*group)));
-            // A twin has the key of the one that stays.
-            if let (Some(key), false, script::What::Delete) = (job.key, skipped, &job.what)
-                && job.line > done
-            {
-                keys.insert(key, job.tid);
-            }
-        }
-        if keys.is_empty() {
-            return Ok(found);
-        }
-        let list: Vec<&String> = keys.keys().collect();
-        let subject = &self.subjects[place];
-        for reference in &table.referred_by {
-            let child = RelationName::new(&reference.schema, &reference.table).quoted();
-            let type_name = subject.type_of(&reference.to);
-            let is_type = reference.only.as_ref().map_or_else(String::new, |(column, value)| {
-                format!(" and t.{}::text = {}", Ident::new(column).quoted(), literal(value))
-            });
-            let column = Ident::new(&reference.column).quoted();
-            let sql = format!(
-                "select distinct pg_catalog.format('%s', t.{column}) from only {child} as t \
-                   join pg_catalog.unnest($1::text[]::{type_name}[]) as k (key) \
-                     on k.key = t.{column}{is_type}"
-            );
-            let doing = format!("look who refers to `{}`", subject.name);
-            let heap = "begin; set local enable_indexscan = off; set local enable_indexonlyscan = off; \
-                        set local enable_bitmapscan = off; set local enable_nestloop = off";
-            self.bench.session.batch(&doing, heap).await?;
-            let rows = self.bench.session.query(&doing, &sql, &[&list]).await;
-            self.bench.session.batch(&doing, "rollback").await?;
-            for row in rows? {
-                found.extend(keys.get(row.get::<_, &str>(0)));
-            }
-        }
-        Ok(found)
-    }
-
-    /// Rebuilds the indexes that had duplicates. Whether one still has some is the server's to say.
-    async fn rebuild(&mut self) -> Result<bool, Error> {
-        let script = self.script;
-        for (place, table) in (0_i32..).zip(&script.tables) {
-            let session = self.bench.session;
-            let done = state::done(session, self.bench.repair, "rebuild", place).await?;
-            for (number, (schema, name)) in (1_i64..).zip(&table.rebuild) {
-                if done.is_some_and(|done| done >= number) {
-                    continue;
-                }
-                let index = RelationName::new(schema, name);
-                if !self.is_there(&index).await? {
-                    continue;
-                }
-                let begun = Instant::now();
-                if let Err(error) = self.rebuild_one(place, number, &index).await {
-                    if !session.is_closed() {
-                        session.batch("roll back", "rollback").await?;
-                    }
-                    if error.sqlstate() != Some("23505") {
-                        return Err(error);
-                    }
-                    self.findings.push(
-                        Finding::new(
-                            Severity::Warning,
-                            "index_not_rebuilt",
-                            "rows still share its key, so it cannot be rebuilt yet",
-                            "answer the questions of the plan, or look at the groups that were left \
-                             alone; then plan and repair again",
-                        )
-                        .about(&index),
-                    );
-                }
-                self.step(&format!("rebuild {index}"), begun);
-                if self.stop.soon.is_cancelled() || self.stop.now.is_cancelled() {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    /// A clone may not have been able to build it.
-    async fn is_there(&self, index: &RelationName) -> Result<bool, Error> {
-        let sql = "select exists (select from pg_catalog.pg_class c \
-                   join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-                   where n.nspname = $1 and c.relname = $2 and c.relkind in ('i', 'I'))";
-        let doing = format!("look for the index `{index}`");
-        let (schema, name) = (index.schema.as_str(), index.name.as_str());
-        Ok(self.bench.session.query_one(&doing, sql, &[&schema, &name]).await?.get(0))
-    }
-
-    async fn rebuild_one(
-        &self,
-        place: i32,
-        number: i64,
-        index: &RelationName,
-    ) -> Result<(), Error> {
-        let session = self.bench.session;
-        let doing = format!("rebuild the index `{index}`");
-        let sql = format!(
-            "begin; set local lock_timeout = {}; reindex index {}",
-            self.bench.lock_timeout_ms,
-            index.quoted()
-        );
-        session.batch(&doing, &sql).await?;
-        let receipt = state::BatchReceipt {
-            repair: self.bench.repair,
-            phase: "rebuild",
-            place,
-            line: number,
-            rows: 0,
-            before: pghaul_rows::TableDigest::default(),
-            after: pghaul_rows::TableDigest::default(),
-        };
-        receipt.insert(session, state::next_batch(session).await?).await?;
-        session.batch(&doing, "commit").await
-    }
-
-    /// Foreign keys that would scan a table for each row that is deleted get an index.
-    async fn add_indexes(&self) -> Result<(), Error> {
-        let session = self.bench.session;
-        for (place, subject) in self.subjects.iter().enumerate() {
-            if self.script.jobs(Phase::Delete, place)?.next_job()?.is_none() {
-                continue;
-            }
-            let sql = include_str!("repair/unindexed.sql");
-            let rows = session
-                .query("look for foreign keys without an index", sql, &[&subject.oid()])
-                .await?;
-            for (number, row) in rows.iter().enumerate() {
-                let child = RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1));
-                let column = Ident::new(row.get::<_, String>(2)).quoted();
-                let name = Ident::new(format!("pghaul_repair_{}_{number}", subject.oid()));
-                let drop =
-                    format!("drop index if exists {}.{}", child.schema.quoted(), name.quoted());
-                let sql = format!(
-                    "begin; set local lock_timeout = {}; {drop}; create index {} on {} ({column}); \
-                     delete from pghaul.undo_statement where statement = {drop_text}; \
-                     insert into pghaul.undo_statement (repair, statement) values ({}, {drop_text}); \
-                     commit",
-                    self.bench.lock_timeout_ms,
-                    name.quoted(),
-                    child.quoted(),
-                    self.bench.repair,
-                    drop_text = literal(&drop),
-                );
-                if let Err(error) =
-                    session.batch(&format!("index `{child}` for a while"), &sql).await
-                {
-                    if !session.is_closed() {
-                        session.batch("roll back", "rollback").await?;
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn drop_indexes(&self) -> Result<(), Error> {
-        drop_temporary(self.bench.session, self.bench.repair).await
-    }
-
-    async fn report(mut self) -> Result<Repaired, Error> {
-        let sql =
-            "select number, table_name, why from pghaul.repair_skip where repair = $1 order by 1";
-        let rows =
-            self.bench.session.query("read what is left alone", sql, &[&self.bench.repair]).await?;
-        let clusters: BTreeSet<u32> = rows
-            .iter()
-            .map(|row| {
-                let group = u32::try_from(row.get::<_, i64>(0)).unwrap_or(0);
-                self.script.cluster(group)
-            })
-            .collect();
-        let skipped = self
-            .script
-            .groups
-            .iter()
-            .filter(|g| clusters.contains(&self.script.cluster(**g)))
-            .count();
-        let mut by_reason: BTreeMap<(String, String), u64> = BTreeMap::new();
-        for row in &rows {
-            *by_reason.entry((row.get(1), row.get(2))).or_default() += 1;
-        }
-        for ((table, why), groups) in by_reason {
-            self.findings.push(
-                Finding::new(
-                    Severity::Warning,
-                    "duplicates_skipped",
-                    format!("{groups} groups are left alone: {why}"),
-                    "plan and repair again",
-                )
-                .about(table),
-            );
-        }
-        if self.script.questions > 0 {
-            self.findings.push(Finding::new(
-                Severity::Warning,
-                "duplicates_asked",
-                format!("{} groups wait for answers", self.script.questions),
-                "answer the questions of the plan in a file for `duplicates plan --answers`",
-            ));
-        }
-        let sql = "select pg_catalog.count(*) from pg_catalog.pg_matviews where ispopulated";
-        let row = self.bench.session.query_one("look for materialized views", sql, &[]).await?;
-        let views: i64 = row.get(0);
-        if views > 0 && !self.done.stopped {
-            self.findings.push(Finding::new(
-                Severity::Note,
-                "materialized_views",
-                format!("{views} materialized views still show the rows of before"),
-                "refresh them; and let the application forget what it has cached",
-            ));
-        }
-        self.done.groups = self.script.groups.len() as u64;
-        self.done.skipped = skipped as u64;
-        self.done.asked = self.script.questions;
-        self.done.findings = self.findings;
-        Ok(self.done)
-    }
-}
-
-/// Removes what repairs of this database keep for undo: they cannot be undone any more.
-///
-/// # Errors
-/// [`ErrorKind::RunState`] when a repair is at work, or unfinished; [`ErrorKind::Connect`].
-pub async fn forget(database: &Endpoint) -> Result<(), Error> {
-    let session = database.connect(Purpose::Write, "forget undo").await?;
-    state::claim(&session).await?;
-    let known = state::load(&session).await?;
-    if known.iter().any(|repair| !repair.finished && !repair.undone) {
-        return Err(Error::new(ErrorKind::RunState, "a repair of this database is not finished")
-            .with_hint("go on with its plan, or take it back with `pghaul duplicates undo`"));
-    }
-    if known.is_empty() && !state::is_present(&session).await? {
-        return Ok(());
-    }
-    let sql = format!("begin; {} commit", include_str!("repair/drop.sql"));
-    session.batch("forget how to undo repairs", &sql).await
-}
-
-/// Drops the indexes that were there for a while.
-pub(in crate::duplicates) async fn drop_temporary(
-    session: &Session,
-    repair: i32,
-) -> Result<(), Error> {
-    let sql = "select id, statement from pghaul.undo_statement \
-                where repair = $1 and statement like 'drop index if exists %pghaul\\_repair\\_%'";
-    for row in session.query("read which indexes were added", sql, &[&repair]).await? {
-        let (id, statement): (i64, String) = (row.get(0), row.get(1));
-        let sql = format!(
-            "begin; {statement}; delete from pghaul.undo_statement where id = {id}; commit"
-        );
-        session.batch("drop an index that was there for a while", &sql).await?;
-    }
-    Ok(())
 }

@@ -27,6 +27,13 @@
 //! vip = "highest"         # of numbers, times, texts; of booleans: true if any is
 //! order_ids = "union"     # of arrays, without repetitions, sorted
 //!
+//! # A number of rows, counted anew where a repair merges or removes such rows; elsewhere it stays.
+//! [[table.count]]
+//! column = "open_orders"
+//! by = "id"                       # what is counted refers to the same, or to this very column
+//! rows = "orders.customer_id"
+//! only = [{ column = "closed_at", is = "null" }, { column = "state", not = ["draft"] }]
+//!
 //! # One index may be treated otherwise: `merge` (what is not said), `clear` (the others stay, and
 //! # the key becomes NULL), `ask`.
 //! [[table.index]]
@@ -52,7 +59,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 use crate::name::RelationName;
@@ -106,6 +113,9 @@ pub struct TableRule {
     /// How a row gets another name, where an answer says so.
     #[serde(default)]
     pub rename: Option<Rename>,
+    /// Columns that hold numbers of rows.
+    #[serde(default, rename = "count")]
+    pub counts: Vec<CountRule>,
     /// What is otherwise for one index.
     #[serde(default, rename = "index")]
     pub indexes: Vec<IndexRule>,
@@ -163,8 +173,67 @@ impl Keep {
     }
 }
 
+/// A column that holds a number of rows: of those that refer to what its own row is about.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CountRule {
+    /// The column.
+    pub column: String,
+    /// The column that says what its row is about: a reference, or what others refer to.
+    pub by: String,
+    /// The rows that are counted, by the column with which they refer to it: `table.column`, or
+    /// `schema.table.column`.
+    pub rows: String,
+    /// Only rows that are like all of this.
+    #[serde(default)]
+    pub only: Vec<Only>,
+    /// Only where the row that `by` refers to is like this: the number of others came from
+    /// elsewhere.
+    #[serde(default)]
+    pub when: Option<When>,
+}
+
+/// What a counted row must be like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Only {
+    /// Its column is in a state.
+    Is {
+        /// The column.
+        column: String,
+        /// What it is.
+        is: State,
+    },
+    /// Its column has none of these values.
+    Not {
+        /// The column.
+        column: String,
+        /// The values, as text.
+        not: Vec<String>,
+    },
+}
+
+impl Only {
+    /// The column that it looks at.
+    pub fn column(&self) -> &str {
+        match self {
+            Self::Is { column, .. } | Self::Not { column, .. } => column,
+        }
+    }
+}
+
+/// What a row that is referred to must be like.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct When {
+    /// The column.
+    pub column: String,
+    /// What it is.
+    pub is: State,
+}
+
 /// What a column can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// NULL.
     #[serde(rename = "null")]
@@ -362,6 +431,11 @@ impl Rules {
                 return Err(wrong(format!("table {} is there twice", table.name)));
             }
         }
+        for count in rules.tables.iter().flat_map(|table| &table.counts) {
+            if column_name(&count.rows).is_none() {
+                return Err(wrong(format!("`{}` is not of the form table.column", count.rows)));
+            }
+        }
         for reference in &rules.references {
             for column in std::iter::once(&reference.to).chain(&reference.from) {
                 if column_name(column).is_none() {
@@ -413,7 +487,8 @@ mod tests {
             .map(|line| format!("{}\n", line.trim_start_matches("//!").trim_start()))
             .collect();
         let rules = Rules::parse(&text, "the example").unwrap();
-        assert_eq!(rules.tables[0].keep.len(), 2);
+        assert_eq!((rules.tables[0].keep.len(), rules.tables[0].counts.len()), (2, 1));
+        assert_eq!(rules.tables[0].counts[0].only.len(), 2);
         assert_eq!(rules.references.len(), 3);
     }
 

@@ -10,18 +10,24 @@ use super::statement;
 use crate::connect::Session;
 use crate::error::{Error, ErrorKind};
 
-/// Refuses a scan whose spill is larger than what is free in the folder, by the server's estimate
-/// of the rows.
+/// Refuses a scan of these indexes of a table whose spill is larger than what is free in the folder,
+/// by the server's estimate of the rows; each has this budget.
 pub(super) async fn check(
     session: &Session,
-    index: &UniqueIndex,
+    indexes: &[&UniqueIndex],
     (relations, budget): (Relations, usize),
     folder: &Path,
 ) -> Result<(), Error> {
-    let doing = format!("estimate the rows of `{}`", index.definition.table);
-    let plan = session.simple_rows(&doing, &statement::explain(index)).await?;
-    let rows = plan.first().and_then(|line| rows_of(line.first()?.as_deref()?)).unwrap_or(0);
-    let needed = spill_bytes(relations, rows, budget).map_err(failed)?;
+    let Some(table) = indexes.first().map(|index| &index.definition.table) else { return Ok(()) };
+    let doing = format!("estimate the rows of `{table}`");
+    let (mut most, mut needed) = (0, 0_u64);
+    for index in indexes {
+        let plan = session.simple_rows(&doing, &statement::explain(index)).await?;
+        let rows = plan.first().and_then(|line| rows_of(line.first()?.as_deref()?)).unwrap_or(0);
+        let spilled = spill_bytes(relations, rows, budget).map_err(failed)?;
+        most = rows.max(most);
+        needed = needed.saturating_add(spilled);
+    }
     if needed == 0 {
         return Ok(());
     }
@@ -36,8 +42,7 @@ pub(super) async fn check(
     Err(Error::new(
         ErrorKind::LocalIo,
         format!(
-            "the digests of some {rows} rows of `{}` need {needed} bytes in {}, where {free} are free",
-            index.definition.table,
+            "the digests of some {most} rows of `{table}` need {needed} bytes in {}, where {free} are free",
             folder.display()
         ),
     )

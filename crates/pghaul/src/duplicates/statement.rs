@@ -27,23 +27,55 @@ pub enum Keys {
 /// Characters of a key that are shown at most.
 const SHOWN: u32 = 1000;
 
-/// Reads ctid and the images of all keys of one relation, or of these blocks of it; then the sizes
-/// of the keys whose images do not show them.
-pub(super) fn read(index: &UniqueIndex, relation: &RelationName, blocks: Option<Blocks>) -> String {
-    let mut images: Vec<String> =
-        index.keys.iter().filter_map(|key| key.image_of(&key.value())).collect();
-    images.extend(index.keys.iter().filter(|key| key.is_hashed()).map(size));
-    let mut conditions = conditions(index);
+/// Reads ctid and, for each index, the images of its keys, then the sizes of those whose images do
+/// not show them; of one relation, or of these blocks of it. The indexes are of one table; where
+/// there are several, the keys of a row that one of them does not cover are NULL (see
+/// [`can_share`]).
+pub(super) fn read(
+    indexes: &[&UniqueIndex],
+    relation: &RelationName,
+    blocks: Option<Blocks>,
+) -> String {
+    let covered = |index: &UniqueIndex, field: String| match index_conditions(index).pop() {
+        Some(condition) if indexes.len() > 1 => format!("case when {condition} then {field} end"),
+        _ => field,
+    };
+    let mut fields = Vec::new();
+    for index in indexes {
+        let images = index.keys.iter().filter_map(|key| key.image_of(&key.value()));
+        let sizes = index.keys.iter().filter(|key| key.is_hashed()).map(size);
+        fields.extend(images.chain(sizes).map(|field| covered(index, field)));
+    }
+    let mut conditions = match indexes {
+        [index] => conditions(index),
+        _ => any_of(indexes),
+    };
     if let Some(Blocks { from, until }) = blocks {
         conditions.push(format!("ctid >= '({from},0)'"));
         conditions.extend(until.map(|until| format!("ctid < '({until},0)'")));
     }
     format!(
         "copy (select ctid, {} from only {}{}) to stdout (format binary)",
-        images.join(", "),
+        fields.join(", "),
         relation.quoted(),
         where_all(&conditions),
     )
+}
+
+/// Whether the keys of an index can be read together with those of others: not if a NULL that stands
+/// for a row outside of its condition would equal others.
+pub(super) fn can_share(index: &UniqueIndex) -> bool {
+    index.definition.nulls == Nulls::Distinct || index.definition.predicate.is_none()
+}
+
+/// The rows that some of the indexes cover; nothing if one covers all.
+fn any_of(indexes: &[&UniqueIndex]) -> Vec<String> {
+    let each: Option<Vec<String>> = indexes
+        .iter()
+        .map(|index| index.definition.predicate.as_ref())
+        .map(|sql| Some(format!("({})", sql?)))
+        .collect();
+    each.into_iter().map(|conditions| format!("({})", conditions.join(" or "))).collect()
 }
 
 /// Counts the rows whose keys need more than `bytes` in an index, and gives leaf and ctid of the

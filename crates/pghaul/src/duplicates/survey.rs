@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::groups::{DuplicateRow, Found};
 use super::index::{IndexDefinition, UniqueIndex};
-use super::moment::{LongKeys, Scan, ScanOptions, is_lost};
+use super::moment::{LongKeys, Scan, is_lost};
+use super::options::ScanOptions;
 use super::orphans::{ForeignKey, Orphan};
 use crate::catalog::Oid;
 use crate::connect::{Endpoint, Purpose};
@@ -292,8 +293,6 @@ async fn one(
     sink: &mut dyn Sink,
     counters: &Counters,
 ) -> Result<(IndexSurvey, LongKeys), Error> {
-    use std::sync::atomic::Ordering::Relaxed;
-    let before = counters.rows_read.load(Relaxed);
     let mut groups = scan.read(at, counters).await?;
     let index = groups.index();
     let mut sample: Vec<Vec<DuplicateRow>> = Vec::new();
@@ -311,7 +310,7 @@ async fn one(
     }
     let survey = IndexSurvey {
         definition: index.definition.clone(),
-        rows: counters.rows_read.load(Relaxed) - before,
+        rows: groups.rows(),
         found: groups.found(),
         sample,
         grouped_by: match index.grouped_by_server() {

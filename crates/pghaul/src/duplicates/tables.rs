@@ -20,8 +20,6 @@ pub struct Tables {
     pub list: Vec<Table>,
     /// The references between them.
     pub references: Vec<Reference>,
-    /// Foreign keys over several columns, by their parent: their groups cannot be merged.
-    pub composite: BTreeMap<usize, Vec<String>>,
     places: BTreeMap<RelationName, usize>,
 }
 
@@ -32,8 +30,10 @@ pub struct Table {
     pub oid: Oid,
     /// Its name.
     pub name: RelationName,
-    /// The root of a partition tree, or a leaf of one.
-    pub partitioned: bool,
+    /// The tables that hold its rows, if it is a partition tree.
+    pub leaves: Vec<usize>,
+    /// Columns that decide in which leaf of a partition tree a row is, if it is one.
+    pub bounds: Vec<String>,
     /// Its columns, in physical order.
     pub columns: Vec<Column>,
     /// Its unique indexes, the primary key first, and what the rules say is unique.
@@ -110,13 +110,9 @@ impl Tables {
         elsewhere: Option<&Session>,
         rules: &Rules,
     ) -> Result<Self, Error> {
-        let mut tables = Self {
-            list: Vec::new(),
-            references: Vec::new(),
-            composite: BTreeMap::new(),
-            places: BTreeMap::new(),
-        };
-        tables.add_columns(session, rules).await?;
+        let mut tables = Self { list: Vec::new(), references: Vec::new(), places: BTreeMap::new() };
+        let trees = Tree::all(session).await?;
+        tables.add_columns(session, rules, &trees).await?;
         tables.add_uniques(session, true).await?;
         tables.add_foreign_keys(session, true).await?;
         if let Some(elsewhere) = elsewhere {
@@ -132,17 +128,44 @@ impl Tables {
         self.places.get(name).copied()
     }
 
-    async fn add_columns(&mut self, session: &Session, rules: &Rules) -> Result<(), Error> {
+    /// The tables that hold the rows of one: itself, or the leaves of a partition tree.
+    pub fn leaves(&self, table: usize) -> Vec<usize> {
+        let facts = &self.list[table];
+        if facts.leaves.is_empty() { vec![table] } else { facts.leaves.clone() }
+    }
+
+    /// The unique index of a leaf that is the part there of a partition tree's.
+    pub fn counterpart(&self, root: usize, unique: usize, leaf: usize) -> Option<usize> {
+        if root == leaf {
+            return Some(unique);
+        }
+        let wanted = &self.list[root].uniques[unique];
+        self.list[leaf].uniques.iter().position(|own| {
+            own.keys == wanted.keys
+                && own.predicate == wanted.predicate
+                && own.nulls_equal == wanted.nulls_equal
+        })
+    }
+
+    async fn add_columns(
+        &mut self,
+        session: &Session,
+        rules: &Rules,
+        trees: &BTreeMap<RelationName, Tree>,
+    ) -> Result<(), Error> {
         let sql = include_str!("tables/columns.sql");
         for row in session.query("read the columns of the tables", sql, &[]).await? {
             let name = RelationName::new(row.get::<_, String>(1), row.get::<_, String>(2));
             let place = *self.places.entry(name.clone()).or_insert(self.list.len());
             if place == self.list.len() {
-                let rule = rules.table(&name).cloned();
+                let tree = trees.get(&name);
+                let of_root = || rules.table(&tree?.root);
+                let rule = rules.table(&name).or_else(of_root).cloned();
                 self.list.push(Table {
                     oid: oid(row.get(0)),
                     name,
-                    partitioned: row.get::<_, bool>(10) || row.get::<_, bool>(11),
+                    leaves: Vec::new(),
+                    bounds: tree.map_or_else(Vec::new, |tree| tree.bounds.clone()),
                     columns: Vec::new(),
                     uniques: Vec::new(),
                     has_rule: rule.is_some(),
@@ -164,6 +187,11 @@ impl Tables {
                     _ => ColumnKind::Other,
                 },
             });
+        }
+        for (leaf, tree) in trees {
+            if let (Some(leaf), Some(root)) = (self.place(leaf), self.place(&tree.root)) {
+                self.list[root].leaves.push(leaf);
+            }
         }
         Ok(())
     }
@@ -202,18 +230,15 @@ impl Tables {
             let (Some(child), Some(parent)) = (self.place(&child), self.place(&parent)) else {
                 continue;
             };
-            let ([column], [referred]) = (columns.as_slice(), referred.as_slice()) else {
-                let name: String = row.get(4);
-                let place = self.list[child].name.to_string();
-                self.composite.entry(parent).or_default().push(format!("{name} of {place}"));
-                continue;
-            };
-            self.add_reference(Reference::by_foreign_key(
-                (child, column.clone()),
-                (parent, referred.clone()),
+            let reference = Reference::by_foreign_key(
+                (child, columns),
+                (parent, referred),
                 (row.get::<_, &str>(5), row.get::<_, &str>(6)),
                 built,
-            ));
+            );
+            for reference in reference.of_leaves(self) {
+                self.add_reference(reference);
+            }
         }
         Ok(())
     }
@@ -232,7 +257,8 @@ impl Tables {
             }
         }
         self.references.sort_by(|a, b| {
-            (a.child, &a.column, a.parent, &a.type_).cmp(&(b.child, &b.column, b.parent, &b.type_))
+            (a.child, &a.columns, a.parent, &a.type_)
+                .cmp(&(b.child, &b.columns, b.parent, &b.type_))
         });
         for table in &mut self.list {
             table.apply_rule();
@@ -247,6 +273,32 @@ impl Tables {
     /// The references to a table.
     pub fn to(&self, parent: usize) -> impl Iterator<Item = &Reference> {
         self.references.iter().filter(move |reference| reference.parent == parent)
+    }
+}
+
+/// A leaf of a partition tree.
+struct Tree {
+    root: RelationName,
+    bounds: Vec<String>,
+}
+
+impl Tree {
+    /// All leaves.
+    async fn all(session: &Session) -> Result<BTreeMap<RelationName, Self>, Error> {
+        if !session.version().at_least(10) {
+            return Ok(BTreeMap::new());
+        }
+        let sql = include_str!("tables/leaves.sql");
+        let rows = session.query("read the partition trees", sql, &[]).await?;
+        Ok(rows
+            .iter()
+            .map(|row| {
+                let name = |at: usize| {
+                    RelationName::new(row.get::<_, String>(at), row.get::<_, String>(at + 1))
+                };
+                (name(0), Self { root: name(2), bounds: row.get(4) })
+            })
+            .collect())
     }
 }
 
@@ -270,6 +322,7 @@ impl Table {
         rule.ask.retain(|ask| self.has(&ask.when));
         rule.merge.retain(|column, _| self.column(column).is_some_and(|c| !c.generated));
         rule.differ.retain(|pair| pair.iter().all(|column| self.has(column)));
+        rule.counts.retain(|count| self.has(&count.column) && self.has(&count.by));
         for unique in &mut self.uniques {
             let same = |columns: &Vec<String>| {
                 columns.len() == unique.reads.len()

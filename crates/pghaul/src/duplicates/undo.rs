@@ -9,17 +9,20 @@
 //! has the columns that it had; killed at any instant it goes on; a batch is undone whole. No
 //! sequence was moved by a repair, so none is put back.
 
+mod indexes;
+mod rows;
+
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
+use self::indexes::refuse_for_indexes;
 use super::plan::file::TableLine;
 use super::repair::state::{self, RepairRecord};
 use super::repair::subject::{self, Subject};
-use super::repair::{drop_temporary, lock_timeout, names};
+use super::repair::{by_ctid, drop_temporary, lock_timeout};
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Observer};
-use crate::name::{Ident, RelationName, literal};
 use crate::run::Stop;
 
 /// What may be done with unique indexes.
@@ -46,7 +49,8 @@ pub struct Undone {
 /// Rows looked at in one statement.
 const ROWS_AT_ONCE: i64 = 2000;
 
-/// Undoes the last repair that was not undone, whole or begun; or goes on with undoing it.
+/// Undoes the last repair that was not undone, whole or begun; or goes on with undoing it. Earlier
+/// repairs are undone by further calls, the last first, also where they touched the same rows.
 ///
 /// # Errors
 /// [`ErrorKind::RunState`] when there is none, or when a repair is at work;
@@ -61,13 +65,17 @@ pub async fn undo(
     let session = database.connect(Purpose::Write, "undo").await?;
     state::claim(&session).await?;
     let known = state::load(&session).await?;
-    let Some(repair) = known.into_iter().find(|repair| !repair.undone) else {
+    let mut left = known.into_iter().filter(|repair| !repair.undone);
+    let Some(repair) = left.next() else {
         return Err(Error::new(ErrorKind::RunState, "there is no repair to undo in this database"));
     };
+    let is_after_others = left.next().is_some();
+    by_ctid(&session).await?;
     let (tables, subjects) = tables(&session, &repair).await?;
     let undoing = Undoing {
         session: &session,
         repair: &repair,
+        is_after_others,
         subjects: &subjects,
         observer,
         stop,
@@ -106,6 +114,7 @@ async fn tables(
             referenced: Vec::new(),
             follows_updates: false,
             referred_by: Vec::new(),
+            counts: Vec::new(),
         };
         subjects.push(Subject::read(session, place, &table, &mut refused).await?);
         tables.push(table);
@@ -115,35 +124,11 @@ async fn tables(
     Ok((tables, subjects))
 }
 
-/// A unique index under which rows would not fit.
-struct InTheWay {
-    index: RelationName,
-    /// Statements that drop it and put a plain index in its place.
-    drops: Vec<String>,
-    /// Statements that bring it back.
-    brings_back: Vec<String>,
-    /// The foreign keys that go with it.
-    keys: usize,
-}
-
-fn refuse_for_indexes(in_the_way: &[InTheWay]) -> Error {
-    let list: Vec<String> = in_the_way
-        .iter()
-        .map(|index| match index.keys {
-            0 => index.index.to_string(),
-            keys => format!("{} (and {keys} foreign keys that need it)", index.index),
-        })
-        .collect();
-    Error::new(
-        ErrorKind::Preflight,
-        format!("the rows as they were do not fit under unique indexes: {}", list.join(", ")),
-    )
-    .with_hint("--drop-indexes drops them, and prints the statements that bring them back")
-}
-
 struct Undoing<'a> {
     session: &'a Session,
     repair: &'a RepairRecord,
+    /// Earlier repairs can still be undone too.
+    is_after_others: bool,
     subjects: &'a [Subject],
     observer: &'a dyn Observer,
     stop: &'a Stop,
@@ -221,46 +206,6 @@ impl Undoing<'_> {
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
-    async fn in_the_way(&self, tables: &[TableLine]) -> Result<Vec<InTheWay>, Error> {
-        let mut found = Vec::new();
-        for table in tables {
-            for (schema, name) in &table.rebuild {
-                let rows = self
-                    .session
-                    .query(
-                        "look for unique indexes in the way",
-                        include_str!("undo/in_the_way.sql"),
-                        &[schema, name],
-                    )
-                    .await?;
-                found.extend(rows.first().map(|row| in_the_way(schema, name, row)));
-            }
-        }
-        Ok(found)
-    }
-
-    async fn drop_indexes(&self, in_the_way: &[InTheWay]) -> Result<(), Error> {
-        if in_the_way.is_empty() {
-            return Ok(());
-        }
-        let doing = "drop the unique indexes in the way";
-        let mut sql = format!("begin; set local lock_timeout = {};", self.lock_timeout_ms);
-        for index in in_the_way {
-            for statement in &index.drops {
-                sql.push_str(&format!("{statement};"));
-            }
-            for statement in &index.brings_back {
-                sql.push_str(&format!(
-                    "insert into pghaul.undo_statement (repair, statement) values ({}, {});",
-                    self.repair.id,
-                    literal(statement)
-                ));
-            }
-        }
-        sql.push_str("commit");
-        self.in_transaction(doing, &sql).await
-    }
-
     async fn in_transaction(&self, doing: &str, sql: &str) -> Result<(), Error> {
         let done = self.session.batch(doing, sql).await;
         if done.is_err() && !self.session.is_closed() {
@@ -271,6 +216,11 @@ impl Undoing<'_> {
 
     async fn run(&self) -> Result<Undone, Error> {
         let mut undone = Undone::default();
+        if self.is_after_others {
+            let sql =
+                "create index if not exists undo_row_of_version on pghaul.undo_row (now_ctid)";
+            self.session.batch("index the rows of earlier repairs", sql).await?;
+        }
         loop {
             let sql = "select id, place, phase from pghaul.repair_batch \
                         where repair = $1 and not undone order by id desc limit 1";
@@ -342,149 +292,4 @@ impl Undoing<'_> {
         self.session.batch(&doing, "commit").await?;
         Ok(rows)
     }
-
-    async fn put_back_changed(&self, subject: &Subject, batch: i64) -> Result<u64, Error> {
-        let doing = format!("put changed rows of `{}` back", subject.name);
-        let sql = "select columns, pg_catalog.count(*), pg_catalog.array_agg(now_ctid::text) \
-                     from pghaul.undo_row where batch = $1 and now_ctid is not null group by columns";
-        let mut all = 0;
-        for row in self.session.query(&doing, sql, &[&batch]).await? {
-            let (columns, count, now): (Vec<String>, i64, Vec<String>) =
-                (row.get(0), row.get(1), row.get(2));
-            let sets: Vec<String> = columns
-                .iter()
-                .enumerate()
-                .map(|(at, column)| {
-                    let name = Ident::new(column).quoted();
-                    format!("{name} = u.tuple[{}]::{}", at + 1, subject.type_of(column))
-                })
-                .collect();
-            let sql = format!(
-                "with done as ( \
-                   update only {} as t set {} from pghaul.undo_row as u \
-                    where t.ctid = any ($1::text[]::pg_catalog.tid[]) \
-                      and u.batch = $2 and u.columns = $3 and u.now_ctid::text = t.ctid::text \
-                      and t.xmin::text = u.now_xid \
-                   returning u.id, u.place, u.plan_ctid, t.ctid as now), \
-                 moved as ( \
-                   update pghaul.undo_row as e \
-                      set now_ctid = done.now \
-                        , now_xid = (pg_catalog.txid_current() % 4294967296)::text \
-                     from done \
-                    where e.id = (select pg_catalog.max(b.id) from pghaul.undo_row b \
-                                   where b.repair = $4 and b.place = done.place \
-                                     and b.plan_ctid = done.plan_ctid and b.id < done.id) \
-                   returning 1) \
-                 select (select pg_catalog.count(*) from done), (select pg_catalog.count(*) from moved)",
-                subject.name.quoted(),
-                sets.join(", ")
-            );
-            let done = self
-                .session
-                .query_one(&doing, &sql, &[&now, &batch, &columns, &self.repair.id])
-                .await?;
-            if done.get::<_, i64>(0) != count {
-                return Err(changed_meanwhile(subject));
-            }
-            all += crate::catalog::size(count);
-        }
-        Ok(all)
-    }
-
-    async fn put_back_deleted(&self, subject: &Subject, batch: i64) -> Result<u64, Error> {
-        let doing = format!("put deleted rows of `{}` back", subject.name);
-        let sql = "select pg_catalog.array_agg(id order by id), pg_catalog.array_agg(plan_ctid::text order by id) \
-                     from pghaul.undo_row where batch = $1 and now_ctid is null";
-        let row = self.session.query_one(&doing, sql, &[&batch]).await?;
-        let Some(ids) = row.get::<_, Option<Vec<i64>>>(0) else { return Ok(0) };
-        let plan: Vec<String> = row.get(1);
-        let columns: Vec<String> =
-            subject.stored.iter().map(|column| Ident::new(column).quoted()).collect();
-        let values: Vec<String> = subject
-            .stored
-            .iter()
-            .enumerate()
-            .map(|(at, column)| format!("u.tuple[{}]::{}", at + 1, subject.type_of(column)))
-            .collect();
-        let overriding =
-            if self.session.version().at_least(10) { "overriding system value" } else { "" };
-        let sql = format!(
-            "insert into {} ({}) {overriding} select {} from pghaul.undo_row as u \
-              where u.batch = $1 and u.now_ctid is null and u.columns = {} order by u.id \
-             returning ctid::text",
-            subject.name.quoted(),
-            columns.join(", "),
-            values.join(", "),
-            names(&subject.stored)
-        );
-        let put = self.session.query(&doing, &sql, &[&batch]).await?;
-        if put.len() != ids.len() {
-            return Err(changed_meanwhile(subject));
-        }
-        // Rows come back in the order in which they were inserted.
-        let now: Vec<String> = put.iter().map(|row| row.get(0)).collect();
-        let sql = "update pghaul.undo_row as e \
-                      set now_ctid = j.now::pg_catalog.tid \
-                        , now_xid = (pg_catalog.txid_current() % 4294967296)::text \
-                     from rows from (pg_catalog.unnest($1::int8[]), pg_catalog.unnest($2::text[]), \
-                          pg_catalog.unnest($3::text[])) as j (id, plan, now) \
-                    where e.id = (select pg_catalog.max(b.id) from pghaul.undo_row b \
-                                   where b.repair = $4 and b.place = $5 \
-                                     and b.plan_ctid = j.plan::pg_catalog.tid and b.id < j.id)";
-        self.session
-            .execute(&doing, sql, &[&ids, &plan, &now, &self.repair.id, &subject.place])
-            .await?;
-        Ok(ids.len() as u64)
-    }
-}
-
-fn changed_meanwhile(subject: &Subject) -> Error {
-    Error::new(
-        ErrorKind::Transfer,
-        format!("rows of `{}` were changed while the repair was undone", subject.name),
-    )
-    .with_hint("stop the application; what was undone so far is kept, and undo goes on from there")
-}
-
-fn in_the_way(schema: &str, name: &str, row: &tokio_postgres::Row) -> InTheWay {
-    let index = RelationName::new(schema, name);
-    let definition: String = row.get(1);
-    let table = RelationName::new(row.get::<_, String>(2), row.get::<_, String>(3));
-    let constraint: Option<(String, String)> =
-        row.get::<_, Option<String>>(4).zip(row.get::<_, Option<String>>(5));
-    let key_drops: Vec<String> = row.get(6);
-    let key_adds: Vec<String> = row.get(7);
-    let plain = plain_name(name);
-    let plain_index = RelationName::new(schema, &plain);
-    let mut drops = key_drops.clone();
-    let mut brings_back = vec![format!("drop index if exists {}", plain_index.quoted())];
-    match constraint {
-        Some((constraint, definition)) => {
-            let constraint = Ident::new(constraint).quoted();
-            let table = table.quoted();
-            drops.push(format!("alter table {table} drop constraint {constraint}"));
-            brings_back
-                .push(format!("alter table {table} add constraint {constraint} {definition}"));
-        }
-        None => {
-            drops.push(format!("drop index {}", index.quoted()));
-            brings_back.push(definition.clone());
-        }
-    }
-    brings_back.extend(key_adds);
-    // `CREATE UNIQUE INDEX name ON …`: what follows the name stays.
-    if let Some((_, rest)) = definition.split_once(" ON ") {
-        let rest = rest.replace(" NULLS NOT DISTINCT", "");
-        drops.push(format!("create index {} on {rest}", Ident::new(plain).quoted()));
-    }
-    InTheWay { index, drops, brings_back, keys: key_drops.len() }
-}
-
-/// A name for the index that stands in, within the 63 bytes that names have.
-fn plain_name(name: &str) -> String {
-    let mut plain: String = name.to_owned();
-    while plain.len() > 55 {
-        plain.pop();
-    }
-    format!("{plain}_plain")
 }

@@ -19,16 +19,17 @@
 //!
 //! # How equal keys are found
 //!
-//! 1. `COPY (SELECT ctid, key…)` of the whole heap, in one transaction. A key with a NULL is passed
-//!    over, unless NULLs are not distinct.
+//! 1. `COPY (SELECT ctid, key…)` of the whole heap, in one transaction, with the keys of all unique
+//!    indexes of the table. A key with a NULL is passed over, unless NULLs are not distinct.
 //! 2. Of each key pghaul makes a digest of 128 bits. For built-in types, and arrays, ranges,
 //!    composites and domains of them, it is made of a normal form: a numeric without its scale, a
 //!    float with one zero and one NaN, an interval in microseconds, `char(n)` without its blanks.
 //!    For all other types, and texts under a nondeterministic collation, the server is asked for a
 //!    hash, by the function that belongs to the very operator by which the index compares.
-//! 3. The digests are sorted within `--memory`; what does not fit goes to `--spill-dir`, 22 bytes for
-//!    each row (26 in partition trees), in a file without a name that is gone when the process ends.
-//!    The room is checked before the scan begins, by the server's estimate of the rows.
+//! 3. The digests are kept within `--memory`; what does not fit goes to `--spill-dir`, 22 bytes for
+//!    each row and index (26 in partition trees), in files without a name that are gone when the
+//!    process ends, and is sorted part by part. The room is checked before a table is read, by the
+//!    server's estimate of the rows. Millions of rows that share one key need it twice.
 //! 4. Rows with equal digests are fetched by ctid and compared by the server, with the index's own
 //!    operator and collation. Only what is equal by that is a group.
 //!
@@ -41,9 +42,14 @@
 //! - Memory: `--memory` (64 MiB will do for any table) and some 20 MiB for the rest, whatever the
 //!   number of rows or groups; one key of the largest row beyond it. A folder in memory (`tmpfs`) as
 //!   `--spill-dir` costs memory too.
-//! - The server reads each table once for each of its unique indexes. `--max-rate` limits the bytes
-//!   of tables read in a second; before 14 only on average, and where few rows of a table are in a
-//!   partial index, the server may read ahead of it.
+//! - The server reads each table once for all its unique indexes, as long as each of them has 8 MiB of
+//!   `--memory`; otherwise in several passes. An index whose expression or condition fails on some
+//!   row is a finding, and the others of its table are read one by one, as are those by which the
+//!   server groups, and partial ones with `NULLS NOT DISTINCT`.
+//! - One session does all of it, one table after another: that keeps one snapshot, on a standby of 9.6
+//!   too. There is no `--jobs`.
+//! - `--max-rate` limits the bytes of tables read in a second; before 14 only on average, and where
+//!   few rows of a table are in a partial index, the server may read ahead of it.
 //! - Locks: ACCESS SHARE on the tables, for as long as it takes. So a TRUNCATE, DROP or ALTER of them
 //!   waits, and, until VACUUM can go past the snapshot, dead rows stay.
 //! - No superuser, no writing; a standby will do, of 9.6 too. When a standby has to give way to its

@@ -14,7 +14,9 @@
 //! 2.28 did so for nearly all languages), rows are not found and unique keys let duplicates in.
 //! Postgres records versions of collations: of ICU's from 10 on, of the C library's from 13 on, of
 //! the database's own from 15 on. A recorded version that is not the present one is a warning; where
-//! none is recorded nobody knows, and the index counts as exposed, with a note. Not exposed are keys
+//! none is recorded nobody knows, and the index counts as exposed, with a note, unless amcheck says
+//! that it is in order: an index in the present order is not in another. (So where amcheck is not
+//! installed, before 15, every rebuild without names rebuilds these indexes again.) Not exposed are keys
 //! without text, `C`, `POSIX` and built-in collations, `text_pattern_ops`, and expressions that only
 //! ask which texts are equal (`dependences.sql` beside the code lists them; any other function
 //! counts).
@@ -25,6 +27,15 @@
 //! is the only trace of the change, and not while a table is partitioned by ranges of such text: its
 //! rows may lie in the wrong partition, which no rebuild mends (`partitions_exposed`).
 //!
+//! # Which are damaged
+//!
+//! amcheck tells, where it is installed, of btree indexes: of their order from 10 on, of rows that are
+//! missing in them from 11 on, of keys that are there twice from 17 on; and of tables and their TOAST
+//! values from 14 on (`--amcheck rows`). `--jobs` indexes are looked at at once. It does not look at
+//! indexes of other kinds, which the note `not_checked_kinds` counts, nor at those of TOAST tables,
+//! which belong to no table of the user's: `REINDEX TABLE` rebuilds them. `--all` rebuilds whatever is
+//! not looked at.
+//!
 //! # How, and who waits
 //!
 //! | way | when | others |
@@ -33,6 +44,10 @@
 //! | a new index built concurrently, then a swap in one transaction | before 12 | read and write, but for the moment of the swap |
 //! | `REINDEX INDEX` | exclusion constraints; before 12 keys that foreign keys, views or extensions hold on to, and indexes of partitions; `--no-concurrently` | read by other indexes; writers wait |
 //! | `REFRESH MATERIALIZED VIEW` | views whose own unique index is exposed or damaged, unless `--no-refresh` | readers of the view wait |
+//!
+//! An index of a partitioned table becomes valid when all its parts are; of 11 to 13, whose servers
+//! never look again, it stays as it is, and the finding `invalid_index` says how to replace it while
+//! others write.
 //!
 //! Names, comments, constraints, statistics targets, tablespaces, and the marks of CLUSTER and
 //! REPLICA IDENTITY stay. OIDs may change. A concurrent build waits for every transaction of the
@@ -44,7 +59,8 @@
 //!
 //! Nothing is stored: what an interrupted rebuild left behind (`…_ccnew`, `…_ccold`, `pghaul_twin_…`)
 //! is recognised by its name, beside the index it was to replace and defined alike, and dropped by
-//! the next rebuild of that table. A session that is lost is opened again, up to three times for
+//! the next rebuild of that table. Rows that share a key, and so stop a build, are all written to
+//! `--out`, one group a line; the result names the first. A session that is lost is opened again, up to three times for
 //! each index.
 //!
 //! | exit code | what happened | do |

@@ -27,6 +27,11 @@
 //! rows that nothing shows to be one, equal ids with different content. Answers stand in a file of
 //! their own ([`plan::answers`](crate::duplicates::plan::answers)); plan again with it.
 //!
+//! Foreign keys over several columns are followed with all of them. Where merging would change a
+//! column by which a row refers to something else too, it is a question. Partitions are planned as
+//! the tables that they are; rows of several partitions that share a key are reported
+//! (`duplicates_across_partitions`) and left alone, since one of them lies where it does not belong.
+//!
 //! Rules are data ([`rules`](crate::duplicates::rules) has the format and an example). Those for
 //! Mastodon 3.0 to 4.7 are built in; what a release does not have is passed over. Without rules,
 //! only equal rows are merged, and with `--keep` rows of tables that nothing refers to.
@@ -39,13 +44,33 @@
 //! of yours do not fire, and each is put back into its state. A delete that would take other rows
 //! with it is not done.
 //!
+//! Numbers that count rows are wrong once such rows are merged: where the rules know them
+//! (`[[table.count]]`), they are counted anew at the end, in one pass over the counted rows for each
+//! 50,000 numbers. Only numbers about rows that a group touches: all others stay, right or not.
+//! Mastodon's `status_stats`, and `account_stats` of local accounts, are counted as `tootctl cache
+//! recount` does it; what other servers said about their accounts is the newest that there is.
+//!
 //! Refused before the first write, all at once: a plan of another database or of other data, rules
 //! (`CREATE RULE`) on a table, published tables without a replica identity, row security, missing
 //! rights, `track_counts` off, columns that changed.
 //!
-//! A role that owns the tables is enough. Rows that share the very primary key by which others
-//! refer to them are deleted while foreign keys are quiet, which takes a superuser; without one they
-//! get a key that nobody has first, which foreign keys with `ON UPDATE CASCADE` forbid.
+//! A role that owns the tables is enough. Rows that share the very key by which others refer to them
+//! are deleted while foreign keys are quiet, which takes a superuser (or the right to set
+//! `session_replication_role`); without one they get a key that nobody has first, which foreign keys
+//! with `ON UPDATE CASCADE` forbid. A foreign key that a damaged index leads astray then is asked once
+//! more without indexes, for that row alone.
+//!
+//! No table is read for each batch or row: rows are fetched by ctid, foreign keys go through indexes
+//! (one that has none gets one for a while), and what cannot is one pass.
+//!
+//! # Why the indexes are rebuilt by plain REINDEX
+//!
+//! Only the unique indexes that had duplicates are rebuilt, each in one transaction with its receipt,
+//! behind a `lock_timeout`. [`rebuild`](crate::rebuild::rebuild()) does it concurrently, which takes
+//! twice the reading, waits for every snapshot of others, cannot be one transaction with a receipt,
+//! and leaves something behind when it is killed; and whoever repairs has stopped the application.
+//! Afterwards `pghaul rebuild` looks after all that is left: indexes exposed to a changed collation
+//! that had no duplicates, collation versions, amcheck.
 //!
 //! # On a clone
 //!
@@ -56,14 +81,28 @@
 //!
 //! # Undo
 //!
-//! All tables get the digests of before, after half a repair too. Rows that were changed since are
+//! All tables get the digests of before, after half a repair too; the last repair first, those before
+//! it by further calls, also where they touched the same rows. Rows that were changed since are
 //! named, and nothing is undone then. The rows as they were share keys again, so they do not fit
 //! under the unique indexes: `--drop-indexes` drops these and the foreign keys that need them, puts
 //! plain indexes in their place, and prints the statements that bring them back; they stand in
 //! `pghaul.undo_statement` too. `finish --forget-undo` removes what undo needs.
 //!
+//! # What is kept of a row
+//!
+//! The values as texts that the server wrote under [pinned settings](crate::connect), in an array of
+//! texts of `pghaul.undo_row`, which never leaves the server; put back, each is read by the input
+//! function of its type, not by a cast of text, which may mean something else (`'-'::text::regclass`).
+//! That is exact, and readable by hand: floats have 17 digits (`extra_float_digits = 3`, exact also
+//! below 12, where the shortest text is not known), bytea is hex, arrays carry their bounds, json its
+//! own spelling, times their zone as UTC, composites are kept where they are not NULL, whatever is
+//! NULL within. A binary image could only be read back by COPY, which cannot say where it put a row.
+//! A value that the server cannot write as text (the very ends of `interval` up to 14), or a type
+//! whose output loses something, has none: where the server says so, the group is left alone and
+//! reported.
+//!
 //! # Memory
 //!
 //! `plan` needs 200 bytes for each row of a group and 16 for each row that refers to one, and
 //! refuses to go beyond `--memory`. `repair` and `undo` need what one batch does (`--batch-rows`),
-//! and some bytes for each group.
+//! and some bytes for each group; counting anew, some 300 bytes for each of 50,000 numbers.

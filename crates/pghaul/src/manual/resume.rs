@@ -32,7 +32,7 @@
 //! | `stopped` | Ctrl-C, SIGTERM | as its receipts say |
 //! | `waiting for a repair` | rows forbid an index or a key, or differ on the target; all else is done | tries these steps again, reads the tables that differ again |
 //! | `waiting for what was deferred` | all but what `--defer` left is done | does that; `--defer` again leaves it again |
-//! | `complete` | all is done | nothing is left; `pghaul finish` removes the state |
+//! | `complete` | all is done | tells the result once more, from the receipts: neither `pg_dump` nor the source's tables are looked at; `pghaul finish` removes the state |
 //!
 //! # The one moment
 //!
@@ -50,10 +50,25 @@
 //!
 //! On a standby and after a crash of the source, transaction ids prove nothing, so there it is
 //! always `reverified`. If pieces differ, tables were created, dropped or altered, or large objects
-//! changed: exit code 13, with names. Then `--resume --restart-tables PATTERN` copies these tables
-//! again under a new snapshot, once all others were reverified under it; the whole is one moment
-//! again. A changed schema needs `--restart`. Sequences know no transactions; they are read last,
-//! always. Once all rows are there and read back, the source's moment does not matter any more.
+//! changed: exit code 13, with names. A changed schema needs `--restart`. Sequences know no
+//! transactions; they are read last, always. Once all rows are there and read back, the source's
+//! moment does not matter any more.
+//!
+//! Reading again costs about a third of copying, keeps to `--max-rate`, and shows how far it is
+//! (`reading again on the source …`). A session that dies costs what it was reading. Stopped in the
+//! middle, nothing has changed, and the next `--resume` reads again from the beginning.
+//!
+//! # Copying some tables again
+//!
+//! `--resume --restart-tables PATTERN` copies these tables again under a new snapshot, once all others
+//! were reverified under it (or proven unchanged); the whole is one moment again. On the target, in
+//! one transaction, the foreign keys, triggers and rules on these tables that the run has made
+//! already are dropped, the tables truncated, and the receipts of both forgotten; so nothing cascades
+//! and nothing fires. After the rows, the same steps make them again, and tables are read back,
+//! sequences set and materialized views refreshed anew. Leaves of a partitioned table whose bounds may
+//! mean something else on the target begin again together. It works for a finished run too, which is
+//! unfinished until it is through. What somebody else has hung upon these tables stops it before
+//! anything is changed.
 //!
 //! # What is tried again
 //!
@@ -86,7 +101,8 @@
 //!
 //! The first Ctrl-C (or SIGTERM) ends after what is in flight: a piece is committed as far as it
 //! is, a step is finished, and types and tables are created up to the end of a batch. The second
-//! ends at once: what is in flight is lost, as after a crash. Exit code 130 or 143 either way.
+//! ends at once, within some two seconds even if a server does not answer: what is in flight is lost,
+//! as after a crash. Exit code 130 or 143 either way.
 //!
 //! `--restart` drops what the run's receipts say it created and stores the new run in one
 //! transaction of the target. Whatever stands in its way until then (a missing role, a view that
@@ -118,9 +134,12 @@
 //! | a server that lets nobody in | 30 s each attempt | `connect_timeout` in the connection string changes it |
 //! | a worker, seen from the target | 40 s | the server's keepalives, set by us; its claims go with its sessions |
 //!
-//! A host that stands still but whose kernel answers (a frozen container, a stalled disk) is waited
-//! for. While rows are written, three minutes without any room in its buffers count as dead: the
-//! piece is written again by another session, after the first one's claim has gone.
+//! A host that stands still but whose kernel answers (a frozen machine, a stalled disk) cannot be told
+//! from one that works on something long, so it is waited for, without an end, and said: both servers
+//! are asked something that costs nothing every few seconds, and whoever owes the answer is named after
+//! half a minute and every half minute again (`the target has not answered for 30 s …`). Ctrl-C twice
+//! ends it at once, also then. While rows are written, three minutes without any room in its buffers
+//! count as dead: the piece is written again by another session, after the first one's claim has gone.
 //!
 //! # At night
 //!
@@ -129,14 +148,22 @@
 //!
 //! | exit code | what happened | do |
 //! |---|---|---|
+//! | 0 | done as asked, and proven unless less was asked for | `pghaul finish` once satisfied |
+//! | 1 | done, and something is to be looked at; `pghaul status` shows it again | what each finding says; where it left an index or a key out, `--resume` after mending |
+//! | 2 | the command makes no sense as it stands: a pattern without a table, an unknown flag | correct it; nothing was changed |
 //! | 10 | a server could not be reached at the start; nothing was begun or changed | mend that, the same command again |
 //! | 11 | something stands in the way of beginning; all of it is named | mend it, the same command again |
 //! | 12 | a server was lost in mid-run for longer than the budget, or said no | mend what the error names, `--resume` |
 //! | 12, SQLSTATE 53100 | the target's disk is full | make room, `--resume`; nothing that has a receipt is written again |
-//! | 12, "damaged" | the source's storage is broken where the error says | restore that table elsewhere or `--exclude` it; all others are there |
-//! | 13 | the snapshot is gone and the source changed | `--resume --restart-tables`, or `--restart` |
+//! | 12, the target shut down or will not start | no room for its WAL, for one: a server without ends itself | make room, start it, `--resume` |
+//! | 12, "damaged" | the source's storage is broken where the error says; all other tables are there and read back | mend the source from a backup and begin again, leave the table out with `--restart --exclude`, or take what is there with `finish --force` |
+//! | 13, tables are named | the snapshot is gone and these tables changed | stop what writes to the source, then `--resume --restart-tables` for these |
+//! | 13, the schema or large objects | the snapshot is gone and more than rows of tables changed | `--restart` |
 //! | 20 | another process works on this target, or none has begun | wait, `pghaul status`, `pghaul worker` |
 //! | 20, workers at work | workers hold a snapshot that the resumed run does not know | stop these `pghaul worker` processes, `--resume` |
+//! | 20, damaged, newer or of other databases | the state in the target is not one that this program may go on with | the pghaul and the databases that it was begun with; else `--restart` |
+//! | 21 | `restore`: the archive is damaged or incomplete | `pghaul verify --archive` says what; with a whole copy of it, `--resume` |
+//! | 40 | this machine has no room or no permission where the error says | mend that, `--resume` |
 //! | 70 | a bug of ours; the state in the target is intact | report it; `--resume` may do |
 //! | 130, 143, or killed | Ctrl-C, SIGTERM, SIGKILL, a power cut | `--resume`, from any machine |
 //!

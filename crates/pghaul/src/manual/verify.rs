@@ -100,6 +100,8 @@
 //! table on both sides is a note: with Snowflake ids that is meant. Sequences have no snapshot. Large
 //! objects are compared by content, owner, privileges and comment.
 //!
+//! An archive and a database are compared by `verify --archive`, see [`archive`](super::archive).
+//!
 //! # Findings
 //!
 //! Warnings, exit code 1: `rows_differ`, `columns_differ`, `table_missing`, `table_extra`,

@@ -1,10 +1,10 @@
 //! Findings that need more than one query: of source and target together, or of a number against
 //! what is going to be done.
 
-mod extensions;
-mod locale;
+pub(super) mod extensions;
+pub(crate) mod locale;
 mod roles;
-mod servers;
+pub(super) mod servers;
 mod target;
 mod types;
 
@@ -36,7 +36,7 @@ pub(super) async fn both(
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
     let rights = servers::rights(target).await?;
-    servers::target(source, target, intent, findings).await?;
+    servers::target(source.version(), target, intent, findings).await?;
     locale::both(source, target, intent, findings).await?;
     types::both(source, target, rights, intent, findings).await?;
     if intent.schema == super::Carry::Along {
@@ -53,10 +53,10 @@ pub(super) async fn both(
 }
 
 /// A row of text. A missing column reads as empty, NULL too.
-struct Row(Vec<Option<String>>);
+pub(super) struct Row(Vec<Option<String>>);
 
 impl Row {
-    fn text(&self, column: usize) -> &str {
+    pub(super) fn text(&self, column: usize) -> &str {
         self.0.get(column).and_then(Option::as_deref).unwrap_or_default()
     }
 

@@ -47,8 +47,8 @@ rules! {
         "nothing; everything is read as of one moment of the standby's replay";
     STANDBY_CANCELS = "standby_cancels_queries", Warning,
         "set max_standby_streaming_delay = -1 or hot_standby_feedback = on on the standby for the time of the copy";
-    STANDBY_OLD = "standby_exports_no_snapshot", Note,
-        "read from the primary if the copy is to be parallel";
+    STANDBY_OLD = "standby_exports_no_snapshot", Blocker,
+        "read from the primary, or promote the standby";
     UNLOGGED_ON_STANDBY = "unlogged_on_standby", Blocker,
         "read from the primary, or exclude it with --exclude";
     TARGET_STANDBY = "target_is_standby", Blocker,
@@ -183,6 +183,8 @@ rules! {
     // Types and statements.
     TYPE_REMOVED = "type_removed", Blocker,
         "change the column's type on the source (timestamptz, interval, text), or exclude the table";
+    TYPE_TOO_NEW = "type_too_new", Blocker,
+        "use a target of that version or newer, or leave it out with --exclude";
     TYPE_INTERNAL = "type_internal", Blocker,
         "no server reads such values back; drop the column, or exclude the table";
     TYPE_OF_SYSTEM = "type_of_system_row", Warning,

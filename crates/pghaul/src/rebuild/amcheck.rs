@@ -31,6 +31,10 @@ pub enum Thoroughness {
     Rows,
 }
 
+/// The kind of index that amcheck's functions know. (That for GIN of 18 takes some sound indexes for
+/// damaged.)
+pub(super) const BTREE: &str = "btree";
+
 /// The functions of amcheck that the role may call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Amcheck {
@@ -113,7 +117,7 @@ impl Amcheck {
         let Some(schema) = self.schema.as_ref().filter(|_| self.checks_indexes()) else {
             return Ok(Verdict::NotChecked);
         };
-        let fit = index.method == "btree" && index.has_rows() && index.state == IndexState::Valid;
+        let fit = index.method == BTREE && index.has_rows() && index.state == IndexState::Valid;
         if thoroughness == Thoroughness::Skip || !fit {
             return Ok(Verdict::NotChecked);
         }

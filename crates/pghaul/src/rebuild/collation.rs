@@ -83,6 +83,16 @@ pub struct Exposure {
     /// Through what: nothing for the keys themselves, else a function that an expression or the
     /// predicate calls.
     pub through: Option<String>,
+    /// Whether an expression or the predicate depends on it, so that an index in the right order may
+    /// still hold what they gave before.
+    pub in_expressions: bool,
+}
+
+/// How an index depends on a collation, as far as it matters.
+#[derive(Debug, Clone, Default)]
+struct Dependence {
+    through: Option<String>,
+    in_expressions: bool,
 }
 
 impl Exposure {
@@ -155,7 +165,7 @@ impl Way {
 pub struct Exposures {
     collations: BTreeMap<u32, Collation>,
     /// By index: collations whose change could break it, whatever their versions, and through what.
-    indexes: BTreeMap<u32, BTreeMap<u32, Option<String>>>,
+    indexes: BTreeMap<u32, BTreeMap<u32, Dependence>>,
     /// Tables partitioned by ranges of text, with their collations.
     partitions: BTreeMap<u32, BTreeSet<RelationName>>,
 }
@@ -184,10 +194,13 @@ impl Exposures {
             .chain(partitions.keys().copied())
             .collect();
         let collations = collations(session, &used.into_iter().collect::<Vec<_>>()).await?;
-        let mut indexes: BTreeMap<u32, BTreeMap<u32, Option<String>>> = BTreeMap::new();
+        let mut indexes: BTreeMap<u32, BTreeMap<u32, Dependence>> = BTreeMap::new();
         for (index, collation, way, through) in ways {
             if collations.get(&collation).is_some_and(|known| way.can_be_broken_by(known)) {
-                indexes.entry(index).or_default().entry(collation).or_insert(through);
+                let in_expressions = through.is_some();
+                let first = Dependence { through, in_expressions };
+                let known = indexes.entry(index).or_default().entry(collation).or_insert(first);
+                known.in_expressions |= in_expressions;
             }
         }
         Ok(Self { collations, indexes, partitions })
@@ -200,9 +213,10 @@ impl Exposures {
             .get(&index)
             .into_iter()
             .flatten()
-            .filter_map(|(collation, through)| {
+            .filter_map(|(collation, on)| {
                 let collation = self.collations.get(collation)?.clone();
-                Some(Exposure { collation, through: through.clone() })
+                let (through, in_expressions) = (on.through.clone(), on.in_expressions);
+                Some(Exposure { collation, through, in_expressions })
             })
             .filter(|exposure| exposure.collation.version != CollationVersion::Same)
             .collect();

@@ -17,6 +17,7 @@ use super::options::Locking;
 use super::outcome::{IndexEnd, IndexOutcome, Rebuilt};
 use super::plan::{Method, Task, Unit, WhyInPlace};
 use super::prepare::PreparedRebuild;
+use super::rows_in_the_way::Groups;
 use super::watch::{self, Watch, Watcher};
 use super::{trouble, versions};
 use crate::connect::Session;
@@ -33,10 +34,12 @@ impl PreparedRebuild {
     ///
     /// # Errors
     /// [`ErrorKind::RunState`] when another pghaul rebuilds indexes of this database.
-    /// [`ErrorKind::Connect`] and [`ErrorKind::Transfer`] when the server is lost for good.
+    /// [`ErrorKind::Connect`] and [`ErrorKind::Transfer`] when the server is lost for good. What the
+    /// sink of [`telling`](Self::telling) says, when it begins or ends.
     pub async fn run(self, observer: Arc<dyn Observer>, stop: Stop) -> Result<Rebuilt, Error> {
-        let Self { database, options, plan, amcheck, findings } = self;
+        let Self { database, options, plan, amcheck, findings, mut groups } = self;
         let control = watch::open(&database).await?;
+        groups.begin()?;
         let shared = Arc::new(Shared {
             database: database.clone(),
             options,
@@ -44,6 +47,7 @@ impl PreparedRebuild {
             stop,
             watch: Arc::new(Watch::default()),
             amcheck,
+            groups: Groups::new(groups),
             findings: Mutex::default(),
         });
         for finding in findings {
@@ -82,6 +86,7 @@ impl PreparedRebuild {
         if !rebuilt.stopped {
             record_versions(&shared, control, &mut rebuilt).await?;
         }
+        shared.groups.lock().await.end()?;
         rebuilt.findings =
             std::mem::take(&mut *shared.findings.lock().unwrap_or_else(PoisonError::into_inner));
         rebuilt.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -124,8 +129,15 @@ async fn record_versions(
 /// Before anything waits for them.
 async fn name_old_snapshots(shared: &Shared, control: &Session) -> Result<(), Error> {
     if shared.options.locking == Locking::Concurrent {
-        for holder in holder::snapshots(control).await? {
-            shared.found(trouble::old_snapshot(&holder));
+        match holder::snapshots(control).await {
+            Ok(holders) => {
+                for holder in holders {
+                    shared.found(trouble::old_snapshot(&holder));
+                }
+            }
+            // It only informs, and the watcher opens a session that is lost again.
+            Err(error) if retry::is_worth_another_try(&error) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())

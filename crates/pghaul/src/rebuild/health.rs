@@ -4,12 +4,14 @@
 //! each that is not, with the index as its object, so that findings of one cause stand together.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
-use crate::connect::Session;
+use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::Error;
 use crate::finding::{Finding, Severity};
 
-use super::amcheck::{Amcheck, Thoroughness, Verdict};
+use super::amcheck::{Amcheck, BTREE, Thoroughness, Verdict};
+use super::checks::{Subject, verdicts};
 use super::collation::{Exposure, Exposures};
 use super::index::{Index, IndexRule, IndexState};
 
@@ -29,7 +31,8 @@ pub struct Health {
 pub struct IndexHealth {
     /// Which.
     pub index: Index,
-    /// Why it may be in another order than it is read in; empty if it cannot be.
+    /// Why it may be in another order than it is read in, by what the catalog says; empty if it
+    /// cannot be.
     pub exposures: Vec<Exposure>,
     /// What amcheck said.
     pub verdict: Verdict,
@@ -45,10 +48,18 @@ impl IndexHealth {
         if let Verdict::Damaged(_) = self.verdict {
             reasons.push(Reason::Damaged);
         }
-        if !self.exposures.is_empty() {
+        if self.standing_exposures().next().is_some() {
             reasons.push(Reason::Exposed);
         }
         reasons
+    }
+
+    /// Exposures that amcheck has not disproved. An index that is in the present order is not in
+    /// another, so where only the version is unknown, and only the order of keys depends on it, a
+    /// sound btree index needs nothing.
+    fn standing_exposures(&self) -> impl Iterator<Item = &Exposure> {
+        let in_order = self.verdict == Verdict::Sound && self.index.method == BTREE;
+        self.exposures.iter().filter(move |one| !in_order || one.is_certain() || one.in_expressions)
     }
 }
 
@@ -92,25 +103,84 @@ pub async fn health(
     wanted: impl Fn(&Index) -> bool,
     thoroughness: Thoroughness,
 ) -> Result<Health, Error> {
+    look(&[session], wanted, thoroughness).await
+}
+
+/// As [`health`], with so many sessions at once for amcheck.
+pub(super) async fn health_with(
+    (database, jobs): (&Endpoint, NonZeroUsize),
+    session: &Session,
+    wanted: impl Fn(&Index) -> bool,
+    thoroughness: Thoroughness,
+) -> Result<Health, Error> {
+    let mut others = Vec::new();
+    if thoroughness > Thoroughness::Skip && Amcheck::find(session).await?.checks_indexes() {
+        for number in 1..jobs.get() {
+            let name = format!("health {number}");
+            others.push(database.connect(Purpose::Catalog, &name).await?);
+        }
+    }
+    let sessions: Vec<&Session> = std::iter::once(session).chain(&others).collect();
+    look(&sessions, wanted, thoroughness).await
+}
+
+async fn look(
+    sessions: &[&Session],
+    wanted: impl Fn(&Index) -> bool,
+    thoroughness: Thoroughness,
+) -> Result<Health, Error> {
+    let Some(session) = sessions.first() else { return Ok(Health::default()) };
     let exposures = Exposures::read(session).await?;
     let amcheck = Amcheck::find(session).await?;
-    let mut indexes = Vec::new();
-    for index in Index::read(session).await?.into_iter().filter(|index| wanted(index)) {
-        let verdict = amcheck.index(session, &index, thoroughness).await?;
-        let exposures = if index.has_rows() { exposures.of(index.oid) } else { Vec::new() };
-        indexes.push(IndexHealth { index, exposures, verdict });
-    }
+    let mut all = Index::read(session).await?;
+    all.retain(|index| wanted(index));
+    let subjects: Vec<Subject<'_>> =
+        all.iter().map(|index| Subject::Index(index, thoroughness)).collect();
+    let verdicts = verdicts(sessions, &amcheck, &subjects).await?;
+    let indexes: Vec<IndexHealth> = all
+        .into_iter()
+        .zip(verdicts)
+        .map(|(index, verdict)| {
+            let exposures = if index.has_rows() { exposures.of(index.oid) } else { Vec::new() };
+            IndexHealth { index, exposures, verdict }
+        })
+        .collect();
     let mut findings: Vec<Finding> = indexes.iter().flat_map(findings_of).collect();
+    if thoroughness > Thoroughness::Skip && amcheck.checks_indexes() {
+        findings.extend(other_kinds(&indexes));
+    }
     if thoroughness == Thoroughness::Rows && amcheck.checks_tables() {
-        findings.extend(tables(session, &amcheck, &indexes).await?);
+        findings.extend(tables(sessions, &amcheck, &indexes).await?);
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok(Health { indexes, findings, amcheck })
 }
 
+/// What amcheck cannot look at.
+fn other_kinds(indexes: &[IndexHealth]) -> Option<Finding> {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    let others = indexes.iter().map(|one| &one.index);
+    for index in others.filter(|index| index.has_rows() && index.method != BTREE) {
+        *kinds.entry(index.method.as_str()).or_default() += 1;
+    }
+    let counted: Vec<String> =
+        kinds.iter().map(|(method, count)| format!("{method} {count}")).collect();
+    (!counted.is_empty()).then(|| {
+        Finding::new(
+            Severity::Note,
+            "not_checked_kinds",
+            format!(
+                "amcheck looks at btree indexes; damage of others is not looked for: {}",
+                counted.join(", ")
+            ),
+            "after a crash of the hardware rebuild them too: `pghaul rebuild --all`",
+        )
+    })
+}
+
 /// What verify_heapam says of the tables of these indexes.
 async fn tables(
-    session: &Session,
+    sessions: &[&Session],
     amcheck: &Amcheck,
     indexes: &[IndexHealth],
 ) -> Result<Vec<Finding>, Error> {
@@ -120,9 +190,12 @@ async fn tables(
         .filter(|index| index.has_rows())
         .map(|index| (index.table_oid, index))
         .collect();
+    let subjects: Vec<Subject<'_>> =
+        tables.iter().map(|(oid, index)| Subject::Table(*oid, &index.table, index.bytes)).collect();
+    let verdicts = verdicts(sessions, amcheck, &subjects).await?;
     let mut findings = Vec::new();
-    for (oid, index) in tables {
-        match amcheck.table(session, (oid, &index.table)).await? {
+    for (index, verdict) in tables.into_values().zip(verdicts) {
+        match verdict {
             Verdict::Damaged(message) => findings.push(damaged_table(index, &message)),
             Verdict::Unreachable(message) => findings.push(not_checked(&index.table, &message)),
             Verdict::Sound | Verdict::NotChecked => {}
@@ -171,7 +244,7 @@ pub(super) fn findings_of(one: &IndexHealth) -> Vec<Finding> {
         Verdict::Unreachable(message) => findings.push(not_checked(name, message)),
         Verdict::Sound | Verdict::NotChecked => {}
     }
-    findings.extend(one.exposures.iter().map(|exposure| exposed(one, exposure)));
+    findings.extend(one.standing_exposures().map(|exposure| exposed(one, exposure)));
     findings
 }
 

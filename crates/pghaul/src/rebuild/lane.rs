@@ -16,7 +16,7 @@ use super::leftovers::{self, Leftover};
 use super::options::RebuildOptions;
 use super::outcome::IndexEnd;
 use super::plan::{self, Method, Task};
-use super::rows_in_the_way::SharedKeys;
+use super::rows_in_the_way::{Groups, SharedKeys};
 use super::twin::{Twin, present};
 use super::watch::{Watch, what_waits};
 use super::{rows_in_the_way, trouble};
@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub(super) stop: Stop,
     pub(super) watch: Arc<Watch>,
     pub(super) amcheck: Amcheck,
+    /// Takes the groups of rows that stop builds.
+    pub(super) groups: Groups,
     pub(super) findings: Mutex<Vec<Finding>>,
 }
 
@@ -204,8 +206,13 @@ impl<'a> Lane<'a> {
             shared.found(rows_in_the_way::finding(index, error, Ok(&nothing)));
             return IndexEnd::Refused(None);
         }
-        let found =
-            rows_in_the_way::find(&shared.database, index, &shared.options, &shared.stop.now).await;
+        let found = rows_in_the_way::find(
+            &shared.database,
+            index,
+            (&shared.options, &shared.groups),
+            &shared.stop.now,
+        )
+        .await;
         match found {
             Ok(None) => IndexEnd::NotDone,
             Ok(Some(keys)) => {
@@ -272,7 +279,11 @@ impl<'a> Lane<'a> {
             match self.take_place(index, &twin, halt).await {
                 Ok(true) => return Ok(()),
                 // Somebody has come to hold on to the old index meanwhile.
-                Ok(false) => return Ok(self.in_place(index, halt).await?),
+                Ok(false) => {
+                    self.in_place(index, halt).await?;
+                    // The new one is not needed.
+                    return Ok(self.clean_up(index).await?);
+                }
                 Err(error) if error.sqlstate() == Some("55P03") => {
                     let longest = self.shared.options.max_wait;
                     if halt.is_cancelled() || longest.is_some_and(|most| begun.elapsed() >= most) {

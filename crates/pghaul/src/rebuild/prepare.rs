@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::amcheck::{Amcheck, Thoroughness};
-use super::health::{self, IndexHealth, Reason, health};
+use super::health::{self, IndexHealth, Reason, health_with};
 use super::index::Index;
 use super::leftovers;
 use super::options::{Need, RebuildOptions};
 use super::plan::{self, Plan};
 use crate::connect::{Endpoint, Purpose, Session};
+use crate::duplicates::Sink;
 use crate::error::{Error, ErrorKind};
 use crate::finding::{Finding, Severity};
 
@@ -22,6 +23,7 @@ pub struct PreparedRebuild {
     pub(super) plan: Plan,
     pub(super) amcheck: Amcheck,
     pub(super) findings: Vec<Finding>,
+    pub(super) groups: Box<dyn Sink>,
 }
 
 impl PreparedRebuild {
@@ -45,7 +47,8 @@ impl PreparedRebuild {
         let leftovers = leftovers::find(&session, &tables).await?;
         let left: BTreeSet<u32> = leftovers.iter().map(|one| one.oid).collect();
         let by_need = options.selection.is_everything() && options.need == Need::Needed;
-        let found = health(
+        let found = health_with(
+            (&database, options.jobs),
             &session,
             |index| picked.contains(&index.oid) && !left.contains(&index.oid),
             // What is rebuilt anyway need not be looked at first.
@@ -67,7 +70,15 @@ impl PreparedRebuild {
             .collect();
         refuse_forbidden(&chosen)?;
         let plan = plan::plan(&session, &options, chosen, leftovers).await?;
-        Ok(Self { database, options, plan, amcheck, findings })
+        Ok(Self { database, options, plan, amcheck, findings, groups: Box::new(()) })
+    }
+
+    /// Gives every group of rows that stops a build to `groups`; without it, only the first are kept
+    /// (see [`SharedKeys`](super::SharedKeys)). Groups of one index stand together; those of an index
+    /// whose rows could not all be looked at, which is a finding, may be there in part.
+    #[must_use]
+    pub fn telling(self, groups: Box<dyn Sink>) -> Self {
+        Self { groups, ..self }
     }
 
     /// What will be done.

@@ -1,7 +1,8 @@
 //! Rows that forbid an index: all groups that share a key, found in the heap.
 //!
 //! Invariants: found by the scan of [`duplicates`](crate::duplicates), never through the index that
-//! let them in; all are counted, the first are kept ([`GROUPS`], [`ROWS`]); no key is fetched.
+//! let them in; all are counted and told to a sink, the first are kept ([`GROUPS`], [`ROWS`]); no key
+//! is fetched.
 
 use tokio_util::sync::CancellationToken;
 
@@ -9,7 +10,7 @@ use super::index::{Index, IndexRule};
 use super::options::RebuildOptions;
 use super::trouble;
 use crate::connect::Endpoint;
-use crate::duplicates::{DuplicateRow, Found, Keys, Scan, ScanOptions};
+use crate::duplicates::{DuplicateRow, Found, Keys, Scan, ScanOptions, Sink};
 use crate::error::{Error, ErrorKind};
 use crate::event::Counters;
 use crate::finding::{Finding, Severity};
@@ -35,11 +36,14 @@ pub struct SharedKeys {
     pub primary_key: Vec<Ident>,
 }
 
-/// Finds the groups. None when `halt` asked for the end.
+/// Takes all groups; one index at a time.
+pub(super) type Groups = tokio::sync::Mutex<Box<dyn Sink>>;
+
+/// Finds the groups, and gives them to the sink. None when `halt` asked for the end.
 pub(super) async fn find(
     database: &Endpoint,
     index: &Index,
-    options: &RebuildOptions,
+    (options, sink): (&RebuildOptions, &Groups),
     halt: &CancellationToken,
 ) -> Result<Option<SharedKeys>, Error> {
     let scanned = ScanOptions {
@@ -60,28 +64,37 @@ pub(super) async fn find(
             let _ = cancel.cancel().await;
             Ok(None)
         }
-        shared = groups(&mut scan) => shared.map(Some),
+        shared = groups(&mut scan, sink) => shared.map(Some),
     }
 }
 
-async fn groups(scan: &mut Scan) -> Result<SharedKeys, Error> {
+async fn groups(scan: &mut Scan, sink: &Groups) -> Result<SharedKeys, Error> {
     if scan.indexes().is_empty() {
         return Err(Error::new(ErrorKind::Transfer, "the scan does not cover the index"));
     }
     let mut groups = scan.read(0, &Counters::default()).await?;
-    let primary_key = groups.index().definition.primary_key.clone();
+    let unique = groups.index();
+    let primary_key = unique.definition.primary_key.clone();
     let mut kept = Vec::new();
+    // Held until all groups of this index are told, so that they stand together.
+    let mut sink = sink.lock().await;
     while let Some(mut group) = groups.next_group().await? {
-        if kept.len() == GROUPS {
-            continue;
-        }
-        let mut rows = Vec::new();
-        while let Some(row) = group.next_member().await? {
-            if rows.len() < ROWS {
-                rows.push(row);
+        let mut shown = (kept.len() < GROUPS).then(Vec::new);
+        sink.group(unique)?;
+        let told = async {
+            while let Some(row) = group.next_member().await? {
+                sink.row(unique, &row)?;
+                if let Some(shown) = shown.as_mut().filter(|shown| shown.len() < ROWS) {
+                    shown.push(row);
+                }
             }
+            Ok(())
         }
-        kept.push(rows);
+        .await;
+        // What was begun is ended, whatever happened.
+        sink.end_of_group()?;
+        told?;
+        kept.extend(shown);
     }
     Ok(SharedKeys { found: groups.found(), groups: kept, primary_key })
 }
@@ -112,8 +125,9 @@ pub(super) fn finding(
                 named(shared)
             ),
             format!(
-                "mend the groups (`pghaul duplicates scan --index '{}' --show-keys` shows all), \
-                 then run `pghaul rebuild` again; the index stays as it was",
+                "mend the groups (`--out` names all; `pghaul duplicates scan --index '{}' \
+                 --show-keys` shows their keys too), then run `pghaul rebuild` again; the index \
+                 stays as it was",
                 index.name
             ),
         ),

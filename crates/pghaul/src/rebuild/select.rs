@@ -5,11 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use globset::Glob;
-
 use super::index::Index;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::name::RelationName;
+use crate::name::given::given;
 
 /// Names of tables and indexes. Each is `name` or `schema.name`, with or without double quotes, or
 /// a glob over `schema.name`. None at all: everything.
@@ -30,7 +29,7 @@ impl Selection {
     /// The OIDs of the indexes that are meant.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for a name that no index has, or several.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a name that no index has, or several.
     pub fn pick(&self, all: &[Index]) -> Result<BTreeSet<u32>, Error> {
         if self.is_everything() {
             return Ok(all.iter().map(|index| index.oid).collect());
@@ -42,12 +41,12 @@ impl Selection {
                     tables.entry(&index.table).or_insert_with(Vec::new).push(index.oid);
                     tables
                 });
-            for name in resolve(wanted, "table with an index", tables.keys().copied())? {
+            for name in given(wanted, "table with an index", tables.keys().copied())? {
                 picked.extend(tables.get(name).into_iter().flatten());
             }
         }
         for wanted in &self.indexes {
-            let names = resolve(wanted, "index", all.iter().map(|index| &index.name))?;
+            let names = given(wanted, "index", all.iter().map(|index| &index.name))?;
             picked.extend(
                 all.iter().filter(|index| names.contains(&&index.name)).map(|index| index.oid),
             );
@@ -65,73 +64,5 @@ impl Selection {
             }
             picked.extend(below);
         }
-    }
-}
-
-/// The names that are meant by one.
-fn resolve<'a>(
-    wanted: &str,
-    what: &str,
-    names: impl Iterator<Item = &'a RelationName>,
-) -> Result<Vec<&'a RelationName>, Error> {
-    let names: Vec<&RelationName> = names.collect();
-    let exact: Vec<&RelationName> =
-        names.iter().filter(|name| spells(wanted, name)).copied().collect();
-    if let [_] = exact.as_slice() {
-        return Ok(exact);
-    }
-    if !exact.is_empty() {
-        let all: Vec<String> = exact.iter().map(|name| name.quoted()).collect();
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!("`{wanted}` means more than one {what}: {}", all.join(", ")),
-        )
-        .with_hint("give the schema too"));
-    }
-    let glob = Glob::new(wanted).ok().map(|glob| glob.compile_matcher());
-    let matched: Vec<&RelationName> = names
-        .into_iter()
-        .filter(|name| glob.as_ref().is_some_and(|glob| glob.is_match(name.to_string())))
-        .collect();
-    if matched.is_empty() {
-        return Err(Error::new(ErrorKind::Usage, format!("there is no {what} `{wanted}`"))
-            .with_hint(
-                "names are `name` or `schema.name` as the catalog has them, in double quotes or \
-                 not, or globs over schema.name",
-            ));
-    }
-    Ok(matched)
-}
-
-/// Whether a text is a way to write a name.
-fn spells(text: &str, relation: &RelationName) -> bool {
-    let ways = |ident: &crate::name::Ident| [ident.as_str().to_owned(), ident.quoted()];
-    let (schemas, names) = (ways(&relation.schema), ways(&relation.name));
-    names
-        .iter()
-        .any(|name| name == text || schemas.iter().any(|schema| format!("{schema}.{name}") == text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_as_people_write_them() {
-        let odd = RelationName::new("My schema", "a\"b.c");
-        for text in ["a\"b.c", "\"a\"\"b.c\"", "My schema.a\"b.c", "\"My schema\".\"a\"\"b.c\""] {
-            assert!(spells(text, &odd), "{text}");
-        }
-        assert!(!spells("c", &odd) && !spells("A\"b.c", &odd));
-    }
-
-    #[test]
-    fn one_name_means_one_thing() {
-        let names = [RelationName::new("a", "x"), RelationName::new("b", "x")];
-        let resolved = |text: &str| resolve(text, "index", names.iter());
-        assert_eq!(resolved("a.x").unwrap(), [&names[0]]);
-        assert_eq!(resolved("*.x").unwrap().len(), 2);
-        assert_eq!(resolved("x").unwrap_err().kind(), ErrorKind::Usage);
-        assert_eq!(resolved("y").unwrap_err().kind(), ErrorKind::Usage);
     }
 }

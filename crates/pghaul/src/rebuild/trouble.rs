@@ -69,8 +69,9 @@ pub(super) fn still_invalid(index: &Index) -> Finding {
         "it is still not valid: a partition has no index for it or one that is not valid, or all \
          have, and this server does not look again",
         "look at the indexes of the partitions: create and ATTACH what is missing; if all are there \
-         and valid, drop the index of the partitioned table and create it again in a maintenance \
-         window",
+         and valid (11 to 13: no statement makes the server look again), CREATE INDEX CONCURRENTLY \
+         one like it on each partition, then CREATE INDEX on the partitioned table, which takes \
+         these as its parts, and drop the old one",
     )
     .about(&index.name)
 }

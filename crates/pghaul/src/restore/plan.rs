@@ -10,7 +10,7 @@ use crate::catalog::{Catalog, Relation, RelationKind};
 use crate::error::{Error, ErrorKind};
 use crate::name::RelationName;
 use crate::plan::filter::Filter;
-use crate::plan::{Part, PartId, Plan, read_backs};
+use crate::plan::{Part, PartId, Plan, TablePlan, read_backs};
 use crate::run::options::Scope;
 use crate::schema::Entry;
 
@@ -88,8 +88,12 @@ pub(super) fn tables(
         catalog.relations.iter().filter(move |one| one.kind == kind && wants(one))
     };
     let tables = contents.tables.iter();
-    let wanted = tables.filter(|table| catalog.relation(table.oid).is_some_and(wants));
-    let tables: Vec<_> = wanted.map(from_table).collect();
+    let wanted = tables.filter_map(|table| {
+        let relation = catalog.relation(table.oid).filter(|relation| wants(relation))?;
+        let extension = relation.extension_config.as_ref().map(|(extension, _)| extension.clone());
+        Some(TablePlan { extension, ..from_table(table) })
+    });
+    let tables: Vec<_> = wanted.collect();
     let populated = of_kind(RelationKind::MaterializedView).filter(|view| view.populated);
     Plan {
         read_backs: read_backs(&tables),

@@ -22,9 +22,10 @@ use crate::archive::{failed, from_large_object};
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Counters, Event, Observer, Phase};
+use crate::finding::{Finding, Severity};
 use crate::plan::{PartId, TablePlan};
 use crate::run::options::Start;
-use crate::run::{BegunStream, CloneOptions, Outcome, PreparedClone, Stop};
+use crate::run::{BegunStream, CloneOptions, Ending, Outcome, PreparedClone, Stop};
 use crate::state::StepReceipt;
 use crate::transfer::archived::{FRAMES_AHEAD, chunks_of, give_attributes, no_chunk, put};
 use crate::transfer::large_objects::{LargeObject, OBJECTS_A_BATCH};
@@ -38,6 +39,9 @@ enum Came {
 }
 
 /// Restores an archive from a stream.
+///
+/// Asked to stop before the stream's end, it gives [`Ending::Stopped`]; the run stays unfinished, and
+/// the thread that reads `input` ends with the next piece of it that comes.
 ///
 /// # Errors
 /// [`ErrorKind::Archive`] for a stream that is damaged or ends early: the run in the target stays
@@ -53,7 +57,10 @@ pub async fn restore_stream(
         return Err(Error::new(ErrorKind::Usage, "a stream cannot be resumed")
             .with_hint("restore it again with --restart, or put it into a folder first"));
     }
-    let opened = blocking(move || StreamReader::open(input)).await?.map_err(failed)?;
+    let opened = tokio::select! {
+        opened = blocking(move || StreamReader::open(input)) => opened?.map_err(failed)?,
+        () = stop.soon.cancelled() => return Ok(stopped()),
+    };
     let contents = opened.contents().clone();
     let nothing_yet = Arc::new(Archive {
         folder: None,
@@ -79,8 +86,9 @@ pub async fn restore_stream(
     };
     let loaded = tokio::select! {
         loaded = loading => loaded,
-        () = stop.now.cancelled() => Err(stopped()),
-        () = stop.soon.cancelled() => Err(stopped()),
+        // Whoever writes the stream may wait for us: the thread that reads it is left alone.
+        () = stop.now.cancelled() => return Ok(stopped()),
+        () = stop.soon.cancelled() => return Ok(stopped()),
     };
     drop(receive);
     // Why the stream ended early is more to the point than that a session found it so.
@@ -102,9 +110,23 @@ pub async fn restore_stream(
     rest.run(observer, counters, stop).await
 }
 
-fn stopped() -> Error {
-    Error::new(ErrorKind::Archive, "stopped before the stream was read to its end")
-        .with_hint("a stream cannot be resumed; restore it again with --restart")
+/// What a restore came to that was asked to stop before the stream's end.
+fn stopped() -> Outcome {
+    let finding = Finding::new(
+        Severity::Warning,
+        "stream_unfinished",
+        "stopped before the stream was read to its end; a stream cannot be resumed",
+        "restore it again with --restart",
+    );
+    Outcome {
+        ending: Ending::Stopped,
+        tables: Vec::new(),
+        findings: vec![finding],
+        consistency: "",
+        indexes: 0,
+        constraints: 0,
+        phases: Vec::new(),
+    }
 }
 
 async fn blocking<T: Send + 'static>(

@@ -30,7 +30,7 @@ impl PreparedClone {
         target: Endpoint,
         options: CloneOptions,
     ) -> Result<Self, Error> {
-        let options = options.within_memory()?;
+        let options = options.within_memory_of_restore()?;
         let control = target.connect(Purpose::Schema, "control").await?;
         let contents = &archive.contents;
         let identities = (from_source(&contents.source), DatabaseIdentity::of(&control, &target));
@@ -63,10 +63,20 @@ impl PreparedClone {
             _ => Vec::new(),
         };
         let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
-        let newness =
-            if stored.is_some() { Newness::GoingOn } else { Newness::New(&objects, Vec::new()) };
+        let (blockers, known_before) = if stored.is_some() {
+            (Vec::new(), Vec::new())
+        } else {
+            let of_archive = (contents, selected.entries.as_slice());
+            let (mut blockers, notes) =
+                obstacles::of_restore(of_archive, &control, &options).await?;
+            if options.scope == Scope::Everything {
+                blockers.extend(obstacles::filled_configuration(&control, &plan).await?);
+            }
+            (blockers, notes)
+        };
         let mut unchecked = Vec::new();
         if options.scope == Scope::DataOnly {
+            obstacles::refuse(blockers.clone())?;
             let terms = obstacles::terms(&control, &plan).await?;
             obstacles::refuse_terms(&terms, stored.is_some())?;
             for ((table, guard), behind) in
@@ -76,11 +86,19 @@ impl PreparedClone {
             }
             unchecked = terms.unchecked;
         }
+        let newness = match &stored {
+            Some(_) => Newness::GoingOn,
+            None => Newness::New(&objects, blockers),
+        };
         let refreshes = &plan.refreshes;
         let schema =
             source_schema::steps(selected, &target, &control, refreshes, (&options, newness))
                 .await?;
         let schema = schema.checking(&unchecked);
+        let schema = match options.scope {
+            Scope::Everything => schema.emptying(&plan),
+            Scope::SchemaOnly | Scope::DataOnly => schema,
+        };
         let large_objects = archive.batches(&objects);
         let consistency = Consistency::of_name(&archive.manifest.consistency);
         let prepared = Self {
@@ -91,7 +109,7 @@ impl PreparedClone {
             keeper: None,
             identities,
             plan,
-            findings: schema.findings.clone(),
+            findings: [known_before, schema.findings.clone()].concat(),
             schema,
             large_objects,
             large_objects_text: large_objects_text(&oids),
@@ -99,6 +117,7 @@ impl PreparedClone {
             consistency,
             writes: WriteCounters::default(),
             stored,
+            finished: None,
         };
         prepared.refuse_another_schema()?;
         Ok(prepared)

@@ -9,6 +9,7 @@ use crate::duplicates::{DuplicateRow, Found, Groups, IndexDefinition, Scan, Scan
 use crate::error::Error;
 use crate::event::Counters;
 use crate::name::{Ident, RelationName};
+use crate::schema::lookalike;
 
 /// Groups of rows that share the key of a unique index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,18 +40,13 @@ const GROUPS_NAMED: usize = 5;
 /// Rows written to the state by one statement.
 const ROWS_A_STATEMENT: usize = 1000;
 
-/// Finds the groups that keep an index of the source from being built on the target, and writes all
-/// of them to the state, as those of `object`. None if the source does not know the index as a
-/// unique one.
+/// Finds the groups that keep an index from being built on the target, and writes all of them to the
+/// state, as those of `object`. None if it compares rows otherwise than by equality.
 pub(super) async fn duplicate_groups(
-    source: &Session,
+    definition: IndexDefinition,
     (endpoint, target): (&Endpoint, &Session),
-    index_or_constraint: u32,
     object: &str,
 ) -> Result<Option<DuplicateGroups>, Error> {
-    let Some(definition) = IndexDefinition::of(source, index_or_constraint).await? else {
-        return Ok(None);
-    };
     let table = definition.table.clone();
     let mut scan = Scan::of_definition(endpoint, definition, ScanOptions::default()).await?;
     if scan.indexes().is_empty() {
@@ -63,6 +59,53 @@ pub(super) async fn duplicate_groups(
     let end = if noted.is_ok() { "commit" } else { "rollback" };
     target.batch("note the duplicates", end).await?;
     Ok(Some(DuplicateGroups { table, found: groups.found(), first: noted? }))
+}
+
+/// The name of an empty table that looks like another one, for as long as a transaction is open that
+/// is never committed.
+const LOOKALIKE: &str = "pghaul lookalike";
+
+/// What the statement of a unique index means, where no server has such an index: it is made on an
+/// empty table with the same columns, looked at, and taken back. None for what does not make one.
+pub(super) async fn definition_by(
+    statement: &str,
+    table: &RelationName,
+    primary_key: &[Ident],
+    target: &Session,
+) -> Result<Option<IndexDefinition>, Error> {
+    let empty = RelationName::new(table.schema.as_str(), LOOKALIKE);
+    let Some(statement) = lookalike(statement, &empty) else { return Ok(None) };
+    let doing = format!("find out what the index on `{table}` compares");
+    let make = format!("begin; create table {} (like {})", empty.quoted(), table.quoted());
+    let found = async {
+        target.batch(&doing, &make).await?;
+        target.batch(&doing, &statement).await?;
+        let made = "select indexrelid from pg_catalog.pg_index \
+                     where indrelid = $1::pg_catalog.text::pg_catalog.regclass";
+        let row = target.query_one(&doing, made, &[&empty.quoted()]).await?;
+        IndexDefinition::of(target, row.get(0)).await
+    };
+    let found = found.await;
+    if !target.is_closed() {
+        target.batch(&doing, "rollback").await?;
+    }
+    Ok(found?.map(|mut definition| {
+        definition.table = table.clone();
+        definition.primary_key = primary_key.to_vec();
+        definition
+    }))
+}
+
+/// The OID of a foreign key of the target by its name; none if it is not there.
+pub(super) async fn foreign_key_of(
+    target: &Session,
+    table: &RelationName,
+    name: &str,
+) -> Result<Option<u32>, Error> {
+    let sql = "select oid from pg_catalog.pg_constraint where contype = 'f' and conname = $2 \
+                and conrelid = pg_catalog.to_regclass($1)";
+    let rows = target.query("look for the foreign key", sql, &[&table.quoted(), &name]).await?;
+    Ok(rows.first().map(|row| row.get(0)))
 }
 
 /// Gives the first groups.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use pghaul_rows::reader::Digesting;
 use tokio::task::JoinSet;
 
+use super::answer;
 use super::board::{Board, LaneKind};
 use super::graph;
 use super::lane::{self, Alone};
@@ -17,6 +18,7 @@ use super::options::{CloneOptions, Deferred, SourceUse, Start, Verify};
 use super::outcome::{Ending, Outcome, TableOutcome};
 use super::prepare::{Consistency, PreparedClone};
 use super::refresh::{self, Seen};
+use super::restart_tables;
 use super::retry::{self, Budget};
 use super::reverify;
 use super::steps;
@@ -29,7 +31,7 @@ use crate::event::{Counters, Event, Observer, Phase};
 use crate::finding::{Finding, Severity};
 use crate::name::literal;
 use crate::plan::{PartId, Plan};
-use crate::schema::step::Makes;
+use crate::schema::step::{Makes, Stage};
 use crate::snapshot::hold::Hold;
 use crate::state::{self, RunRecord, StepReceipt};
 use crate::transfer::Transfer;
@@ -65,13 +67,16 @@ impl PreparedClone {
         ledger: Arc<Ledger>,
         (budget, given_up, alone): (Arc<Budget>, BTreeSet<PartId>, Arc<Alone>),
     ) -> Result<Outcome, Broken> {
+        if let Some(finished) = self.finished {
+            return Ok(finished);
+        }
         let observer = ledger.observer();
         let mut phases = Phases::new(Arc::clone(&observer));
         phases.begin(Phase::PreData);
         let record = self.record(id).map_err(Broken::ForGood)?;
         let joins = self.options.start == Start::Join;
         let Self { origin, target, options, control, keeper, plan, schema, .. } = self;
-        let done = self.stored.as_ref().map(|stored| stored.steps.clone()).unwrap_or_default();
+        let mut done = self.stored.as_ref().map(|stored| stored.steps.clone()).unwrap_or_default();
         let tasks = graph::build(
             &plan,
             &schema.steps,
@@ -80,7 +85,9 @@ impl PreparedClone {
             &schema.counted,
         );
         let is_new = self.stored.is_none();
-        let goes_on = !is_new && keeper.is_some() && !joins;
+        // An archive stays what it is, so there is nothing to prove, but tables may begin again.
+        let restarts = matches!(options.start, Start::ResumeRestarting(_));
+        let goes_on = !is_new && !joins && (keeper.is_some() || restarts);
         let stored = self.stored.map(|stored| (stored.receipts, stored.alone));
         let (receipts, others_out) = stored.unwrap_or_default();
         let run = Arc::new(Run {
@@ -122,8 +129,11 @@ impl PreparedClone {
         let stopped =
             |phases: Phases| outcome(&run, self.consistency, Ending::Stopped, phases.end());
         if is_new {
-            // Not to be stopped: from here on there is something to resume.
-            let created = state::create(&control, &record, &run.plan).await;
+            // Not to be stopped softly: from here on there is something to resume.
+            let creating = state::create(&control, &record, &run.plan);
+            let Some(created) = answer::unless_stopped(&run.stop, creating).await else {
+                return Ok(stopped(phases));
+            };
             created.map_err(|error| broken(error, None))?;
         }
         let begun = async {
@@ -149,15 +159,19 @@ impl PreparedClone {
         if goes_on {
             // Nothing is copied meanwhile, so nothing is lost by stopping at once.
             let proven = tokio::select! {
-                proven = go_on(&run, &control, &done, self.consistency, &record) => proven,
+                proven = go_on(&run, &control, &mut done, self.consistency, &record) => proven,
                 () = run.stop.soon.cancelled() => Ok(()),
                 () = run.stop.now.cancelled() => return Ok(stopped(phases)),
             };
-            proven.map_err(|error| broken(error, None))?;
+            if let Err(error) = proven {
+                // That the new snapshot is gone too says nothing about the source.
+                let lost = run.facts().lost.take().map(begin_anew);
+                return Err(lost.unwrap_or_else(|| broken(error, None)));
+            }
         }
         if run.stop.soon.is_cancelled() {
-            let ended = end(&run, &control, true).await;
-            ended.map_err(|error| broken(error, None))?;
+            let ending = answer::unless_stopped(&run.stop, end(&run, &control, true)).await;
+            ending.transpose().map_err(|error| broken(error, None))?;
             return Ok(stopped(phases));
         }
         let carried = async {
@@ -169,8 +183,11 @@ impl PreparedClone {
             skip_what_is_done(&run, &done);
             carry_out(&run, &control, &done, &mut phases).await
         };
-        carried.await.map_err(|error| broken(error, Some(&run)))?;
-        let stopped = run.stop.soon.is_cancelled() && run.board.unfinished() > 0;
+        let Some(carried) = answer::unless_stopped(&run.stop, carried).await else {
+            return Ok(stopped(phases));
+        };
+        carried.map_err(|error| broken(error, Some(&run)))?;
+        let early = run.stop.soon.is_cancelled() && run.board.unfinished() > 0;
         let lost = run.facts().lost.take();
         if let Some(error) = lost {
             return Err(again(error, &run));
@@ -179,7 +196,7 @@ impl PreparedClone {
             return Err(Broken::ForGood(failure));
         }
         let ended = async {
-            if !stopped && !joins {
+            if !early && !joins {
                 forgotten_writers(&run, &self.writes).await?;
             }
             // Whoever did them, in whatever process.
@@ -187,9 +204,12 @@ impl PreparedClone {
             for step in run.steps.iter().filter(|step| done.contains_key(&step.step.key)) {
                 run.count(step);
             }
-            end(&run, &control, stopped).await
+            end(&run, &control, early).await
         };
-        let ending = ended.await.map_err(|error| broken(error, Some(&run)))?;
+        let Some(ending) = answer::unless_stopped(&run.stop, ended).await else {
+            return Ok(stopped(phases));
+        };
+        let ending = ending.map_err(|error| broken(error, Some(&run)))?;
         Ok(outcome(&run, self.consistency, ending, phases.end()))
     }
 
@@ -221,8 +241,13 @@ fn broken(error: Error, run: Option<&Run>) -> Broken {
     match run {
         _ if !retry::is_worth_another_try(&error) => Broken::ForGood(error),
         Some(run) => again(error, run),
-        None => Broken::Again { error, suspects: Vec::new(), progress: false, gone_on: false },
+        None => begin_anew(error),
     }
+}
+
+/// The same preparation once more: nothing has come of this one.
+fn begin_anew(error: Error) -> Broken {
+    Broken::Again { error, suspects: Vec::new(), progress: false, gone_on: false }
 }
 
 fn again(error: Error, run: &Run) -> Broken {
@@ -278,7 +303,11 @@ async fn end(run: &Run, control: &Session, stopped: bool) -> Result<Ending, Erro
         ("complete", Ending::Complete)
     };
     if run.options.start != Start::Join {
-        let findings = run.facts().findings.clone();
+        let mut findings = run.facts().findings.clone();
+        if phase == "complete" {
+            // As the result says it, and will when somebody asks again.
+            findings.extend(unverified(&run.plan, &run.options));
+        }
         state::store_findings(control, &findings).await?;
         state::set_phase(control, phase, phase == "complete").await?;
     }
@@ -304,12 +333,12 @@ async fn count_own_export(
 async fn go_on(
     run: &Arc<Run>,
     control: &Session,
-    done: &HashMap<String, String>,
+    done: &mut HashMap<String, String>,
     consistency: Consistency,
     record: &RunRecord,
 ) -> Result<(), Error> {
-    let restarted = restarted_tables(run)?;
-    if consistency == Consistency::Reverified {
+    let restarted = restart_tables::wanted(run)?;
+    if run.hold.is_some() && consistency == Consistency::Reverified {
         let objects = (0..run.large_objects.len())
             .filter_map(|batch| {
                 let key = run.key(&Work::LargeObjects(batch));
@@ -318,35 +347,34 @@ async fn go_on(
             .collect();
         reverify::all(run, &restarted, objects).await?;
     }
-    for table in restarted {
-        let name = &run.plan.tables[table].written_to;
-        let guard = &run.plan.tables[table].guard;
-        let slices = run.plan.parts_of(table).map(|part| run.key(&Work::ReadSlice(part.id)));
-        let read_back = [format!("read back {}", name.quoted()), ALL_READ_BACK.to_owned()];
-        let steps: Vec<String> = slices.chain(read_back).map(|step| literal(&step)).collect();
-        let sql = format!(
-            "begin; {} delete from only {}; \
-             delete from pghaul.receipt where part in (select id from pghaul.part where relation = {table}); \
-             delete from pghaul.step where id in ({}); {} commit",
-            guard.before,
-            name.quoted(),
-            steps.join(", "),
-            guard.after,
-        );
-        control.batch(&format!("begin again for `{name}`"), &sql).await?;
-        for part in run.plan.parts_of(table) {
-            run.facts().receipts.replace(part.id, Vec::new());
-        }
-        run.ledger.forget(run, table);
-    }
+    restart_tables::begin_again(run, control, &restarted, done).await?;
+    forget_what_is_made_of_rows(run, control, done).await?;
     state::set_moment(control, &record.snapshot, &record.moment, &record.consistency).await
 }
 
-fn restarted_tables(run: &Run) -> Result<BTreeSet<usize>, Error> {
-    let Start::ResumeRestarting(patterns) = &run.options.start else {
-        return Ok(BTreeSet::new());
-    };
-    crate::plan::filter::matching(patterns, run.plan.tables.iter().map(|table| &table.name))
+/// Rows are missing yet: a view that was refreshed, or a sequence that was read, by a process that
+/// had to leave some out was so too early.
+async fn forget_what_is_made_of_rows(
+    run: &Run,
+    control: &Session,
+    done: &mut HashMap<String, String>,
+) -> Result<(), Error> {
+    let early = run.board.tasks().filter(|(_, task)| match task.work {
+        Work::Sequences => true,
+        Work::Schema(at) => run.steps[at].step.stage == Stage::Refresh,
+        _ => false,
+    });
+    let mut early: Vec<String> = early.map(|(_, task)| run.key(&task.work)).collect();
+    early.retain(|step| done.contains_key(step));
+    if early.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<String> = early.iter().map(|step| literal(step)).collect();
+    let sql = format!("delete from pghaul.step where id in ({})", ids.join(", "));
+    control.batch("forget what was made of some rows", &sql).await?;
+    done.retain(|step, _| !early.contains(step));
+    run.ledger.forget_steps(&early);
+    Ok(())
 }
 
 /// Tasks whose receipts are there are not handed out.
@@ -417,14 +445,13 @@ async fn join(
     lanes: &mut JoinSet<()>,
     seen: &mut Seen,
 ) -> Result<(), Error> {
+    // Goes on while lanes end: what it has begun to note is not to be noted twice.
+    let mut looking = std::pin::pin!(refresh::keep_looking(run, control, seen));
     loop {
         let ended = tokio::select! {
             ended = lanes.join_next() => ended,
-            () = tokio::time::sleep(refresh::EVERY) => {
-                // Without this session we are not the only one any more who may begin or go on.
-                refresh::look(run, control, seen).await?;
-                continue;
-            }
+            // Without this session we are not the only one any more who may begin or go on.
+            error = &mut looking => return Err(error),
             () = run.stop.now.cancelled() => {
                 run.stop.soon.cancel();
                 run.board.close();

@@ -9,7 +9,8 @@
 //!
 //! Invariants: pre-data is not here, it is done before any lane starts; nothing that takes a
 //! stronger lock than a reader's runs before its table is read back; what waits only for the end
-//! of something goes on when that was left out.
+//! of something goes on when that was left out; what is made of rows waits for all rows itself, since
+//! what stands before it may have been done by an earlier process that could not copy all of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -75,16 +76,18 @@ pub(super) fn build(
     let post = builder.parallel(data);
     let end_of_post = builder.gate("post-data", Vec::new(), [vec![data], post].concat());
     let privileges = builder.serial(Stage::Privileges, end_of_post);
-    let refreshes = builder.refreshes(privileges);
+    let refreshes = builder.refreshes(privileges, data);
     let mut last =
         vec![builder.gate("refreshes", Vec::new(), [vec![privileges], refreshes].concat())];
     if options.scope != Scope::SchemaOnly && !plan.sequences.is_empty() {
-        let task = Task::new(Work::Sequences, LaneKind::Step).after(last.clone());
+        let task = Task::new(Work::Sequences, LaneKind::Step);
+        let task = task.after(last.clone()).behind(vec![data]);
         last.push(builder.add(task));
     }
     let end = builder.gate("sequences", Vec::new(), last);
     let statistics = builder.serial(Stage::Statistics, end);
-    builder.serial(Stage::EventTriggers, statistics);
+    let all = builder.gate("statistics", vec![data], vec![statistics]);
+    builder.event_triggers(all);
     builder.tasks
 }
 
@@ -255,11 +258,20 @@ impl Builder<'_> {
         last
     }
 
-    /// Refreshes, each after those of the views that it reads.
-    fn refreshes(&mut self, start: TaskId) -> Vec<TaskId> {
+    /// Not before all rows are there: they would fire for what copies the rest.
+    fn event_triggers(&mut self, start: TaskId) {
+        let mut last = start;
+        for id in self.of_stage(Stage::EventTriggers) {
+            let task = Task::new(Work::Schema(id.0), LaneKind::Step);
+            last = self.add(task.after(vec![start]).behind(vec![last]));
+        }
+    }
+
+    /// Refreshes, each after all rows and those of the views that it reads.
+    fn refreshes(&mut self, start: TaskId, data: TaskId) -> Vec<TaskId> {
         let mut all = Vec::new();
         for id in self.of_stage(Stage::Refresh) {
-            let after = self.mapped(&self.steps[id.0].step.after);
+            let after = [vec![data], self.mapped(&self.steps[id.0].step.after)].concat();
             let task = Task::new(Work::Schema(id.0), LaneKind::Step);
             let task = self.add(task.after(after).behind(vec![start]));
             self.by_step.insert(id, task);

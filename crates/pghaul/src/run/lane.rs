@@ -60,8 +60,11 @@ fn end(run: &Run, id: TaskId, verdict: Verdict) {
 }
 
 /// Keeps a failure; what does not need the task goes on.
-fn fail(run: &Run, id: TaskId, error: Error) -> Verdict {
+async fn fail(run: &Run, id: TaskId, error: Error) -> Verdict {
     report_damage(run, id, &error);
+    if let Work::Part(part) = run.board.task(id).work {
+        run.undisturbed.give_up(run.plan.parts[part.0].table).await;
+    }
     if error.kind() == ErrorKind::Bug {
         run.board.close();
     }
@@ -117,7 +120,7 @@ impl Sessions<'_> {
                 run.board.close();
                 Verdict::Again
             }
-            Err(error) => fail(run, id, error),
+            Err(error) => fail(run, id, error).await,
         }
     }
 

@@ -114,10 +114,13 @@ impl Ledger {
         for part in run.plan.parts_of(table) {
             told.pieces.remove(&part.id);
         }
-        for (at, read_back) in run.plan.read_backs.iter().enumerate() {
-            if read_back.tables.contains(&table) {
-                told.steps.remove(&run.key(&Work::ReadBack(at)));
-            }
+    }
+
+    /// Steps that are done again.
+    pub(super) fn forget_steps(&self, steps: &[String]) {
+        let mut told = self.told();
+        for step in steps {
+            told.steps.remove(step);
         }
     }
 

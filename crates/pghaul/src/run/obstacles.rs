@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 
+use pghaul_archive::contents::Contents;
+
 use super::options::{CloneOptions, Keep, Scope, SourceUse, sessions};
 use crate::connect::Session;
 use crate::error::{Error, ErrorKind};
@@ -19,6 +21,7 @@ use crate::preflight::{
 use crate::schema::roles::{RoleTrouble, RoleUse, role_troubles};
 use crate::schema::{self, Entry};
 use crate::transfer::large_objects::LargeObject;
+use crate::version::ServerVersion;
 
 /// Everything that preflight can know. Blockers refuse the run, all at once; the rest stands in
 /// the result as notes, since it was there before and is not the run's doing.
@@ -47,7 +50,6 @@ pub(super) async fn look(
         Keep::AsIs => Carry::Along,
         Keep::LeaveOut => Carry::Not,
     };
-    let count = |lanes: NonZeroUsize| u32::try_from(lanes.get()).unwrap_or(u32::MAX);
     let (source_sessions, target_sessions) =
         sessions(count(options.jobs), count(options.index_jobs));
     let intent = Intent {
@@ -111,6 +113,41 @@ pub(super) async fn existing(
     let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
     let large_objects = large_objects_in_the_way(control, &oids).await?;
     Ok(existing.iter().map(object_in_the_way).chain(large_objects).collect())
+}
+
+/// What is made of types that the target does not have.
+pub(super) fn types(target: ServerVersion, entries: &[Entry]) -> Vec<Finding> {
+    let too_new = schema::needs::types_too_new(entries, target);
+    let found = too_new.into_iter().map(|(object, name, since)| {
+        let message = format!(
+            "it has values of type {name}, which is there from {since} on; the target is {target}"
+        );
+        rules::TYPE_TOO_NEW.found(message).about(object)
+    });
+    found.collect()
+}
+
+/// Everything that can be known of the target of a restore: what refuses it, and notes.
+pub(super) async fn of_restore(
+    (contents, entries): (&Contents, &[Entry]),
+    target: &Session,
+    options: &CloneOptions,
+) -> Result<(Vec<Finding>, Vec<Finding>), Error> {
+    let (_, target_sessions) = sessions(count(options.jobs), count(options.index_jobs));
+    let intent = Intent {
+        target_sessions,
+        schema: if options.scope == Scope::DataOnly { Carry::Not } else { Carry::Along },
+        ..Intent::default()
+    };
+    let found = preflight::archived::check((contents, entries), target, &intent).await?;
+    let (blockers, rest): (Vec<Finding>, Vec<Finding>) =
+        found.into_iter().partition(|finding| finding.severity == Severity::Blocker);
+    let note = |finding| Finding { severity: Severity::Note, ..finding };
+    Ok((blockers, rest.into_iter().map(note).collect()))
+}
+
+fn count(lanes: NonZeroUsize) -> u32 {
+    u32::try_from(lanes.get()).unwrap_or(u32::MAX)
 }
 
 /// Configuration tables of extensions that the target has already, with rows where those of the

@@ -224,25 +224,54 @@ pub const MEMORY: u64 = 12 << 20;
 /// What each job needs beyond that, in bytes, but for rows of more than some hundred KiB.
 pub const MEMORY_A_JOB: u64 = 4 << 20;
 
+/// What a restore needs at least, in bytes.
+pub const RESTORE_MEMORY: u64 = 12 << 20;
+
+/// What each job of a restore needs beyond that: the frames on their way, of at most 4 MiB each, but
+/// for rows longer than that.
+pub const RESTORE_MEMORY_A_JOB: u64 = 20 << 20;
+
 impl CloneOptions {
     /// As many jobs as fit the memory.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] if not even one fits.
     pub(super) fn within_memory(self) -> Result<Self, Error> {
-        let Some(memory) = self.memory else { return Ok(self) };
-        let fitting = memory.saturating_sub(MEMORY) / MEMORY_A_JOB;
-        let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
-        let Some(fitting) = NonZeroUsize::new(fitting) else {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!(
-                    "a clone cannot work in {memory} bytes of memory; it needs at least {}",
-                    MEMORY + MEMORY_A_JOB
-                ),
-            ));
-        };
-        Ok(Self { jobs: self.jobs.min(fitting), ..self })
+        let jobs = jobs_within(self.memory, self.jobs, ("a clone", MEMORY, MEMORY_A_JOB))?;
+        Ok(Self { jobs, ..self })
+    }
+
+    /// The same for a restore.
+    ///
+    /// # Errors
+    /// As [`CloneOptions::within_memory`].
+    pub(super) fn within_memory_of_restore(self) -> Result<Self, Error> {
+        let needs = ("a restore", RESTORE_MEMORY, RESTORE_MEMORY_A_JOB);
+        let jobs = jobs_within(self.memory, self.jobs, needs)?;
+        Ok(Self { jobs, ..self })
+    }
+}
+
+/// As many of the jobs as fit the memory: what the whole needs, and what each job does.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] if not even one fits.
+pub(crate) fn jobs_within(
+    memory: Option<u64>,
+    jobs: NonZeroUsize,
+    (what, whole, each): (&str, u64, u64),
+) -> Result<NonZeroUsize, Error> {
+    let Some(memory) = memory else { return Ok(jobs) };
+    let fitting = usize::try_from(memory.saturating_sub(whole) / each).unwrap_or(usize::MAX);
+    match NonZeroUsize::new(fitting) {
+        Some(fitting) => Ok(jobs.min(fitting)),
+        None => Err(Error::new(
+            ErrorKind::Usage,
+            format!(
+                "{what} cannot work in {memory} bytes of memory; it needs at least {}",
+                whole + each
+            ),
+        )),
     }
 }
 

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claim::ClaimKey;
+use super::finished;
 use super::moment::{Moment, WriteCounters};
 use super::obstacles;
 use super::options::{CloneOptions, Scope, Start};
 use super::origin::Origin;
+use super::outcome::Outcome;
 use super::source_schema::{self, Newness, Selected, SourceSchema};
 use super::stored::{StoredRun, large_objects_text};
 use crate::catalog::{Catalog, Relation, Sizes, size};
@@ -45,6 +47,8 @@ pub struct PreparedClone {
     pub(super) consistency: Consistency,
     pub(super) writes: WriteCounters,
     pub(super) stored: Option<StoredRun>,
+    /// The result, if nothing is left to do.
+    pub(super) finished: Option<Outcome>,
 }
 
 /// Why all that was read belongs to one moment.
@@ -100,6 +104,9 @@ impl PreparedClone {
             Some(stored) => options.shaped(stored.shape.clone()),
             None => options,
         };
+        if let Some(stored) = stored.take_if(|stored| stored.is_finished(&options)) {
+            return Self::of_finished((source, target), options, control, identities, stored).await;
+        }
         let writes = WriteCounters::read(&look).await?;
         let before = Catalog::read_with(&look, &Sizes::Of(Vec::new())).await?;
         let filter = Filter::new(&before, &options.include, &options.exclude)?;
@@ -201,12 +208,43 @@ impl PreparedClone {
             consistency,
             writes,
             stored,
+            finished: None,
         };
         prepared.refuse_another_schema()?;
         Ok(prepared)
     }
 
-    /// The plan of the data.
+    /// A run of which nothing is left to do: neither the source's schema nor its snapshot matters
+    /// any more.
+    async fn of_finished(
+        (source, target): (Endpoint, Endpoint),
+        options: CloneOptions,
+        control: Session,
+        identities: (DatabaseIdentity, DatabaseIdentity),
+        stored: StoredRun,
+    ) -> Result<Self, Error> {
+        let finished = finished::outcome(&control, &stored).await?;
+        Ok(Self {
+            origin: Origin::Server(Arc::new(source)),
+            target: Arc::new(target),
+            options,
+            control,
+            keeper: None,
+            identities,
+            plan: Plan::default(),
+            findings: finished.findings.clone(),
+            schema: SourceSchema::default(),
+            large_objects: Vec::new(),
+            large_objects_text: stored.record.large_objects.clone(),
+            moment: stored.moment()?,
+            consistency: stored.consistency(),
+            writes: WriteCounters::default(),
+            stored: Some(stored),
+            finished: Some(finished),
+        })
+    }
+
+    /// The plan of the data; empty if nothing is left to do.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -265,7 +303,9 @@ async fn keep(
     let Some(stored) = stored else {
         return Ok((Some(Keeper::start(source, wanted).await?), true));
     };
-    if stored.data_is_complete() {
+    // Tables that begin again are read again, and all others have to be of their moment.
+    let reads = matches!(options.start, Start::ResumeRestarting(_));
+    if stored.data_is_complete() && !reads {
         return Ok((None, true));
     }
     let before = SnapshotId::new(&stored.record.snapshot)?;

@@ -101,7 +101,11 @@ impl PreparedClone {
                     () = tokio::time::sleep(after) => {}
                     () = stop.soon.cancelled() => return Err(error),
                 }
-                match prepare_again(&ends, &options, &id).await {
+                let preparing = tokio::select! {
+                    prepared = prepare_again(&ends, &options, &id) => prepared,
+                    () = stop.soon.cancelled() => return Err(error),
+                };
+                match preparing {
                     Ok(prepared) => break prepared,
                     Err(failed) if retry::is_worth_another_try(&failed) => error = failed,
                     // Our own session before this one may not be gone on the server yet.

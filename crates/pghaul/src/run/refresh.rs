@@ -4,19 +4,22 @@
 //! Invariant: what is learned here only saves work. A receipt that is missed here is found by
 //! whoever claims its part or step.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use super::answer;
 use super::board::LaneKind;
 use super::claim::ClaimKey;
 use super::options::Start;
 use super::work::{Run, Work};
-use crate::connect::Session;
+use crate::connect::{Session, Side};
 use crate::error::Error;
 use crate::plan::PartId;
+use crate::snapshot::hold::Hold;
 use crate::state::{self, Receipts};
 
 /// How often to look.
-pub(super) const EVERY: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_secs(1);
 
 /// Receipts are looked at again for this long after they were written: they are written before
 /// their COMMIT.
@@ -29,8 +32,40 @@ pub(super) struct Seen {
     published: bool,
 }
 
+/// Looks again and again, and tells when a server does not answer; gives why it cannot look any
+/// more.
+pub(super) async fn keep_looking(run: &Run, control: &Session, seen: &mut Seen) -> Error {
+    let looking = async {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let looked = answer::aloud(run, Side::Target, look(run, control, seen)).await;
+            if let Err(error) = looked {
+                return error;
+            }
+        }
+    };
+    tokio::select! {
+        error = looking => error,
+        never = tell_of_a_silent_source(run) => match never {},
+    }
+}
+
+async fn tell_of_a_silent_source(run: &Run) -> Infallible {
+    let mut told = Duration::ZERO;
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let silent = run.hold.as_ref().and_then(Hold::silent_for).unwrap_or_default();
+        if silent < answer::SILENCE {
+            told = Duration::ZERO;
+        } else if silent >= told + answer::SILENCE {
+            told = silent;
+            answer::tell(run, Side::Source, silent);
+        }
+    }
+}
+
 /// Looks once.
-pub(super) async fn look(run: &Run, control: &Session, seen: &mut Seen) -> Result<(), Error> {
+async fn look(run: &Run, control: &Session, seen: &mut Seen) -> Result<(), Error> {
     parts(run, control).await?;
     steps(run, control).await?;
     run.board.look_again();
@@ -140,11 +175,13 @@ async fn publish(run: &Run, control: &Session, seen: &mut Seen) -> Result<(), Er
     let Some(hold) = &run.hold else { return Ok(()) };
     let exports = hold.exports();
     if exports > seen.exports {
-        if !run.source_takes_no_ids {
-            state::add_own_ids(control, exports - seen.exports).await?;
-        }
+        let new = exports - seen.exports;
+        // Before it is noted, lest it is noted twice: one too few only costs the proof.
         seen.exports = exports;
         seen.published = false;
+        if !run.source_takes_no_ids {
+            state::add_own_ids(control, new).await?;
+        }
         if run.options.start == Start::Join {
             return Ok(());
         }

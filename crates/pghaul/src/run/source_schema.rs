@@ -129,6 +129,7 @@ impl SourceSchema {
             self.steps.push(SchemaStep {
                 step: Step::emptying(&table.written_to, sql),
                 undo: String::new(),
+                drops: String::new(),
                 source_oid: 0,
             });
         }
@@ -140,6 +141,7 @@ impl SourceSchema {
         self.steps.extend(foreign_keys.iter().map(|key| SchemaStep {
             step: Step::checking(&key.child, &key.name, key.check_statement()),
             undo: String::new(),
+            drops: String::new(),
             source_oid: key.oid,
         }));
         self
@@ -196,6 +198,7 @@ pub(super) async fn steps(
         owner_grants: &[],
     };
     if let Newness::New(objects, mut blockers) = newness {
+        blockers.extend(obstacles::types(control.version(), &entries));
         blockers.extend(obstacles::existing(control, &entries, objects).await?);
         let mut roles = schema::roles::roles(&entries, &step_options);
         add_roles_of_objects(&mut roles, objects, options);
@@ -220,6 +223,7 @@ pub(super) async fn steps(
             let entry = step.entry.and_then(|id| by_id.get(&id));
             SchemaStep {
                 undo: entry.map(|entry| undo(entry, &step, &there)).unwrap_or_default(),
+                drops: entry.map(|entry| drops(entry, &step)).unwrap_or_default(),
                 source_oid: entry.map_or(0, |entry| entry.oid),
                 step,
             }
@@ -300,6 +304,18 @@ fn undo(entry: &Entry, step: &Step, extensions_there: &HashSet<String>) -> Strin
     match &entry.drop_stmt {
         Some(statement) if creates && !goes_with_its_table && !was_there && !entry.is_remark() => {
             statement.trim().trim_end_matches(';').to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// The statement that drops what fires for rows of its table, while the table stays.
+fn drops(entry: &Entry, step: &Step) -> String {
+    let fires = matches!(entry.kind, Kind::FkConstraint | Kind::Trigger | Kind::Rule)
+        && matches!(step.makes, Makes::Entry | Makes::ForeignKey);
+    match &entry.drop_stmt {
+        Some(statement) if fires && !entry.is_remark() => {
+            format!("{};\n", statement.trim().trim_end_matches(';'))
         }
         _ => String::new(),
     }

@@ -22,12 +22,13 @@ use super::options::Scope;
 use super::origin::Origin;
 use super::work::{Sessions, Work};
 use crate::connect::{Purpose, Session};
+use crate::duplicates::IndexDefinition;
 use crate::error::Error;
 use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::name::{RelationName, literal};
-use crate::schema::Step;
-use crate::schema::step::Stage;
+use crate::schema::step::{Makes, Stage};
+use crate::schema::{Kind, Step};
 use crate::state::StepReceipt;
 
 /// A step of the schema, with what the run needs to know beside it.
@@ -35,11 +36,40 @@ pub(super) struct SchemaStep {
     pub(super) step: Step,
     /// What drops it again.
     pub(super) undo: String,
+    /// What drops a foreign key, a trigger or a rule while its table stays; else empty.
+    pub(super) drops: String,
     /// The OID of the object on the source; 0 if none.
     pub(super) source_oid: u32,
 }
 
+/// What a step adds to the summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counts {
+    Index,
+    Constraint,
+}
+
+impl Counts {
+    /// Its name in receipts.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Index => "index",
+            Self::Constraint => "constraint",
+        }
+    }
+}
+
 impl SchemaStep {
+    /// What it counts as, if it is counted: a key's index and its constraint are two steps.
+    pub(super) fn counts(&self) -> Option<Counts> {
+        match (&self.step.kind, self.step.makes) {
+            (_, Makes::KeyIndex) | (Kind::Index, Makes::Entry) => Some(Counts::Index),
+            (Kind::Constraint | Kind::CheckConstraint, Makes::Entry)
+            | (Kind::FkConstraint, Makes::Entry | Makes::ForeignKey) => Some(Counts::Constraint),
+            _ => None,
+        }
+    }
+
     fn statement(&self) -> Statement<'_> {
         Statement {
             key: Cow::Borrowed(&self.step.key),
@@ -49,6 +79,7 @@ impl SchemaStep {
             sql: Cow::Borrowed(self.step.sql()),
             undo: &self.undo,
             resources: &[],
+            result: self.counts().map_or("", Counts::name),
         }
     }
 }
@@ -64,6 +95,7 @@ struct Statement<'a> {
     undo: &'a str,
     /// What no other process may use meanwhile.
     resources: &'a [String],
+    result: &'a str,
 }
 
 impl Sessions<'_> {
@@ -142,23 +174,24 @@ impl Sessions<'_> {
     async fn data_finding(&self, step: &SchemaStep, error: &Error) -> Result<Finding, Error> {
         let run = self.run;
         let target = self.target.as_ref().ok_or_else(lost)?;
-        // Without a server nobody says any more what the keys are, only that the rows forbid them.
+        // Without a server, the statements say what the keys are.
         let source = match run.origin.server() {
             Some(source) => Some(source.connect(Purpose::Catalog, "evidence").await?),
             None => None,
         };
         let (code, message, remedy) = match error.sqlstate() {
             Some("23505") => {
-                let (key, object) = (step.source_oid, &step.step.object);
-                let on_target = (&*run.target, target);
-                let found = match &source {
-                    Some(source) => {
-                        let groups = evidence::duplicate_groups(source, on_target, key, object);
-                        Box::pin(groups).await
+                let groups = async {
+                    match self.definition_of(step, source.as_ref()).await? {
+                        Some(definition) => {
+                            let on_target = (&*run.target, target);
+                            evidence::duplicate_groups(definition, on_target, &step.step.object)
+                                .await
+                        }
+                        None => Ok(None),
                     }
-                    None => Ok(None),
                 };
-                let count = match found {
+                let count = match Box::pin(groups).await {
                     Ok(Some(found)) => found.to_string(),
                     Ok(None) => "rows share its key".to_owned(),
                     Err(error) if target.is_closed() => return Err(error),
@@ -174,10 +207,13 @@ impl Sessions<'_> {
             Some("23503") => {
                 // Without the schema, the key is one that the target has already.
                 let data_only = run.options.scope == Scope::DataOnly;
-                let knows_key = if data_only { Some(target) } else { source.as_ref() };
-                let found = match knows_key {
-                    Some(knows) => evidence::orphans(knows, target, step.source_oid).await?,
-                    None => None,
+                let found = match (&source, data_only, &step.step.relation) {
+                    (_, true, _) => evidence::orphans(target, target, step.source_oid).await?,
+                    (Some(source), ..) => {
+                        evidence::orphans(source, target, step.source_oid).await?
+                    }
+                    (None, _, Some(table)) => self.orphans_by_name(step, table).await?,
+                    (None, _, None) => None,
                 };
                 let rows = found.map_or_else(
                     || "rows refer to rows that are not there".to_owned(),
@@ -196,6 +232,39 @@ impl Sessions<'_> {
             ),
         };
         Ok(Finding::new(Severity::Warning, code, message, remedy).about(&step.step.object))
+    }
+
+    /// What a unique index that could not be built compares: the source knows it, else its
+    /// statement.
+    async fn definition_of(
+        &self,
+        step: &SchemaStep,
+        source: Option<&Session>,
+    ) -> Result<Option<IndexDefinition>, Error> {
+        if let Some(source) = source {
+            return IndexDefinition::of(source, step.source_oid).await;
+        }
+        let Some(table) = &step.step.relation else { return Ok(None) };
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        let mut tables = self.run.plan.tables.iter();
+        let key = tables.find(|one| one.name == *table).map_or(&[][..], |one| &one.key);
+        evidence::definition_by(step.step.sql(), table, key, target).await
+    }
+
+    /// The orphans of a foreign key that the target has, not valid, by now.
+    async fn orphans_by_name(
+        &self,
+        step: &SchemaStep,
+        table: &RelationName,
+    ) -> Result<Option<evidence::Orphans>, Error> {
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        let Some(name) = step.step.object.strip_prefix(&format!("{table} ")) else {
+            return Ok(None);
+        };
+        match evidence::foreign_key_of(target, table, name).await? {
+            Some(key) => evidence::orphans(target, target, key).await,
+            None => Ok(None),
+        }
     }
 
     fn analyzed(&self, name: &RelationName, ran: Result<Ran, Error>) -> Verdict {
@@ -234,6 +303,7 @@ impl Sessions<'_> {
             sql: sql.into(),
             undo: "",
             resources: &[],
+            result: "",
         };
         let ran = run_all(target, &run.id, &[statement], &run.transfer.worker).await?;
         for ran in ran {
@@ -298,6 +368,7 @@ fn analyze(key: String, name: &RelationName) -> Statement<'static> {
         doing: format!("gather statistics of `{name}`"),
         sql: format!("analyze {};", name.quoted()).into(),
         undo: "",
+        result: "",
         resources: &[],
     }
 }
@@ -477,7 +548,7 @@ fn receipt(step: &Statement<'_>, worker: &str) -> String {
         id: &step.key,
         kind: step.kind,
         object: &step.object,
-        result: "",
+        result: step.result,
         undo: step.undo,
         worker,
     }

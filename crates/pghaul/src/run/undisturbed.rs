@@ -7,7 +7,7 @@
 //!
 //! Invariants: a courtesy, never a condition: where the lock cannot be had at once, or the session
 //! is lost, the copy goes on without it; at most [`GUARDS`] sessions; the lock is let go before the
-//! table counts as copied, so nothing that waits for that can wait for us.
+//! table counts as copied or given up, so nothing that waits for that can wait for us.
 
 use std::collections::BTreeMap;
 
@@ -43,13 +43,24 @@ impl Undisturbed {
         guards.insert(at, lock(run, table).await);
     }
 
-    /// Lets the lock go.
+    /// Lets the lock go, since the table is whole.
     pub(super) async fn end(&self, at: usize) {
         let guard = self.0.lock().await.remove(&at).flatten();
-        if let Some(session) = guard {
-            // If it cannot be rolled back, the session is dead, and the lock with it.
-            let _ = session.batch("let autovacuum come back", "rollback").await;
-        }
+        let_go(guard).await;
+    }
+
+    /// Lets the lock go for good: a part of the table is given up, so it will not be whole, and
+    /// what comes at the end of the run would wait for us.
+    pub(super) async fn give_up(&self, at: usize) {
+        let guard = self.0.lock().await.insert(at, None).flatten();
+        let_go(guard).await;
+    }
+}
+
+async fn let_go(guard: Option<Session>) {
+    if let Some(session) = guard {
+        // If it cannot be rolled back, the session is dead, and the lock with it.
+        let _ = session.batch("let autovacuum come back", "rollback").await;
     }
 }
 

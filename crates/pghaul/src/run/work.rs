@@ -13,7 +13,7 @@ use super::ledger::Ledger;
 use super::options::CloneOptions;
 use super::origin::Origin;
 use super::retry::Budget;
-use super::steps::SchemaStep;
+use super::steps::{Counts, SchemaStep};
 use super::undisturbed::Undisturbed;
 use crate::connect::{Endpoint, Session};
 use crate::error::Error;
@@ -21,8 +21,6 @@ use crate::event::{Event, Observer};
 use crate::finding::Finding;
 use crate::name::RelationName;
 use crate::plan::{PartId, Plan, ReadBack};
-use crate::schema::Kind;
-use crate::schema::step::Makes;
 use crate::snapshot::hold::Hold;
 use crate::state::Receipts;
 use crate::transfer::Transfer;
@@ -181,12 +179,10 @@ impl Run {
 
     /// Counts a step for the summary.
     pub(super) fn count(&self, step: &SchemaStep) {
-        let mut facts = self.facts();
-        match (&step.step.kind, step.step.makes) {
-            (_, Makes::KeyIndex) | (Kind::Index, Makes::Entry) => facts.indexes += 1,
-            (Kind::Constraint | Kind::CheckConstraint, Makes::Entry)
-            | (Kind::FkConstraint, Makes::Entry | Makes::ForeignKey) => facts.constraints += 1,
-            _ => {}
+        match step.counts() {
+            Some(Counts::Index) => self.facts().indexes += 1,
+            Some(Counts::Constraint) => self.facts().constraints += 1,
+            None => {}
         }
     }
 
@@ -215,7 +211,8 @@ pub(super) fn receipt_of(digest: &TableDigest) -> String {
     format!("{} {digest}", digest.rows)
 }
 
-fn digest_of(receipt: &str) -> Option<TableDigest> {
+/// What [`receipt_of`] wrote.
+pub(super) fn digest_of(receipt: &str) -> Option<TableDigest> {
     let (rows, lanes) = receipt.split_once(' ')?;
     TableDigest::from_hex(rows.parse().ok()?, lanes).ok()
 }

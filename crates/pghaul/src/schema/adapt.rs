@@ -127,6 +127,7 @@ impl Adapter {
             Kind::Comment => !self.not_nulls.is_empty(),
             Kind::MaterializedView | Kind::Type => older_than(14),
             Kind::Publication => older_than(18),
+            Kind::Sequence => older_than(15),
             Kind::Subscription => older_than(17),
             Kind::Statistics => older_than(13),
             Kind::EventTrigger => older_than(11),
@@ -162,6 +163,7 @@ impl Adapter {
             Kind::Type => options::drop_multirange_name(statement, change),
             Kind::Publication => options::drop_unknown(statement, self.target, change),
             Kind::Subscription => options::drop_unknown(statement, self.target, change),
+            Kind::Sequence => every_sequence_is_logged(statement, change),
             Kind::Statistics if statement.is(&["ALTER", "STATISTICS"]) => {
                 change.losses.push("its statistics target, unknown before 13".to_owned());
                 statement.remove(&mut change.edits);
@@ -235,6 +237,21 @@ fn drop_not_valid_of_partitioned(statement: &Statement<'_, '_>, change: &mut Cha
             "NOT VALID, which a foreign key of a partitioned table cannot be before 18".to_owned(),
         );
         change.edits.remove(tokens[at - 1].end()..tokens[at + 1].end());
+    }
+}
+
+/// Before 15 there are no others, those of unlogged tables included.
+fn every_sequence_is_logged(statement: &Statement<'_, '_>, change: &mut Change<'_>) {
+    if let [_, unlogged, ..] = statement.tokens
+        && statement.is(&["CREATE", "UNLOGGED", "SEQUENCE"])
+    {
+        change.edits.remove(unlogged.start..unlogged.end());
+    } else if statement.is(&["ALTER", "SEQUENCE"])
+        && ["LOGGED", "UNLOGGED"]
+            .iter()
+            .any(|word| position_of(statement.tokens, &["SET", word]).is_some())
+    {
+        statement.remove(&mut change.edits);
     }
 }
 

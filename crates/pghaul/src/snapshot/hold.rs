@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -19,6 +19,9 @@ use crate::error::{Error, ErrorKind};
 /// is taken for dead.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// How often the keeper is asked something that costs nothing.
+const ASK: Duration = Duration::from_secs(10);
+
 /// The pause before another heir is tried, after one could not be had.
 const HEIR_AGAIN: Duration = Duration::from_secs(2);
 
@@ -29,6 +32,7 @@ pub struct Hold {
     doubt: Arc<Notify>,
     exports: Arc<AtomicU64>,
     crash: Arc<AtomicBool>,
+    asked: watch::Receiver<Option<Instant>>,
     watcher: JoinHandle<()>,
 }
 
@@ -39,15 +43,17 @@ impl Hold {
         let doubt = Arc::new(Notify::new());
         let exports = Arc::new(AtomicU64::new(0));
         let crash = Arc::new(AtomicBool::new(false));
+        let (ask, asked) = watch::channel(None);
         let watching = Watching {
             source: Arc::clone(&source),
             tell,
             doubt: Arc::clone(&doubt),
             exports: Arc::clone(&exports),
             crash: Arc::clone(&crash),
+            ask,
         };
         let watcher = tokio::spawn(watching.run(keeper));
-        Self { source, id, doubt, exports, crash, watcher }
+        Self { source, id, doubt, exports, crash, asked, watcher }
     }
 
     /// The name to import now; none when the snapshot is gone.
@@ -71,6 +77,11 @@ impl Hold {
     /// (SQLSTATE 57P02).
     pub(crate) fn told_of_crash(&self) -> bool {
         self.crash.load(Ordering::Acquire)
+    }
+
+    /// For how long the source has owed the keeper an answer, if it does.
+    pub(crate) fn silent_for(&self) -> Option<Duration> {
+        self.asked.borrow().map(|asked| asked.elapsed())
     }
 
     /// Opens a session inside the snapshot. A name that the source does not know any more is
@@ -127,6 +138,7 @@ struct Watching {
     doubt: Arc<Notify>,
     exports: Arc<AtomicU64>,
     crash: Arc<AtomicBool>,
+    ask: watch::Sender<Option<Instant>>,
 }
 
 impl Watching {
@@ -143,7 +155,10 @@ impl Watching {
                 () = keeper.session().closed() => true,
                 () = self.doubt.notified() => !answers(keeper.session()).await,
                 () = heir_is_gone => false,
+                // A transaction that was cancelled (a conflict on a standby) has no snapshot either.
+                () = self.keep_asking(keeper.session()) => true,
             };
+            self.ask.send_replace(None);
             let told = heir.as_ref().map(Heir::session).is_some_and(told_of_crash);
             if told_of_crash(keeper.session()) || told {
                 self.crash.store(true, Ordering::Release);
@@ -162,6 +177,18 @@ impl Watching {
             if heir.as_ref().is_none_or(|heir| heir.session().is_closed()) {
                 heir = Heir::of(&self.source, &keeper).await.ok();
             }
+        }
+    }
+
+    /// Notes since when an answer is owed. Ends when the session or its transaction does.
+    async fn keep_asking(&self, session: &Session) {
+        loop {
+            tokio::time::sleep(ASK).await;
+            self.ask.send_replace(Some(Instant::now()));
+            if session.batch("see whether the source answers", "select 1").await.is_err() {
+                return;
+            }
+            self.ask.send_replace(None);
         }
     }
 }

@@ -26,7 +26,10 @@ create table pghaul.relation (
     table_name        text not null,
     source_oid        int8 not null,
     bytes             int8 not null,
-    format            text not null
+    format            text not null,
+    -- The table of the target that its rows go into, and that is read back.
+    target_schema     text not null,
+    target_table      text not null
 );
 
 create table pghaul.part (
@@ -55,7 +58,7 @@ create table pghaul.receipt (
     primary key (part, block, line)
 );
 
--- One row a step that is done: a schema entry, an index, a sequence, a read-back, ….
+-- One row a step that is done: a schema entry, an index, a sequence, a read-back and the like.
 create table pghaul.step (
     id                text primary key,
     kind              text not null,

@@ -4,8 +4,8 @@
 //! Invariants: both schemas are dumped by one `pg_dump`, each under its side's snapshot; what could
 //! not be compared is a finding.
 
-mod large_objects;
-mod sequences;
+pub(crate) mod large_objects;
+pub(crate) mod sequences;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::name::RelationName;
 use crate::pg_dump::{Contents, DumpRequest, PgDump};
 use crate::plan::filter::Filter;
 use crate::schema::compare::{
-    Leniency, SchemaDifference, SchemaDifferenceKind, compare as compare_entries,
+    Leniency, SchemaComparison, SchemaDifference, SchemaDifferenceKind, compare as compare_entries,
 };
 use crate::schema::{Entry, Others, not_null_names, quote_not_null_names, select};
 
@@ -62,15 +62,26 @@ pub(super) async fn schema(
         entries(&pg_dump, &moment.source, Side::Source, &moment.filter),
         entries(&pg_dump, &moment.target, Side::Target, &moment.filter)
     )?;
-    let leniency =
-        Leniency { owners: company.options.owners, privileges: company.options.privileges };
-    let mut compared = compare_entries((&source, versions.0), (&target, versions.1), leniency);
-    for difference in &compared.differences {
-        company.find(finding(difference));
+    let mut compared =
+        compare_entries((&source, versions.0), (&target, versions.1), leniency(&company.options));
+    for finding in findings(&compared) {
+        company.find(finding);
     }
+    facts(company, moment, &mut compared.differences).await?;
+    Ok(compared.differences)
+}
+
+/// What may differ.
+pub(crate) fn leniency(options: &VerifyOptions) -> Leniency {
+    Leniency { owners: options.owners, privileges: options.privileges }
+}
+
+/// What a comparison of two schemas is to people.
+pub(crate) fn findings(compared: &SchemaComparison) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = compared.differences.iter().map(finding).collect();
     if !compared.explained.is_empty() {
         let names: Vec<&str> = compared.explained.iter().copied().collect();
-        company.find(Finding::new(
+        findings.push(Finding::new(
             Severity::Note,
             "version_differences",
             format!(
@@ -81,7 +92,7 @@ pub(super) async fn schema(
         ));
     }
     if compared.public_as_made {
-        company.find(
+        findings.push(
             Finding::new(
                 Severity::Note,
                 "public_schema",
@@ -91,8 +102,7 @@ pub(super) async fn schema(
             .about("public"),
         );
     }
-    facts(company, moment, &mut compared.differences).await?;
-    Ok(compared.differences)
+    findings
 }
 
 fn finding(difference: &SchemaDifference) -> Finding {
@@ -116,7 +126,8 @@ fn finding(difference: &SchemaDifference) -> Finding {
     Finding::new(Severity::Warning, code, message, remedy).about(&difference.object)
 }
 
-async fn entries(
+/// The entries of one side's schema, as far as the filter wants them.
+pub(crate) async fn entries(
     pg_dump: &PgDump,
     side: &SideAt,
     which: Side,
@@ -216,9 +227,4 @@ async fn read_facts(side: &SideAt, filter: &Filter) -> Result<Facts, Error> {
         })
         .map(|row| ((row.get(0), row.get(1)), row.get(4)))
         .collect())
-}
-
-/// Whether owners are among what is compared.
-pub(super) fn owners_count(options: &VerifyOptions) -> bool {
-    options.owners == crate::schema::compare::Compared::Yes
 }

@@ -111,21 +111,24 @@ pub(super) fn pairs(
                 pairs.tables.push(table_pair(name, sides, (depth, digest_on), &mut pairs.findings));
             }
             (Some(here), None) => pairs.findings.push(alone(name, here, target.catalog)),
-            (None, Some(_)) => pairs.findings.push(
-                Finding::new(
-                    Severity::Warning,
-                    "table_extra",
-                    "only the target has this table",
-                    "drop it there, or leave it out with --exclude",
-                )
-                .about(name),
-            ),
+            (None, Some(_)) => pairs.findings.push(extra(name)),
             (None, None) => {}
         }
     }
     let bytes = |pair: &TablePair| pair.source.bytes().max(pair.target.bytes());
     pairs.tables.sort_by(|a, b| bytes(b).cmp(&bytes(a)).then_with(|| a.name.cmp(&b.name)));
     pairs
+}
+
+/// A table that only the target has.
+pub(crate) fn extra(name: &RelationName) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        "table_extra",
+        "only the target has this table",
+        "drop it there, or leave it out with --exclude",
+    )
+    .about(name)
 }
 
 fn alone(name: &RelationName, here: &Group<'_>, target: &Catalog) -> Finding {

@@ -49,10 +49,10 @@ pub(super) struct Moment {
 }
 
 /// One side under its snapshot.
-pub(super) struct SideAt {
-    pub(super) endpoint: Arc<Endpoint>,
+pub(crate) struct SideAt {
+    pub(crate) endpoint: Arc<Endpoint>,
     pub(super) hold: Hold,
-    pub(super) catalog: Catalog,
+    pub(crate) catalog: Catalog,
     pub(super) pace: Pace,
     pub(super) sizing: PartSizing,
 }
@@ -82,7 +82,7 @@ impl Company {
 
 impl SideAt {
     /// A session inside the snapshot.
-    pub(super) async fn reader(&self, what: &str) -> Result<Session, Error> {
+    pub(crate) async fn reader(&self, what: &str) -> Result<Session, Error> {
         self.hold.open_reader(&format!("verify {what}")).await
     }
 }
@@ -227,12 +227,14 @@ impl Moment {
     }
 }
 
-async fn look(endpoint: &Endpoint) -> Result<Catalog, Error> {
+/// What is there, before any snapshot.
+pub(crate) async fn look(endpoint: &Endpoint) -> Result<Catalog, Error> {
     Catalog::read(&endpoint.connect(Purpose::Catalog, "verify look").await?).await
 }
 
 impl SideAt {
-    async fn take(
+    /// Takes the snapshot of one side.
+    pub(crate) async fn take(
         endpoint: &Endpoint,
         before: &Catalog,
         filter: &Filter,

@@ -200,11 +200,7 @@ impl Work {
         let total = &mut totals[task.pair];
         total.sides[usize::from(side == Side::Target)].2 -= 1;
         if !std::mem::replace(&mut total.failed, true) {
-            let remedy = error.hint().unwrap_or("mend the cause and compare again");
-            let text = format!("could not be compared: {error:?}");
-            self.company.find(
-                Finding::new(Severity::Blocker, "not_compared", text, remedy).about(&pair.name),
-            );
+            self.company.find(not_compared(&pair.name, error));
         }
         if total.sides.iter().all(|(.., left)| *left == 0) {
             self.conclude(pair, total);
@@ -345,8 +341,15 @@ impl Reader {
     }
 }
 
+/// A table that could not be read.
+pub(crate) fn not_compared(table: &RelationName, error: &Error) -> Finding {
+    let remedy = error.hint().unwrap_or("mend the cause and compare again");
+    let text = format!("could not be compared: {error:?}");
+    Finding::new(Severity::Blocker, "not_compared", text, remedy).about(table)
+}
+
 /// What ends the whole comparison, and not only that of one table.
-fn ends_all(error: &Error) -> bool {
+pub(crate) fn ends_all(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::SnapshotGone | ErrorKind::Connect | ErrorKind::Bug => true,
         _ => error.connection_lost() && error.sqlstate().is_none(),

@@ -22,8 +22,16 @@ impl GroupsFile {
     /// Creates it beside where it will be.
     ///
     /// # Errors
+    /// [`ErrorKind::Usage`] when there is something of this name that is no file, such as a device;
     /// [`ErrorKind::LocalIo`] when the folder does not take a file.
     pub fn create(path: &Path) -> Result<Self, Error> {
+        if path.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("{} is there already and no file", path.display()),
+            )
+            .with_hint("name a file with --out: it gets its name when all groups are in it"));
+        }
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use pghaul::connect::{Endpoint, Side};
 use pghaul::duplicates::{ForeignKeys, Keys, ScanOptions, Sink, Survey, SurveyOptions, survey};
 use pghaul::event::Counters;
-use pghaul::rebuild::Thoroughness;
 use pghaul::{Error, ErrorKind};
 
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::Database;
+use crate::flags::amcheck::Amcheck;
 use crate::flags::resources::rate;
 use crate::progress::scan::ScanProgress;
 use crate::quantity::parse_size;
@@ -38,7 +38,7 @@ pub struct Flags {
     #[arg(long, help_heading = "What is scanned")]
     orphans: bool,
     /// How thoroughly amcheck looks at the indexes, where it is installed
-    #[arg(long, value_enum, default_value_t, value_name = "HOW", help_heading = "What is scanned")]
+    #[arg(long, value_enum, default_value_t = Amcheck::Order, value_name = "HOW", help_heading = "What is scanned")]
     amcheck: Amcheck,
 
     /// Memory for digests of keys
@@ -63,18 +63,6 @@ pub struct Flags {
     sample: u16,
 }
 
-/// `--amcheck`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Amcheck {
-    /// Not at all
-    Skip,
-    /// Reads each index: is it in order?
-    #[default]
-    Order,
-    /// Reads each index and its table: is every row in it, and is the table sound?
-    Rows,
-}
-
 impl Flags {
     fn options(&self) -> SurveyOptions {
         let defaults = ScanOptions::default();
@@ -93,11 +81,7 @@ impl Flags {
                 },
             },
             sample: self.sample.into(),
-            thoroughness: match self.amcheck {
-                Amcheck::Skip => Thoroughness::Skip,
-                Amcheck::Order => Thoroughness::Order,
-                Amcheck::Rows => Thoroughness::Rows,
-            },
+            thoroughness: self.amcheck.into(),
             ..SurveyOptions::default()
         }
     }

@@ -1,6 +1,5 @@
 //! `pghaul verify --archive`: an archive alone, or held against a database.
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +7,9 @@ use std::time::{Duration, Instant};
 use pghaul::archive::verify::{Verified, against, archive};
 use pghaul::connect::{Endpoint, Side};
 use pghaul::event::Counters;
-use pghaul::run::CloneOptions;
+use pghaul::run::{CloneOptions, Ending};
+use pghaul::verify::VerifyOptions;
+use pghaul::verify::options::Scope;
 use pghaul::{Error, ErrorKind};
 
 use crate::console::Console;
@@ -40,12 +41,12 @@ pub enum Against {
 pub(super) async fn run(
     folder: &Path,
     target: Option<&str>,
-    jobs: NonZeroUsize,
+    options: VerifyOptions,
     console: &Console,
 ) -> Exit {
     let begun = Instant::now();
-    match look(folder, target, jobs, console).await {
-        Ok((verified, None)) => {
+    match look(folder, target, options, console).await {
+        Ok((verified, _)) if verified.ending == Ending::Complete => {
             let against = if target.is_some() { Against::Database } else { Against::Itself };
             report::archive::done(console, &Looked { verified, against, took: begun.elapsed() })
         }
@@ -57,23 +58,28 @@ pub(super) async fn run(
 async fn look(
     folder: &Path,
     target: Option<&str>,
-    jobs: NonZeroUsize,
+    options: VerifyOptions,
     console: &Console,
 ) -> Result<(Verified, Option<Signal>), Error> {
     if folder.as_os_str() == "-" {
         return Err(Error::new(ErrorKind::Usage, "a stream is verified while it is restored")
             .with_hint("`tar x` makes a folder of it, which can be verified alone"));
     }
+    if target.is_none() && options.scope != Scope::Everything {
+        let what = "--schema-only and --data-only say what is compared with a database";
+        return Err(Error::new(ErrorKind::Usage, what).with_hint("name the database with --target"));
+    }
     let target = target.map(|target| Endpoint::parse(Side::Target, target)).transpose()?;
     let watch = Watch::start()?;
     let counters = Arc::new(Counters::default());
+    let jobs = options.jobs;
     let shown = CloneOptions { jobs, ..CloneOptions::default() };
     let (progress, display) = Progress::start(console, Arc::clone(&counters), &shown);
     watch.speak_through(progress.voice());
     let company = (Arc::clone(&progress) as _, counters, watch.stop.clone());
     let folder = folder.to_path_buf();
     let verified = match target {
-        Some(target) => Box::pin(against(folder, target, jobs, company)).await,
+        Some(target) => Box::pin(against(folder, target, options, company)).await,
         None => archive(folder, jobs, company).await,
     };
     display.finish();

@@ -1,10 +1,15 @@
--- The relations that hold the rows of a partition tree: $1 is its root, quoted.
-with recursive tree (oid) as (
-       select pg_catalog.to_regclass($1)::oid
+-- The relations that hold the rows of tables and partition trees: $1 are these, quoted; places
+-- among them count from 1.
+with recursive tree (root, oid) as (
+       select r.place, pg_catalog.to_regclass(r.name)::oid
+         from pg_catalog.unnest($1::text[]) with ordinality r (name, place)
        union all
-       select h.inhrelid from tree join pg_catalog.pg_inherits h on h.inhparent = tree.oid
+       select tree.root, h.inhrelid
+         from tree
+         join pg_catalog.pg_inherits h on h.inhparent = tree.oid
 )
-select c.oid::int8
+select tree.root::int8
+     , c.oid::int8
      , n.nspname::text
      , c.relname::text
      , pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int8 as blocks
@@ -12,4 +17,4 @@ select c.oid::int8
   join pg_catalog.pg_class c on c.oid = tree.oid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where c.relkind <> 'p'
- order by 2, 3
+ order by 3, 4

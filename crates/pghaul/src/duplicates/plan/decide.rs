@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::Without;
 use super::answers::{Answer, AnswerFor};
-use super::mapped::Mapped;
+use super::mapped::{Mapped, Mapping, key_in, values_of};
 use super::work::{Fate, Group, ROWS_AT_ONCE, Work, text_of};
+use crate::duplicates::references::Reference;
 use crate::duplicates::rules::{Keep, Others, ReferenceKind, Removed, State as ColumnState};
 use crate::error::{Error, ErrorKind};
 use crate::name::{Ident, literal};
@@ -38,6 +39,11 @@ struct Wanted {
 impl Wanted {
     fn place(&self, column: &str) -> Option<usize> {
         self.columns.iter().position(|other| other == column)
+    }
+
+    /// What some columns of a row are together.
+    fn key(&self, row: &Facts, columns: &[String]) -> Option<String> {
+        key_in(columns, |column| row.values[self.place(column)?].as_deref())
     }
 }
 
@@ -130,14 +136,14 @@ impl Work<'_> {
             }
         };
         for reference in self.tables.to(table) {
-            want(&reference.parent_column);
+            reference.parent_columns.iter().for_each(|column| want(column));
         }
         if let Some(key) = self.single_key(table) {
             want(&key);
         }
         for reference in self.tables.of(table) {
             if reference.kind == ReferenceKind::Key {
-                want(&reference.column);
+                reference.columns.iter().for_each(|column| want(column));
                 if let Some(type_) = &reference.type_ {
                     want(&type_.column);
                 }
@@ -339,19 +345,21 @@ impl Work<'_> {
     ) -> Option<String> {
         let value = row.values.get(wanted.place(column)?)?.clone()?;
         for reference in self.active(table) {
-            if reference.column != column || reference.kind != ReferenceKind::Key {
+            let place = reference.columns.iter().position(|own| own == column);
+            let Some(place) = place.filter(|_| reference.kind == ReferenceKind::Key) else {
                 continue;
-            }
+            };
             if let Some(type_) = &reference.type_ {
                 let is = wanted.place(&type_.column).and_then(|at| row.values[at].as_deref());
                 if is != Some(type_.value.as_str()) {
                     continue;
                 }
             }
+            let key = wanted.key(row, &reference.columns);
             if let Some(Mapped { new: Some(new), .. }) =
-                self.mapping(reference).and_then(|mapping| mapping.entries.get(&value))
+                key.and_then(|key| self.mapping(reference)?.entries.get(&key))
             {
-                return Some(new.clone());
+                return values_of(new, reference.columns.len()).get(place).map(ToString::to_string);
             }
         }
         Some(value)
@@ -360,8 +368,10 @@ impl Work<'_> {
     /// Whether any of its references changes.
     fn moves(&self, table: usize, row: &Facts, wanted: &Wanted) -> bool {
         self.active(table).iter().any(|reference| {
-            let Some(at) = wanted.place(&reference.column) else { return false };
-            self.mapped_value(table, row, &reference.column, wanted) != row.values[at]
+            reference.columns.iter().any(|column| {
+                let Some(at) = wanted.place(column) else { return false };
+                self.mapped_value(table, row, column, wanted) != row.values[at]
+            })
         })
     }
 
@@ -376,13 +386,9 @@ impl Work<'_> {
                     && reference.type_.is_none()
             })
             .any(|reference| {
-                let (Some(at), Some(key)) =
-                    (wanted.place(&reference.column), wanted.place(&reference.parent_column))
-                else {
-                    return false;
-                };
-                row.values[at].is_some()
-                    && rows.iter().any(|twin| twin.values[key] == row.values[at])
+                let key = wanted.key(row, &reference.columns);
+                key.is_some()
+                    && rows.iter().any(|twin| wanted.key(twin, &reference.parent_columns) == key)
             })
     }
 
@@ -395,14 +401,8 @@ impl Work<'_> {
         wanted: &Wanted,
     ) -> Option<String> {
         let facts = &self.tables.list[table];
-        if facts.partitioned {
-            return Some("rows of partitioned tables are not merged".to_owned());
-        }
-        if let Some(keys) = self.tables.composite.get(&table) {
-            return Some(format!(
-                "rows that foreign keys over several columns refer to are not merged: {}",
-                keys.join(", ")
-            ));
+        if let Some(why) = self.pulled_apart(table, rows, wanted) {
+            return Some(why);
         }
         let equal = rows.windows(2).all(|pair| pair[0].digest == pair[1].digest);
         if !equal && self.share_a_key(table, rows, wanted) {
@@ -469,15 +469,43 @@ impl Work<'_> {
 
     /// Whether two rows have one value of a key by which others refer to them.
     fn share_a_key(&self, table: usize, rows: &[Facts], wanted: &Wanted) -> bool {
-        let mut keys: Vec<String> =
-            self.tables.to(table).map(|reference| reference.parent_column.clone()).collect();
-        keys.extend(self.single_key(table));
-        keys.iter().filter_map(|key| wanted.place(key)).any(|at| {
-            let mut values: Vec<&String> =
-                rows.iter().filter_map(|row| row.values[at].as_ref()).collect();
-            values.sort_unstable();
-            values.windows(2).any(|pair| pair[0] == pair[1])
+        self.names_of_rows(table).iter().any(|columns| {
+            let mut keys: Vec<String> =
+                rows.iter().filter_map(|row| wanted.key(row, columns)).collect();
+            keys.sort_unstable();
+            keys.windows(2).any(|pair| pair[0] == pair[1])
         })
+    }
+
+    /// By which columns rows are named: the primary key of one column, and what others refer to.
+    pub(super) fn names_of_rows(&self, table: usize) -> Vec<Vec<String>> {
+        let mut names: Vec<Vec<String>> =
+            self.tables.to(table).map(|reference| reference.parent_columns.clone()).collect();
+        names.extend(self.single_key(table).map(|key| vec![key]));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Whether rows that refer to these would have to change a column by which they refer to
+    /// something else too: what is one for them need not be one for it.
+    fn pulled_apart(&self, table: usize, rows: &[Facts], wanted: &Wanted) -> Option<String> {
+        for reference in self.tables.to(table).filter(|reference| reference.columns.len() > 1) {
+            for (column, referred) in reference.columns.iter().zip(&reference.parent_columns) {
+                let at = wanted.place(referred)?;
+                let differs = rows.windows(2).any(|pair| pair[0].values[at] != pair[1].values[at]);
+                // By the same columns they refer to another leaf of the same partition tree.
+                let shared =
+                    |other: &Reference| other.is_from(column) && other.columns != reference.columns;
+                if differs && self.tables.of(reference.child).any(shared) {
+                    let child = &self.tables.list[reference.child].name;
+                    return Some(format!(
+                        "they differ in {referred}, and by {column} rows of {child} refer to others too"
+                    ));
+                }
+            }
+        }
+        None
     }
 
     /// Whether each row agrees with the first in something that identifies it.
@@ -501,16 +529,21 @@ impl Work<'_> {
 
     /// Notes what takes the place of each value that others refer to.
     pub(super) async fn map(&mut self, table: usize) -> Result<(), Error> {
-        let mut columns: Vec<String> =
-            self.tables.to(table).map(|reference| reference.parent_column.clone()).collect();
-        columns.sort_unstable();
-        columns.dedup();
-        let mut maps: BTreeMap<String, super::mapped::Mapping> = BTreeMap::new();
-        if columns.is_empty() {
+        let mut keys: Vec<Vec<String>> =
+            self.tables.to(table).map(|reference| reference.parent_columns.clone()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut maps: BTreeMap<Vec<String>, Mapping> = BTreeMap::new();
+        if keys.is_empty() {
             self.states[table].maps = maps;
             return Ok(());
         }
-        let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let mut names: Vec<&str> = keys.iter().flatten().map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        let key_of_row = |row: &[Option<String>], columns: &[String]| {
+            key_in(columns, |column| row[names.iter().position(|name| *name == column)?].as_deref())
+        };
         let groups = &self.states[table].groups;
         let merged: Vec<(usize, &Group)> =
             groups.iter().enumerate().filter(|(_, group)| group.fate == Fate::Merge).collect();
@@ -526,14 +559,13 @@ impl Work<'_> {
             for (group, decided) in &merged[at..end] {
                 let Some((first, others)) = decided.rows.split_first() else { continue };
                 for other in others {
-                    for (place, column) in columns.iter().enumerate() {
-                        let old = values.get(other).and_then(|row| row[place].clone());
-                        let new = values.get(first).and_then(|row| row[place].clone());
-                        if let (Some(old), Some(new)) = (old, new)
+                    for columns in &keys {
+                        let key = |tid| values.get(tid).and_then(|row| key_of_row(row, columns));
+                        if let (Some(old), Some(new)) = (key(other), key(first))
                             && old != new
                         {
                             let mapped = Mapped { new: Some(new), group: *group };
-                            maps.entry(column.clone()).or_default().entries.insert(old, mapped);
+                            maps.entry(columns.clone()).or_default().entries.insert(old, mapped);
                         }
                     }
                 }
@@ -545,10 +577,10 @@ impl Work<'_> {
             for (tid, row) in self.values(table, chunk, &names).await? {
                 let within = chunk.iter().position(|other| *other == tid).unwrap_or(0);
                 let group = groups.len() + chunk_number * ROWS_AT_ONCE + within;
-                for (column, old) in columns.iter().zip(row) {
-                    if let Some(old) = old {
+                for columns in &keys {
+                    if let Some(old) = key_of_row(&row, columns) {
                         let mapped = Mapped { new: None, group };
-                        maps.entry(column.clone()).or_default().entries.insert(old, mapped);
+                        maps.entry(columns.clone()).or_default().entries.insert(old, mapped);
                     }
                 }
             }

@@ -6,6 +6,7 @@
 //! | `table` | a table that is touched, as it was: columns, types, kind of digest, indexes with duplicates |
 //! | `group` | rows that are one: which stays and why, what happens to the others |
 //! | `change` | a row that refers to others, and its new values |
+//! | `recount` | a row whose numbers are counted anew at the end |
 //! | `linked` | groups that are done together or not at all |
 //! | `question` | a group that is left alone until it is answered |
 //! | `counts` | how many of each; the last line |
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::duplicates::counts::CountLine;
 use crate::error::{Error, ErrorKind};
 use crate::state::DatabaseIdentity;
 
@@ -69,6 +71,9 @@ pub struct TableLine {
     pub follows_updates: bool,
     /// Columns that refer to it without a foreign key.
     pub referred_by: Vec<ReferenceLine>,
+    /// Its columns that are counted anew, in the rows of the `recount` lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counts: Vec<CountLine>,
 }
 
 /// A column that refers to a table without a foreign key.
@@ -181,6 +186,16 @@ pub struct ChangeLine {
     pub first: bool,
 }
 
+/// A row whose numbers are counted anew, once all rows are where they belong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecountLine {
+    /// Its table.
+    pub recount: String,
+    /// Which.
+    pub row: RowLine,
+}
+
 /// Groups that are done together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -217,6 +232,9 @@ pub struct Counts {
     pub deleted: u64,
     /// Rows that change.
     pub changed: u64,
+    /// Rows whose numbers are counted anew.
+    #[serde(default)]
+    pub recounted: u64,
     /// Open questions.
     pub questions: u64,
 }
@@ -238,6 +256,8 @@ pub enum Line {
     Group(GroupLine),
     /// A change.
     Change(ChangeLine),
+    /// A row that is counted anew.
+    Recount(RecountLine),
     /// Groups that belong together.
     Linked(LinkedLine),
     /// A question.
@@ -276,6 +296,7 @@ impl PlanWriter {
             Line::Table(line) => serde_json::to_string(line),
             Line::Group(line) => serde_json::to_string(line),
             Line::Change(line) => serde_json::to_string(line),
+            Line::Recount(line) => serde_json::to_string(line),
             Line::Linked(line) => serde_json::to_string(line),
             Line::Question(line) => serde_json::to_string(line),
             Line::Counts(counts) => serde_json::to_string(&CountsLine { counts: counts.clone() }),
@@ -404,6 +425,7 @@ impl PlanReader {
             () if has("columns") => of(value, Line::Table),
             () if has("group") => of(value, Line::Group),
             () if has("change") => of(value, Line::Change),
+            () if has("recount") => of(value, Line::Recount),
             () if has("linked") => of(value, Line::Linked),
             () if has("question") => of(value, Line::Question),
             () if has("counts") => of(value, |line: CountsLine| Line::Counts(line.counts)),

@@ -41,6 +41,40 @@ pub(super) enum Touched {
     Gone,
 }
 
+/// What a row is referred to by, in one text: the value of one column as it is, of several each
+/// with its length before it.
+pub(super) fn key_of(values: &[&str]) -> String {
+    match values {
+        [value] => (*value).to_owned(),
+        _ => values.iter().map(|value| format!("{}:{value}", value.len())).collect(),
+    }
+}
+
+/// The values of a key of so many columns.
+pub(super) fn values_of(key: &str, columns: usize) -> Vec<&str> {
+    if columns == 1 {
+        return vec![key];
+    }
+    let mut values = Vec::with_capacity(columns);
+    let mut rest = key;
+    while let Some((length, after)) = rest.split_once(':') {
+        let Ok(length) = length.parse::<usize>() else { break };
+        let Some((value, next)) = after.split_at_checked(length) else { break };
+        values.push(value);
+        rest = next;
+    }
+    values
+}
+
+/// The key that some columns make; none where one of them is NULL.
+pub(super) fn key_in<'v>(
+    columns: &[String],
+    value: impl Fn(&str) -> Option<&'v str>,
+) -> Option<String> {
+    let values: Vec<&str> = columns.iter().map(|column| value(column)).collect::<Option<_>>()?;
+    Some(key_of(&values))
+}
+
 impl Mapping {
     /// Old and new values, for the server. For members, the rows that stay map to themselves.
     fn columns(&self, which: Touched) -> (Vec<&str>, Vec<Option<&str>>) {
@@ -137,7 +171,7 @@ impl Work<'_> {
 
     /// What becomes of the values that a reference can have.
     pub(super) fn mapping(&self, reference: &Reference) -> Option<&Mapping> {
-        let mapping = self.states[reference.parent].maps.get(&reference.parent_column)?;
+        let mapping = self.states[reference.parent].maps.get(&reference.parent_columns)?;
         (!mapping.entries.is_empty()).then_some(mapping)
     }
 
@@ -158,13 +192,37 @@ impl Work<'_> {
             if reference.kind == ReferenceKind::Array {
                 continue;
             }
-            let type_name = &self.tables.list[reference.parent]
-                .column(&reference.parent_column)
-                .map_or_else(|| "text".to_owned(), |column| column.type_name.clone());
             let (old, new) = mapping.columns(which);
+            let width = reference.columns.len();
             let at = parameters.len();
-            parameters.push(old.into_iter().map(|value| Some(value.to_owned())).collect());
-            parameters.push(new.into_iter().map(|value| value.map(str::to_owned)).collect());
+            let (mut lists, mut names, mut equal) = (Vec::new(), Vec::new(), Vec::new());
+            let mut list = |values: Vec<Option<String>>, column: &str| {
+                parameters.push(values);
+                let type_name = self.tables.list[reference.parent]
+                    .column(column)
+                    .map_or("text", |column| &column.type_name);
+                lists.push(format!(
+                    "pg_catalog.unnest(${}::text[]::{type_name}[])",
+                    parameters.len()
+                ));
+            };
+            for (number, column) in reference.parent_columns.iter().enumerate() {
+                let part = |key: &&str| values_of(key, width).get(number).map(ToString::to_string);
+                list(old.iter().map(part).collect(), column);
+                names.push(format!("old{number}"));
+                equal.push(format!("m{at}.old{number} = {}", own(&reference.columns[number])));
+            }
+            for (number, column) in reference.parent_columns.iter().enumerate() {
+                let part = |key: &Option<&str>| {
+                    values_of((*key)?, width).get(number).map(ToString::to_string)
+                };
+                list(new.iter().map(part).collect(), column);
+                names.push(format!("new{number}"));
+                instead
+                    .entry(&reference.columns[number])
+                    .or_default()
+                    .push(format!("m{at}.new{number}"));
+            }
             let is_type = match &reference.type_ {
                 Some(type_) => {
                     format!(" and {}::text = {}", own(&type_.column), literal(&type_.value))
@@ -172,14 +230,12 @@ impl Work<'_> {
                 None => String::new(),
             };
             from.push_str(&format!(
-                " left join rows from (pg_catalog.unnest(${}::text[]::{type_name}[]), \
-                 pg_catalog.unnest(${}::text[]::{type_name}[])) as m{at} (old, new) on m{at}.old = {}{is_type}",
-                at + 1,
-                at + 2,
-                own(&reference.column),
+                " left join rows from ({}) as m{at} ({}) on {}{is_type}",
+                lists.join(", "),
+                names.join(", "),
+                equal.join(" and "),
             ));
-            conditions.push(format!("m{at}.old is not null"));
-            instead.entry(&reference.column).or_default().push(format!("m{at}.new"));
+            conditions.push(format!("m{at}.old0 is not null"));
         }
         for (number, (column, values)) in overrides.iter().enumerate() {
             let at = parameters.len();
@@ -226,7 +282,8 @@ impl Work<'_> {
     ) -> Result<Overrides, Error> {
         let mut all = Overrides::new();
         for reference in self.active(table) {
-            if reference.kind != ReferenceKind::Array || !wanted(&reference.column) {
+            let [array] = reference.columns.as_slice() else { continue };
+            if reference.kind != ReferenceKind::Array || !wanted(array) {
                 continue;
             }
             let Some(mapping) = self.mapping(reference) else { continue };
@@ -239,14 +296,14 @@ impl Work<'_> {
                    join pg_catalog.unnest($1::text[]) as m (old) on m.old = e.value \
                   where pg_catalog.array_ndims(t.{}) = 1",
                 name.quoted(),
-                Ident::new(&reference.column).quoted(),
-                Ident::new(&reference.column).quoted(),
+                Ident::new(array).quoted(),
+                Ident::new(array).quoted(),
             );
             let doing = format!("find the arrays of `{name}` that name duplicates");
             let rows = self.session.query(&doing, &sql, &[&old]).await?;
             let ctids: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-            let values = self.arrays(table, &reference.column, &ctids).await?;
-            let column = all.entry(reference.column.clone()).or_default();
+            let values = self.arrays(table, array, &ctids).await?;
+            let column = all.entry(array.clone()).or_default();
             for (ctid, value) in values {
                 let mut groups: Vec<(usize, usize)> = value
                     .iter()
@@ -344,6 +401,17 @@ mod tests {
     fn arrays_are_quoted() {
         let elements = [Some("a\"b".to_owned()), None, Some("\\".to_owned()), Some(String::new())];
         assert_eq!(array_literal(&elements), r#"{"a\"b",NULL,"\\",""}"#);
+    }
+
+    #[test]
+    fn keys_of_several_columns_are_told_apart() {
+        for values in [&["1", "2"], &["12", ""], &["", "12"], &["1:2", "3:"], &["é:", ":"]] {
+            assert_eq!(values_of(&key_of(values), 2), values);
+        }
+        assert_eq!(values_of(&key_of(&["3:abc"]), 1), ["3:abc"]);
+        assert_ne!(key_of(&["1", "23"]), key_of(&["12", "3"]));
+        let columns = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(key_in(&columns, |column| (column == "a").then_some("x")), None);
     }
 
     #[test]

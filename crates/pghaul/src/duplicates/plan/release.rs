@@ -44,19 +44,28 @@ impl Work<'_> {
             if released.iter().any(|(column, _)| unique.reads.contains(column)) {
                 continue;
             }
-            let choice = unique.reads.iter().find_map(|name| {
+            let named = self.names_of_rows(table);
+            let choices = unique.reads.iter().filter_map(|name| {
                 let column = facts.column(name)?;
+                // Others refer by it, or rows are known by it: it is kept as long as it can be.
+                if !shared && named.iter().flatten().any(|other| other == name) {
+                    return None;
+                }
                 Some((name.clone(), self.choice(table, unique, column, shared)?))
-            })?;
-            released.push(choice);
+            });
+            // NULL is nothing that anybody could take for a value.
+            released.push(choices.min_by_key(|(_, how)| *how != Released::Null)?);
         }
         Some(released)
     }
 
-    /// Whether others refer by its key, or it is the one column by which rows are named.
+    /// Whether others refer by its key, or it is the one column by which rows are known.
     pub(super) fn is_shared_key(&self, table: usize, unique: &Unique) -> bool {
-        let [column] = unique.reads.as_slice() else { return false };
-        unique.primary || self.tables.to(table).any(|r| r.parent_column == *column)
+        let same = |columns: &[String]| {
+            columns.len() == unique.reads.len()
+                && columns.iter().all(|column| unique.reads.contains(column))
+        };
+        self.names_of_rows(table).iter().any(|columns| same(columns))
     }
 
     fn choice(
@@ -66,14 +75,15 @@ impl Work<'_> {
         column: &Column,
         shared: bool,
     ) -> Option<Released> {
-        if column.generated || column.always {
+        let bounds = &self.tables.list[table].bounds;
+        if column.generated || column.always || bounds.contains(&column.name) {
             return None;
         }
         if !shared && !column.not_null && !unique.nulls_equal && is_plain(unique, column) {
             return Some(Released::Null);
         }
         let refers =
-            self.tables.of(table).any(|r| r.column == column.name && r.foreign_key.is_some());
+            self.tables.of(table).any(|r| r.is_from(&column.name) && r.foreign_key.is_some());
         match column.kind {
             _ if refers => None,
             ColumnKind::Text(length) if length.is_none_or(|n| n >= TEXT_LENGTH) => {

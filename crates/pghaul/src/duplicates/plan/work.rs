@@ -14,7 +14,7 @@ use pghaul_rows::Tid;
 
 use super::answers::Answers;
 use super::digests::Digests;
-use super::mapped::{Mapping, Overrides, Touched};
+use super::mapped::{Mapping, Overrides, Touched, key_in};
 use super::{Find, PlanOptions};
 use crate::connect::Session;
 use crate::duplicates::rules::{Others, Removed};
@@ -61,8 +61,8 @@ pub(super) struct State {
     pub(super) groups: Vec<Group>,
     /// Rows that go for good, and why.
     pub(super) removed: BTreeMap<Tid, &'static str>,
-    /// By the column that others refer to.
-    pub(super) maps: BTreeMap<String, Mapping>,
+    /// By the columns that others refer to.
+    pub(super) maps: BTreeMap<Vec<String>, Mapping>,
     /// The lowest value of whole-number keys, for keys that nobody has.
     pub(super) lowest: BTreeMap<String, i128>,
 }
@@ -287,9 +287,11 @@ impl<'a> Work<'a> {
     async fn find_collisions(&mut self, table: usize) -> Result<(), Error> {
         let tables = self.tables;
         let facts = &tables.list[table];
-        let moved: BTreeSet<&str> =
-            self.active(table).iter().map(|reference| reference.column.as_str()).collect();
-        let moved: BTreeSet<String> = moved.into_iter().map(str::to_owned).collect();
+        let moved: BTreeSet<String> = self
+            .active(table)
+            .iter()
+            .flat_map(|reference| reference.columns.iter().cloned())
+            .collect();
         for (place, unique) in facts.uniques.iter().enumerate() {
             if !unique.reads.iter().any(|column| moved.contains(column)) {
                 continue;
@@ -303,7 +305,8 @@ impl<'a> Work<'a> {
             let mut conditions: Vec<String> =
                 unique.predicate.iter().map(|predicate| format!("({predicate})")).collect();
             if !unique.nulls_equal {
-                conditions.extend(unique.keys.iter().map(|key| format!("({key}) is not null")));
+                conditions
+                    .extend(unique.keys.iter().map(|key| format!("({key}) is distinct from null")));
             }
             let removed: Vec<String> =
                 self.states[table].removed.keys().map(ToString::to_string).collect();
@@ -366,14 +369,19 @@ impl<'a> Work<'a> {
     ) -> Result<BTreeSet<(usize, usize)>, Error> {
         let mut parents = BTreeSet::new();
         let active = self.active(table);
-        let columns: Vec<&str> = active.iter().map(|r| r.column.as_str()).collect();
+        let columns: Vec<&str> =
+            active.iter().flat_map(|r| r.columns.iter().map(String::as_str)).collect();
         for chunk in tids.chunks(ROWS_AT_ONCE) {
             for (_, values) in self.values(table, chunk, &columns).await? {
-                for (reference, value) in active.iter().zip(&values) {
+                let value = |column: &str| {
+                    values[columns.iter().position(|other| *other == column)?].as_deref()
+                };
+                for reference in &active {
                     let Some(mapping) = self.mapping(reference) else { continue };
-                    let own = value.as_ref().and_then(|value| mapping.entries.get(value));
+                    let key = key_in(&reference.columns, value);
+                    let own = key.as_ref().and_then(|key| mapping.entries.get(key));
                     let as_new =
-                        mapping.entries.values().find(|to| to.new.is_some() && to.new == *value);
+                        mapping.entries.values().find(|to| to.new.is_some() && to.new == key);
                     if let Some(mapped) = own.or(as_new) {
                         parents.insert((reference.parent, mapped.group));
                     }
@@ -412,10 +420,11 @@ impl<'a> Work<'a> {
     }
 }
 
-/// A column as COPY's text, or NULL.
-pub(super) fn text_of(column: &str) -> String {
+/// A column as COPY's text, or NULL. A composite with a NULL in it is neither NULL nor NOT NULL by
+/// SQL's word, but distinct from NULL.
+pub(in crate::duplicates) fn text_of(column: &str) -> String {
     let column = format!("t.{}", Ident::new(column).quoted());
-    format!("case when {column} is not null then pg_catalog.format('%s', {column}) end")
+    format!("case when {column} is distinct from null then pg_catalog.format('%s', {column}) end")
 }
 
 impl State {
@@ -514,7 +523,7 @@ fn order(tables: &Tables) -> Vec<usize> {
         };
         // What decides about groups first, so that circles are cut where they do not matter.
         for decides in [true, false] {
-            for reference in tables.of(table).filter(|r| matters(&r.column) == decides) {
+            for reference in tables.of(table).filter(|r| r.columns.iter().any(matters) == decides) {
                 visit(tables, reference.parent, seen, order);
             }
         }

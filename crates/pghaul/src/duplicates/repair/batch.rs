@@ -4,18 +4,21 @@
 //! left it; nothing else than what the plan names changes, a cascade of the server's aborts the
 //! batch; triggers of the user do not fire, and each is put back into the state that it had.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod write;
 
-use pghaul_rows::{TableDigest, Tid};
+pub(in crate::duplicates) use write::names;
+
+use std::collections::{BTreeSet, HashMap};
+
+use pghaul_rows::{RowDigest, TableDigest, Tid};
 
 use super::script::{Job, Phase, What};
 use super::state::{self, BatchReceipt};
 use super::subject::Subject;
 use crate::connect::Session;
 use crate::duplicates::plan::digests::Digests;
-use crate::duplicates::plan::file::Values;
-use crate::error::{Error, ErrorKind};
-use crate::name::{Ident, literal};
+use crate::duplicates::plan::text_of;
+use crate::error::Error;
 
 /// How often a batch waits for locks that somebody else has.
 const LOCK_ATTEMPTS: u32 = 10;
@@ -47,6 +50,15 @@ struct Place {
     ours: bool,
 }
 
+/// Whether the server's foreign keys look through indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Indexes {
+    Asked,
+    /// A damaged index may not know the row that stays: where a foreign key did not find it, the
+    /// row is done alone, and the heap is read.
+    NotAsked,
+}
+
 /// Why a batch did not do it.
 enum Trouble {
     /// With fewer rows it may work, and with one it says which.
@@ -56,9 +68,9 @@ enum Trouble {
 
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
-        // What the data forbids: class 23, and what a rule of the user's own raises.
+        // What the data forbids: a constraint, or a value that cannot be written as text.
         match error.sqlstate() {
-            Some(state) if state.starts_with("23") => {
+            Some(state) if state.starts_with("23") || state.starts_with("22") => {
                 let why = std::error::Error::source(&error)
                     .map_or_else(|| error.to_string(), ToString::to_string);
                 Self::Refused(why)
@@ -81,7 +93,14 @@ impl Bench<'_> {
         let mut all = Done::default();
         let mut waiting = vec![(jobs, done_to)];
         while let Some((jobs, done_to)) = waiting.pop() {
-            match self.attempt(subject, phase, &jobs, done_to).await {
+            let mut outcome = self.attempt(subject, phase, &jobs, done_to, Indexes::Asked).await;
+            if phase == Phase::Release
+                && jobs.len() == 1
+                && matches!(outcome, Err(Trouble::Refused(_)))
+            {
+                outcome = self.attempt(subject, phase, &jobs, done_to, Indexes::NotAsked).await;
+            }
+            match outcome {
                 Ok(done) => {
                     all.changed += done.changed;
                     all.deleted += done.deleted;
@@ -110,11 +129,12 @@ impl Bench<'_> {
         phase: Phase,
         jobs: &[Job],
         done_to: u64,
+        indexes: Indexes,
     ) -> Result<Done, Trouble> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let outcome = self.in_transaction(subject, phase, jobs, done_to).await;
+            let outcome = self.in_transaction(subject, phase, jobs, done_to, indexes).await;
             let Err(trouble) = outcome else { return outcome };
             if !self.session.is_closed() {
                 self.session.batch("roll a batch back", "rollback").await?;
@@ -155,28 +175,45 @@ impl Bench<'_> {
         phase: Phase,
         jobs: &[Job],
         done_to: u64,
+        indexes: Indexes,
     ) -> Result<Done, Trouble> {
-        self.begin(subject, phase, jobs).await?;
+        self.begin(subject, phase, jobs, indexes).await?;
         let mut done = Done::default();
-        let places = self.locate(subject, jobs).await?;
+        let wanted: BTreeSet<Tid> = jobs
+            .iter()
+            .flat_map(|job| [Some(job.tid), job.keep.map(|(tid, _)| tid)])
+            .flatten()
+            .collect();
+        let places = self.locate(subject, &wanted).await?;
         let mut current: Vec<(&Job, Tid)> = Vec::new();
         let found = self
             .digests
             .read(self.session, &subject.name, places.values().flatten().map(|place| place.now))
             .await?;
+        // Where it is what the plan says, or what this repair made of it.
+        let as_planned = |tid: Tid, digest: RowDigest| {
+            let place = places.get(&tid)?.as_ref()?;
+            let now = *found.get(&place.now)?;
+            (place.ours || now == digest).then_some((place.now, now))
+        };
         let mut before = TableDigest::default();
         for job in jobs {
-            let Some(place) = places.get(&job.tid).and_then(Option::as_ref) else {
+            if places.get(&job.tid).is_some_and(Option::is_none) {
                 continue; // Deleted by this repair before.
-            };
-            match found.get(&place.now) {
-                Some(digest) if place.ours || *digest == job.digest => {
-                    current.push((job, place.now));
-                    before.add_row(*digest);
+            }
+            let stays = job.keep.is_none_or(|(tid, digest)| as_planned(tid, digest).is_some());
+            match as_planned(job.tid, job.digest) {
+                Some((now, digest)) if stays => {
+                    current.push((job, now));
+                    before.add_row(digest);
                 }
-                _ => {
-                    let why = "somebody else changed it since the plan was made".to_owned();
-                    done.refused.push((job.clone(), why));
+                Some(_) => {
+                    let why = "somebody else changed the row that stays since the plan was made";
+                    done.refused.push((job.clone(), why.to_owned()));
+                }
+                None => {
+                    let why = "somebody else changed it since the plan was made";
+                    done.refused.push((job.clone(), why.to_owned()));
                 }
             }
         }
@@ -235,7 +272,13 @@ impl Bench<'_> {
     }
 
     /// Locks, triggers, plans.
-    async fn begin(&self, subject: &Subject, phase: Phase, jobs: &[Job]) -> Result<(), Error> {
+    async fn begin(
+        &self,
+        subject: &Subject,
+        phase: Phase,
+        jobs: &[Job],
+        indexes: Indexes,
+    ) -> Result<(), Error> {
         let mut tables = vec![format!("only {}", subject.name.quoted())];
         if phase.deletes() {
             tables
@@ -250,10 +293,10 @@ impl Bench<'_> {
             tables.join(", ")
         );
         sql.push_str(&subject.quiet_triggers());
-        if phase == Phase::Release {
+        if indexes == Indexes::NotAsked {
             sql.push_str(
-                "set local enable_indexscan = off; set local enable_indexonlyscan = off; \
-                 set local enable_bitmapscan = off;",
+                "set local enable_seqscan = on; set local enable_indexscan = off; \
+                 set local enable_indexonlyscan = off; set local enable_bitmapscan = off;",
             );
         }
         let rows = jobs.len();
@@ -272,11 +315,11 @@ impl Bench<'_> {
     async fn locate(
         &self,
         subject: &Subject,
-        jobs: &[Job],
+        wanted: &BTreeSet<Tid>,
     ) -> Result<HashMap<Tid, Option<Place>>, Error> {
-        let ctids: Vec<String> = jobs.iter().map(|job| job.tid.to_string()).collect();
+        let ctids: Vec<String> = wanted.iter().map(ToString::to_string).collect();
         let mut places: HashMap<Tid, Option<Place>> =
-            jobs.iter().map(|job| (job.tid, Some(Place { now: job.tid, ours: false }))).collect();
+            wanted.iter().map(|tid| (*tid, Some(Place { now: *tid, ours: false }))).collect();
         // A join on ctid is a scan of the whole table before 12: in two steps.
         let touched = self
             .session
@@ -326,6 +369,39 @@ impl Bench<'_> {
         Ok(places)
     }
 
+    /// Where rows are now that are there at all.
+    pub(super) async fn places(
+        &self,
+        subject: &Subject,
+        wanted: &BTreeSet<Tid>,
+    ) -> Result<HashMap<Tid, Tid>, Error> {
+        let places = self.locate(subject, wanted).await?;
+        Ok(places.into_iter().filter_map(|(plan, place)| Some((plan, place?.now))).collect())
+    }
+
+    /// Columns of rows, as text.
+    pub(super) async fn values(
+        &self,
+        subject: &Subject,
+        columns: &[&str],
+        tids: impl Iterator<Item = &Tid>,
+    ) -> Result<Vec<(Tid, Vec<Option<String>>)>, Error> {
+        let ctids: Vec<String> = tids.map(ToString::to_string).collect();
+        let list: Vec<String> = columns.iter().map(|column| text_of(column)).collect();
+        let sql = format!(
+            "select t.ctid::text, array[{}]::text[] from only {} as t \
+             where t.ctid = any ($1::text[]::pg_catalog.tid[])",
+            list.join(", "),
+            subject.name.quoted()
+        );
+        let doing = format!("read rows of `{}`", subject.name);
+        let rows = self.session.query(&doing, &sql, &[&ctids]).await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| Some((Tid::from_text(row.get::<_, &str>(0).as_bytes())?, row.get(1))))
+            .collect())
+    }
+
     /// How many rows of tables with foreign keys to this one were changed or deleted in this
     /// transaction.
     async fn watched(&self, subject: &Subject) -> Result<u64, Error> {
@@ -345,138 +421,6 @@ impl Bench<'_> {
             .await?;
         Ok(crate::catalog::size(row.get(0)))
     }
-
-    async fn delete(
-        &self,
-        subject: &Subject,
-        batch: i64,
-        rows: &[(&Job, Tid)],
-    ) -> Result<u64, Error> {
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let now: Vec<String> = rows.iter().map(|(_, tid)| tid.to_string()).collect();
-        let plan: Vec<String> = rows.iter().map(|(job, _)| job.tid.to_string()).collect();
-        let texts: Vec<String> = subject.stored.iter().map(|name| text_of(name)).collect();
-        let sql = format!(
-            "with gone as ( \
-               delete from only {} as t where t.ctid = any ($1::text[]::pg_catalog.tid[]) \
-               returning t.ctid::text as now, array[{}]::text[] as tuple) \
-             insert into pghaul.undo_row (repair, batch, place, plan_ctid, columns, tuple) \
-             select $3, $4, $5, j.plan::pg_catalog.tid, {}, gone.tuple \
-               from gone \
-               join rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) \
-                 as j (now, plan) on j.now = gone.now",
-            subject.name.quoted(),
-            texts.join(", "),
-            names(&subject.stored)
-        );
-        let doing = format!("delete rows of `{}`", subject.name);
-        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-            [&now, &plan, &self.repair, &batch, &subject.place];
-        let deleted = self.session.execute(&doing, &sql, &params).await?;
-        self.all_of(&doing, deleted, rows.len())
-    }
-
-    fn all_of(&self, doing: &str, done: u64, asked: usize) -> Result<u64, Error> {
-        if done == asked as u64 {
-            return Ok(done);
-        }
-        Err(Error::new(
-            ErrorKind::Transfer,
-            format!("cannot {doing}: the server did {done} of {asked}"),
-        )
-        .with_hint("a trigger or a rule of the table holds rows back"))
-    }
-
-    /// Gives the places of the new versions.
-    async fn update(
-        &self,
-        subject: &Subject,
-        batch: i64,
-        rows: &[(&Job, Tid, &Values)],
-    ) -> Result<Vec<Tid>, Error> {
-        let mut by_columns: BTreeMap<Vec<&String>, Vec<(&Job, Tid, &Values)>> = BTreeMap::new();
-        for (job, now, values) in rows {
-            by_columns.entry(values.keys().collect()).or_default().push((job, *now, values));
-        }
-        let mut moved = Vec::new();
-        for (columns, rows) in by_columns {
-            moved.extend(self.update_columns(subject, batch, &columns, &rows).await?);
-        }
-        Ok(moved)
-    }
-
-    async fn update_columns(
-        &self,
-        subject: &Subject,
-        batch: i64,
-        columns: &[&String],
-        rows: &[(&Job, Tid, &Values)],
-    ) -> Result<Vec<Tid>, Error> {
-        let now: Vec<String> = rows.iter().map(|(_, tid, _)| tid.to_string()).collect();
-        let plan: Vec<String> = rows.iter().map(|(job, _, _)| job.tid.to_string()).collect();
-        let values: Vec<Vec<Option<&str>>> = columns
-            .iter()
-            .map(|column| {
-                rows.iter()
-                    .map(|(_, _, values)| values.get(*column).and_then(Option::as_deref))
-                    .collect()
-            })
-            .collect();
-        let mut arrays = String::new();
-        let mut fields = String::new();
-        let mut sets = Vec::new();
-        let mut texts = Vec::new();
-        for (at, column) in columns.iter().enumerate() {
-            let quoted = Ident::new(column.as_str()).quoted();
-            arrays.push_str(&format!(", pg_catalog.unnest(${}::text[])", at + 6));
-            fields.push_str(&format!(", v{at}"));
-            sets.push(format!("{quoted} = n.v{at}::{}", subject.type_of(column)));
-            texts.push(text_of(column));
-        }
-        let list: Vec<String> = columns.iter().map(|column| (*column).clone()).collect();
-        let table = subject.name.quoted();
-        let sql = format!(
-            "with n as ( \
-               select n.* from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]){arrays}) \
-                 as n (now, plan{fields})), \
-             old as ( \
-               select t.ctid::text as now, array[{texts}]::text[] as tuple from only {table} as t \
-                where t.ctid = any ($1::text[]::pg_catalog.tid[])), \
-             done as ( \
-               update only {table} as t set {sets} from n \
-                where t.ctid = any ($1::text[]::pg_catalog.tid[]) and n.now = t.ctid::text \
-               returning n.now, n.plan, t.ctid as moved) \
-             insert into pghaul.undo_row (repair, batch, place, plan_ctid, now_ctid, now_xid, columns, tuple) \
-             select $3, $4, $5, done.plan::pg_catalog.tid, done.moved, \
-                    (pg_catalog.txid_current() % 4294967296)::text, {list}, old.tuple \
-               from done join old on old.now = done.now \
-             returning now_ctid::text",
-            texts = texts.join(", "),
-            sets = sets.join(", "),
-            list = names(&list)
-        );
-        let mut params: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> =
-            vec![&now, &plan, &self.repair, &batch, &subject.place];
-        params.extend(values.iter().map(|list| list as &(dyn tokio_postgres::types::ToSql + Sync)));
-        let doing = format!("change rows of `{}`", subject.name);
-        let done = self.session.query(&doing, &sql, &params).await?;
-        self.all_of(&doing, done.len() as u64, rows.len())?;
-        Ok(done.iter().filter_map(|row| Tid::from_text(row.get::<_, &str>(0).as_bytes())).collect())
-    }
-}
-
-/// A column as text, or NULL.
-fn text_of(column: &str) -> String {
-    let column = format!("t.{}", Ident::new(column).quoted());
-    format!("case when {column} is not null then pg_catalog.format('%s', {column}) end")
-}
-
-/// `array['a', 'b']::text[]`.
-pub(in crate::duplicates) fn names(columns: &[String]) -> String {
-    let list: Vec<String> = columns.iter().map(|column| literal(column)).collect();
-    format!("array[{}]::text[]", list.join(", "))
 }
 
 /// The groups of jobs.

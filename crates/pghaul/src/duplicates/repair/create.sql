@@ -46,13 +46,16 @@ create table if not exists pghaul.repair_batch (
 );
 
 -- One row a row that was changed or deleted: the values it had of the columns that are named, as
--- text, and where it is now. `plan_ctid` names the row, however often it was moved.
+-- text, which version it was, and where it is now. `plan_ctid` names the row, however often it was
+-- moved.
 create table if not exists pghaul.undo_row (
     id                bigserial primary key,
     repair            int4 not null,
     batch             int8 not null,
     place             int4 not null,
     plan_ctid         tid not null,
+    was_ctid          tid not null,
+    was_xid           text not null,
     now_ctid          tid,
     now_xid           text,
     columns           text[] not null,

@@ -10,7 +10,8 @@ use pghaul_rows::{RowDigest, Tid};
 use sha2::{Digest as _, Sha256};
 
 use crate::duplicates::plan::file::{
-    ChangeLine, Counts, GroupLine, Header, Line, PlanReader, RowLine, TableLine, Then, Values,
+    ChangeLine, Counts, GroupLine, Header, Line, PlanReader, RecountLine, RowLine, TableLine, Then,
+    Values,
 };
 use crate::error::{Error, ErrorKind};
 
@@ -32,12 +33,20 @@ pub(in crate::duplicates) struct Script {
 /// Lines of one kind and table that follow each other.
 #[derive(Debug, Clone, Copy)]
 struct Run {
-    is_group: bool,
+    kind: Kind,
     place: usize,
     /// The line before the first, and where the first begins.
     number: u64,
     offset: u64,
     lines: u64,
+}
+
+/// What lines say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Group,
+    Change,
+    Recount,
 }
 
 /// What is to be done with one row.
@@ -49,6 +58,8 @@ pub(super) struct Job {
     pub(super) key: Option<String>,
     pub(super) what: What,
     pub(super) groups: Vec<u32>,
+    /// The row that stays, without which this one must not go.
+    pub(super) keep: Option<(Tid, RowDigest)>,
 }
 
 /// What is done with it.
@@ -79,6 +90,8 @@ pub(super) enum Phase {
     Change,
     /// Rows go.
     Delete,
+    /// Numbers are counted anew.
+    Recount,
 }
 
 impl Phase {
@@ -90,6 +103,7 @@ impl Phase {
             Self::Release => "release",
             Self::Change => "change",
             Self::Delete => "delete",
+            Self::Recount => "recount",
         }
     }
 }
@@ -136,7 +150,7 @@ impl Script {
                     if !script.groups.insert(group.group) {
                         return Err(reader.wrong("a group that was there already"));
                     }
-                    script.count(true, place, number, offset);
+                    script.count(Kind::Group, place, number, offset);
                 }
                 Line::Change(change) => {
                     let place = place(&change.change)
@@ -145,7 +159,13 @@ impl Script {
                         .check_row(place, &change.row, &change.set)
                         .map_err(|why| reader.wrong(&why))?;
                     wanted.extend(&change.groups);
-                    script.count(false, place, number, offset);
+                    script.count(Kind::Change, place, number, offset);
+                }
+                Line::Recount(recount) => {
+                    let place = place(&recount.recount)
+                        .ok_or_else(|| reader.wrong("a table that the plan does not describe"))?;
+                    script.check_recount(place, &recount.row).map_err(|why| reader.wrong(&why))?;
+                    script.count(Kind::Recount, place, number, offset);
                 }
                 Line::Linked(linked) => {
                     let lowest = linked.linked.iter().min().copied().unwrap_or(0);
@@ -163,16 +183,14 @@ impl Script {
         Ok(script)
     }
 
-    fn count(&mut self, is_group: bool, place: usize, number: u64, offset: u64) {
+    fn count(&mut self, kind: Kind, place: usize, number: u64, offset: u64) {
         match self.runs.last_mut() {
             Some(run)
-                if run.is_group == is_group
-                    && run.place == place
-                    && run.number + run.lines == number =>
+                if run.kind == kind && run.place == place && run.number + run.lines == number =>
             {
                 run.lines += 1;
             }
-            _ => self.runs.push(Run { is_group, place, number, offset, lines: 1 }),
+            _ => self.runs.push(Run { kind, place, number, offset, lines: 1 }),
         }
     }
 
@@ -220,6 +238,20 @@ impl Script {
         }
     }
 
+    fn check_recount(&self, place: usize, row: &RowLine) -> Result<(), String> {
+        let table = &self.tables[place];
+        let there = |name: &String| table.columns.iter().any(|(column, _)| column == name);
+        let unknown =
+            table.counts.iter().flat_map(|count| [&count.column, &count.by]).find(|c| !there(c));
+        match unknown {
+            _ if table.counts.is_empty() => {
+                Err(format!("nothing is counted in the table `{}`", table.table))
+            }
+            Some(name) => Err(format!("the table has no column `{name}`")),
+            None => self.check_row(place, row, &Values::new()),
+        }
+    }
+
     /// The groups that are done together with these, by one number.
     pub(super) fn cluster(&self, group: u32) -> u32 {
         self.linked.get(&group).copied().unwrap_or(group)
@@ -231,7 +263,7 @@ impl Script {
             runs: self
                 .runs
                 .iter()
-                .filter(|run| run.place == place && (run.is_group || phase.has_changes()))
+                .filter(|run| run.place == place && phase.has(run.kind))
                 .copied()
                 .collect::<Vec<_>>()
                 .into_iter(),
@@ -250,8 +282,12 @@ impl Phase {
         matches!(self, Self::DeleteFirst | Self::Delete)
     }
 
-    fn has_changes(self) -> bool {
-        matches!(self, Self::Look | Self::ChangeFirst | Self::Change)
+    fn has(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Group => self != Self::Recount,
+            Kind::Change => matches!(self, Self::Look | Self::ChangeFirst | Self::Change),
+            Kind::Recount => self == Self::Recount,
+        }
     }
 }
 
@@ -284,6 +320,7 @@ impl Jobs<'_> {
             self.ready = match line {
                 Some(Line::Group(group)) => self.of_group(&group, number),
                 Some(Line::Change(change)) => self.of_change(&change, number),
+                Some(Line::Recount(recount)) => of_recount(&recount, number),
                 _ => return Err(self.reader.wrong("the file was changed while it was read")),
             }
             .into_iter();
@@ -292,17 +329,21 @@ impl Jobs<'_> {
 
     fn of_group(&self, group: &GroupLine, number: u64) -> Vec<Job> {
         let mut jobs = Vec::new();
-        let mut add = |row: &RowLine, what: What| {
+        let keep = group
+            .keep
+            .as_ref()
+            .and_then(|keep| Some((keep.row.ctid.parse().ok()?, keep.row.digest.parse().ok()?)));
+        let mut add = |row: &RowLine, what: What, keep| {
             if let (Ok(tid), Ok(digest)) = (row.ctid.parse(), row.digest.parse()) {
-                let groups = vec![group.group];
-                jobs.push(Job { line: number, tid, digest, key: row.key.clone(), what, groups });
+                let (key, groups) = (row.key.clone(), vec![group.group]);
+                jobs.push(Job { line: number, tid, digest, key, what, groups, keep });
             }
         };
         if let Some(keep) = &group.keep {
             match self.phase {
-                Phase::Look => add(&keep.row, What::Look),
+                Phase::Look => add(&keep.row, What::Look, None),
                 Phase::Change if !keep.set.is_empty() => {
-                    add(&keep.row, What::Update(keep.set.clone()));
+                    add(&keep.row, What::Update(keep.set.clone()), None);
                 }
                 _ => {}
             }
@@ -321,7 +362,8 @@ impl Jobs<'_> {
                 (Phase::Delete, Then::Twin) => What::DeleteTwin,
                 _ => continue,
             };
-            add(&other.row, what);
+            let goes = !matches!(other.then, Then::Change) && what != What::Look;
+            add(&other.row, what, keep.filter(|_| goes));
         }
         jobs
     }
@@ -341,6 +383,7 @@ impl Jobs<'_> {
                 key: change.row.key.clone(),
                 what,
                 groups: change.groups.clone(),
+                keep: None,
             }],
             _ => Vec::new(),
         }
@@ -349,6 +392,21 @@ impl Jobs<'_> {
     /// The plan that they are of.
     pub(super) fn script(&self) -> &Script {
         self.script
+    }
+}
+
+fn of_recount(recount: &RecountLine, number: u64) -> Vec<Job> {
+    match (recount.row.ctid.parse(), recount.row.digest.parse()) {
+        (Ok(tid), Ok(digest)) => vec![Job {
+            line: number,
+            tid,
+            digest,
+            key: recount.row.key.clone(),
+            what: What::Look,
+            groups: Vec::new(),
+            keep: None,
+        }],
+        _ => Vec::new(),
     }
 }
 

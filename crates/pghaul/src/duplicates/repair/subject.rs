@@ -15,6 +15,8 @@ pub(in crate::duplicates) struct Subject {
     pub(in crate::duplicates) name: RelationName,
     oid: i64,
     columns: Vec<(String, String)>,
+    /// Columns of types that a cast makes of text in another way than their input function does.
+    cast_otherwise: Vec<String>,
     /// Columns that can be written.
     pub(in crate::duplicates) stored: Vec<String>,
     /// Triggers of the user that fire, and how (`pg_trigger.tgenabled`).
@@ -87,6 +89,7 @@ impl Subject {
             place,
             oid: row.get(0),
             columns,
+            cast_otherwise: row.get(12),
             stored: row.get(9),
             triggers: triggers.into_iter().map(Ident::new).zip(states).collect(),
             children: names(session, &children).await?,
@@ -123,6 +126,19 @@ impl Subject {
             format!("alter table {} {how} trigger {};", self.name.quoted(), trigger.quoted())
         };
         self.triggers.iter().map(on).collect()
+    }
+
+    /// A text as a value of a column, by the input function of its type: what the server wrote, it
+    /// reads. A cast may do something else: `'-'::text::regclass` is an error.
+    pub(in crate::duplicates) fn value_of(&self, column: &str, text: &str) -> String {
+        let type_name = self.type_of(column);
+        if self.cast_otherwise.iter().any(|other| other == column) {
+            return format!(
+                "(('{{\"' || pg_catalog.replace(pg_catalog.replace({text}, '\\', '\\\\'), '\"', '\\\"') \
+                 || '\"}}')::{type_name}[])[1]"
+            );
+        }
+        format!("{text}::{type_name}")
     }
 
     /// The type of a column, in SQL.

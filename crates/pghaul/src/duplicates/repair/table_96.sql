@@ -45,6 +45,16 @@ select c.oid::int8
             order by 1
        ) as children
      , false as published
+     , array(
+           select a.attname::text
+             from pg_catalog.pg_attribute a
+             join pg_catalog.pg_type t on t.oid = a.atttypid
+             join pg_catalog.pg_cast k on k.casttarget = coalesce(nullif(t.typbasetype, 0), t.oid)
+            where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+              and t.typarray <> 0
+              and k.castsource = 'text'::pg_catalog.regtype
+              and k.castmethod = 'f'
+       ) as cast_otherwise
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where n.nspname = $1

@@ -1,10 +1,16 @@
--- Foreign keys to the table $1 whose column no index of the child can find: by a B-tree that begins
--- with the column, whole or without its NULLs.
-select distinct n.nspname::text, c.relname::text, a.attname::text
+-- Foreign keys to the table $1 whose columns no index of the child can find: by a B-tree that begins
+-- with one of them, whole or without its NULLs.
+select n.nspname::text
+     , c.relname::text
+     , k.columns
   from pg_catalog.pg_constraint o
   join pg_catalog.pg_class c on c.oid = o.conrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  join pg_catalog.pg_attribute a on a.attrelid = o.conrelid and a.attnum = o.conkey[1]
+ cross join lateral (
+       select pg_catalog.array_agg(a.attname::text order by f.place) as columns
+         from pg_catalog.unnest(o.conkey) with ordinality f (attnum, place)
+         join pg_catalog.pg_attribute a on a.attrelid = o.conrelid and a.attnum = f.attnum
+       ) k
  where o.confrelid = $1::int8::pg_catalog.oid
    and o.contype = 'f'
    and c.relkind = 'r'
@@ -13,10 +19,12 @@ select distinct n.nspname::text, c.relname::text, a.attname::text
          from pg_catalog.pg_index i
          join pg_catalog.pg_class x on x.oid = i.indexrelid
          join pg_catalog.pg_am m on m.oid = x.relam
+         join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
         where i.indrelid = o.conrelid
           and i.indisvalid
           and m.amname = 'btree'
-          and i.indkey[0] = a.attnum
+          and i.indkey[0] = any (o.conkey)
           and (i.indpred is null
                or pg_catalog.pg_get_expr(i.indpred, i.indrelid) = '(' || pg_catalog.quote_ident(a.attname) || ' IS NOT NULL)'))
+ group by 1, 2, 3
  order by 1, 2, 3

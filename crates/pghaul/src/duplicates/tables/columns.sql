@@ -16,10 +16,6 @@ select c.oid::int8
            else 'other'
        end as kind
      , case when t.typname in ('varchar', 'bpchar') and a.atttypmod > 4 then a.atttypmod - 4 end::int4 as length
-     , c.relkind = 'p' as partitioned
-     , c.relkind = 'r'
-       and exists (select from pg_catalog.pg_inherits i where i.inhrelid = c.oid
-                      and coalesce(pg_catalog.to_jsonb(c) ->> 'relispartition', 'false') = 'true') as is_partition
   from pg_catalog.pg_attribute a
   join pg_catalog.pg_class c on c.oid = a.attrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -1,7 +1,23 @@
 -- The index $1.$2, if it keeps rows apart: how to drop it, how to bring it back, and the foreign
--- keys that need it. Rows that share a key do not fit under it.
-select i.indexrelid::int8
-     , pg_catalog.pg_get_indexdef(i.indexrelid) as index_definition
+-- keys that need it. Rows that share a key do not fit under it. Of a partition's index, the whole
+-- tree's, which goes and comes as one.
+with recursive above (oid, depth) as (
+       select x.oid, 0
+         from pg_catalog.pg_class x
+         join pg_catalog.pg_namespace n on n.oid = x.relnamespace
+        where n.nspname = $1
+          and x.relname = $2
+       union all
+       select h.inhparent, above.depth + 1
+         from above
+         join pg_catalog.pg_inherits h on h.inhrelid = above.oid
+)
+select xn.nspname::text as index_schema
+     , x.relname::text as index_name
+     , case x.relkind
+           when 'I' then pg_catalog.replace(pg_catalog.pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ')
+           else pg_catalog.pg_get_indexdef(i.indexrelid)
+       end as index_definition
      , tn.nspname::text as table_schema
      , t.relname::text as table_name
      , o.conname::text as constraint_name
@@ -12,6 +28,7 @@ select i.indexrelid::int8
              join pg_catalog.pg_class ft on ft.oid = f.conrelid
              join pg_catalog.pg_namespace fn on fn.oid = ft.relnamespace
             where f.contype = 'f' and f.conindid = i.indexrelid
+              and coalesce((pg_catalog.to_jsonb(f) ->> 'conparentid')::int8, 0) = 0
             order by fn.nspname::text collate "C", ft.relname::text collate "C", f.conname::text collate "C"
        ) as key_drops
      , array(
@@ -21,6 +38,7 @@ select i.indexrelid::int8
              join pg_catalog.pg_class ft on ft.oid = f.conrelid
              join pg_catalog.pg_namespace fn on fn.oid = ft.relnamespace
             where f.contype = 'f' and f.conindid = i.indexrelid
+              and coalesce((pg_catalog.to_jsonb(f) ->> 'conparentid')::int8, 0) = 0
             order by fn.nspname::text collate "C", ft.relname::text collate "C", f.conname::text collate "C"
        ) as key_adds
   from pg_catalog.pg_index i
@@ -29,6 +47,5 @@ select i.indexrelid::int8
   join pg_catalog.pg_class t on t.oid = i.indrelid
   join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
   left join pg_catalog.pg_constraint o on o.conindid = i.indexrelid and o.contype in ('p', 'u') and o.conrelid = i.indrelid
- where xn.nspname = $1
-   and x.relname = $2
-   and i.indisunique
+ where i.indisunique
+   and x.oid = (select a.oid from above a order by a.depth desc limit 1)

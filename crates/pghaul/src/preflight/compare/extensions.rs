@@ -17,6 +17,18 @@ pub(super) async fn both(
 ) -> Result<(), Error> {
     let used = include_str!("../extensions_used.sql");
     let used = rows(source, "list the extensions in use", used).await?;
+    let used: Vec<(&str, Option<&str>)> =
+        used.iter().map(|row| (row.text(0), Some(row.text(1)))).collect();
+    needed(&used, target, rights, findings).await
+}
+
+/// Whether the target has these extensions, in these versions where they are known.
+pub(in crate::preflight) async fn needed(
+    used: &[(&str, Option<&str>)],
+    target: &Session,
+    rights: Rights,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Error> {
     if used.is_empty() {
         return Ok(());
     }
@@ -38,8 +50,7 @@ pub(super) async fn both(
         Err(error) => return Err(error),
     };
     let available: HashMap<&str, &Row> = available.iter().map(|row| (row.text(0), row)).collect();
-    for extension in &used {
-        let (name, version) = (extension.text(0), extension.text(1));
+    for (name, version) in used.iter().copied() {
         let Some(there) = available.get(name) else {
             let message = format!("the target has no extension {name}");
             findings.push(rules::EXTENSION_MISSING.found(message).about(name));
@@ -57,7 +68,7 @@ pub(super) async fn both(
                 rule.found(format!("only a superuser can create extension {name}")).about(name)
             }));
         }
-        if offered != version {
+        if let Some(version) = version.filter(|version| *version != offered) {
             let rule = if is_older(offered, version) {
                 rules::EXTENSION_OLDER
             } else {

@@ -9,16 +9,18 @@ use crate::finding::Finding;
 use crate::preflight::{Carry, Intent, rules};
 
 /// How a database reads and sorts text.
-struct Locale {
-    encoding: String,
-    provider: String,
-    name: String,
-    ctype: String,
-    probe: String,
+pub(crate) struct Locale {
+    pub(crate) encoding: String,
+    pub(crate) provider: String,
+    pub(crate) name: String,
+    pub(crate) ctype: String,
+    /// How it sorts some texts; empty where nobody asked.
+    pub(crate) probe: String,
 }
 
 impl Locale {
-    async fn of(session: &Session) -> Result<Self, Error> {
+    /// Asks a server.
+    pub(crate) async fn of(session: &Session) -> Result<Self, Error> {
         let sql = session.version().sql(include_str!("../locale.sql"));
         let found = rows(session, "look at the database's locale", &sql).await?;
         let text =
@@ -65,7 +67,20 @@ pub(super) async fn both(
     intent: &Intent<'_>,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
-    let (from, to) = (Locale::of(source).await?, Locale::of(target).await?);
+    databases(&Locale::of(source).await?, target, findings).await?;
+    if intent.schema == Carry::Along {
+        collations(source, target, findings).await?;
+    }
+    Ok(())
+}
+
+/// How the source's database and the target's differ.
+pub(in crate::preflight) async fn databases(
+    from: &Locale,
+    target: &Session,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Error> {
+    let to = Locale::of(target).await?;
     // Everything has its place in UTF8; from SQL_ASCII there is a finding already.
     if from.encoding != to.encoding && to.encoding != "UTF8" && from.encoding != "SQL_ASCII" {
         findings.push(rules::ENCODING_DIFFERS.found(format!(
@@ -82,14 +97,11 @@ pub(super) async fn both(
             from.described(),
             to.described()
         )));
-    } else if from.probe != to.probe {
+    } else if !from.probe.is_empty() && from.probe != to.probe {
         findings.push(
             rules::SORT_ORDER_DIFFERS
                 .found(format!("{} sorts differently on source and target", from.described())),
         );
-    }
-    if intent.schema == Carry::Along {
-        collations(source, target, findings).await?;
     }
     Ok(())
 }
@@ -106,8 +118,7 @@ async fn collations(
     if used.is_empty() {
         return Ok(());
     }
-    let present = target.version().sql(include_str!("../collations_present.sql"));
-    let present = rows(target, "list the collations of the target", &present).await?;
+    let present = collations_present(target).await?;
     let names: HashSet<(&str, &str)> =
         present.iter().map(|row| (row.text(0), row.text(1))).collect();
     let has_icu = present.iter().any(|row| row.text(2) == "icu");
@@ -134,6 +145,12 @@ async fn collations(
         findings.push(rules::COLLATION_MISSING.found(why).about(qualified(row)));
     }
     Ok(())
+}
+
+/// The collations that the target's database can use.
+pub(in crate::preflight) async fn collations_present(target: &Session) -> Result<Vec<Row>, Error> {
+    let sql = target.version().sql(include_str!("../collations_present.sql"));
+    rows(target, "list the collations of the target", &sql).await
 }
 
 fn qualified(row: &Row) -> String {

@@ -9,14 +9,14 @@ use crate::version::ServerVersion;
 
 /// What the target's role may do by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rights {
+pub(in crate::preflight) enum Rights {
     Superuser,
     /// Not a superuser, on a service that may allow its administrator more than Postgres does.
     Managed,
     Ordinary,
 }
 
-pub(super) async fn rights(target: &Session) -> Result<Rights, Error> {
+pub(in crate::preflight) async fn rights(target: &Session) -> Result<Rights, Error> {
     let role = rows(target, "look at the role", include_str!("../role.sql")).await?;
     if role.first().is_some_and(|row| row.is_true(2)) {
         return Ok(Rights::Superuser);
@@ -37,17 +37,17 @@ pub(super) async fn source(
     large_objects(source, findings).await
 }
 
-pub(super) async fn target(
-    source: &Session,
+pub(in crate::preflight) async fn target(
+    source: ServerVersion,
     target: &Session,
     intent: &Intent<'_>,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
-    if order(target.version()) < order(source.version()) {
+    if order(target.version()) < order(source) {
         findings.push(rules::TARGET_OLDER.found(format!(
             "the target is PostgreSQL {}, the source {}",
             target.version(),
-            source.version()
+            source
         )));
     }
     if target.identity().in_recovery {
@@ -64,7 +64,7 @@ async fn standby(source: &Session, findings: &mut Vec<Finding>) -> Result<(), Er
     let Some(row) = found.first() else { return Ok(()) };
     findings.push(rules::SOURCE_STANDBY.found("the source is a standby"));
     if !source.version().at_least(10) {
-        let message = "a standby of 9.6 exports no snapshot: one session reads everything";
+        let message = "a standby of 9.6 exports no snapshot, so no two sessions see one moment";
         findings.push(rules::STANDBY_OLD.found(message));
     }
     let (delay, feedback) = (row.text(1), row.text(2));

@@ -165,7 +165,7 @@ impl Sessions<'_> {
                     Some((id, part)) if !retry::is_worth_another_try(&error) => {
                         let error = in_part(run, *part, error);
                         self.drop_sessions();
-                        ended.push((*id, fail(run, *id, error)));
+                        ended.push((*id, fail(run, *id, error).await));
                         Ok(ended)
                     }
                     _ => Err(error),
@@ -247,7 +247,7 @@ impl Sessions<'_> {
             match ran {
                 Ok(verdict) => ended.push((*id, verdict)),
                 Err(error) if retry::is_worth_another_try(&error) => {}
-                Err(error) => ended.push((*id, fail(self.run, *id, error))),
+                Err(error) => ended.push((*id, fail(self.run, *id, error).await)),
             }
         }
         Ok(ended)

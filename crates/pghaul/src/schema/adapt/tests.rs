@@ -21,6 +21,18 @@ fn to(major: u32, kind: Kind, defn: &str) -> String {
 }
 
 #[test]
+fn sequences_of_unlogged_tables_are_logged_before_15() {
+    let text = "CREATE UNLOGGED SEQUENCE public.s\n    START WITH 1;\n";
+    assert_eq!(to(14, Kind::Sequence, text), "CREATE  SEQUENCE public.s\n    START WITH 1;\n");
+    assert_eq!(to(15, Kind::Sequence, text), text);
+    let text = "ALTER TABLE public.t ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (\n    \
+                SEQUENCE NAME public.s\n);\nALTER SEQUENCE public.s SET LOGGED;\n";
+    let kept = "ALTER TABLE public.t ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (\n    \
+                SEQUENCE NAME public.s\n);\n\n";
+    assert_eq!(to(14, Kind::Sequence, text), kept);
+}
+
+#[test]
 fn not_null_becomes_a_property_of_the_column() {
     let text = "CREATE TABLE app.of (\n    NOT NULL b,\n    CONSTRAINT \"d;\" NOT NULL \"D\",\n    e integer DEFAULT ';'::text,\n    f integer NOT NULL NO INHERIT\n)\nINHERITS (app.parent);\n";
     assert_eq!(

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use super::super::options::VerifyOptions;
 use super::super::prepare::{Company, Moment};
-use super::owners_count;
 use crate::catalog::Oid;
 use crate::connect::Session;
 use crate::error::Error;
 use crate::event::Counters;
 use crate::finding::{Finding, Severity};
-use crate::schema::compare::Compared;
+use crate::schema::compare::Compared as Counts;
 use crate::transfer::large_objects::{LargeObject, OBJECTS_A_BATCH, digest, list};
 
 /// Objects named in a finding.
@@ -26,61 +26,91 @@ pub(in crate::verify) async fn compare(company: &Company, moment: &Moment) -> Re
     )?;
     let (here, there) = futures::try_join!(list(&sessions.0), list(&sessions.1))?;
     let count = here.len();
-    let mut others: BTreeMap<Oid, LargeObject> =
-        there.into_iter().map(|object| (object.oid, object)).collect();
-    let (mut missing, mut attributes, mut both) = (Vec::new(), Vec::new(), Vec::new());
-    for object in here {
-        match others.remove(&object.oid) {
-            None => missing.push(object.oid),
-            Some(other) => {
-                if !same_attributes(company, &object, &other) {
-                    attributes.push(object.oid);
-                }
-                both.push(object.oid);
-            }
-        }
-    }
-    let extra: Vec<Oid> = others.into_keys().collect();
-    let mut differ = Vec::new();
-    for batch in both.chunks(OBJECTS_A_BATCH) {
+    let mut compared = Compared::of(here, there, &company.options);
+    for batch in compared.both.chunks(OBJECTS_A_BATCH) {
         match unequal(&sessions, batch, &company.counters).await {
-            Ok(mut found) => differ.append(&mut found),
+            Ok(mut found) => compared.differ.append(&mut found),
             Err(error) if error.sqlstate() == Some("42501") => {
-                let text = format!("{} of them could not be read: {error:?}", batch.len());
-                let remedy = "grant SELECT on the large objects to the role that compares";
-                company.find(Finding::new(
-                    Severity::Warning,
-                    "large_objects_not_compared",
-                    text,
-                    remedy,
-                ));
+                company.find(unreadable(batch.len(), &error));
                 // The session is in a transaction that failed.
                 return Ok(count);
             }
             Err(error) => return Err(error),
         }
     }
-    for (what, oids) in [
-        ("missing on the target", missing),
-        ("only on the target", extra),
-        ("of other content", differ),
-        ("of other owner, privileges or comment", attributes),
-    ] {
-        if !oids.is_empty() {
+    for finding in compared.findings() {
+        company.find(finding);
+    }
+    Ok(count)
+}
+
+/// The objects of both sides, as far as their lists tell.
+pub(crate) struct Compared {
+    missing: Vec<Oid>,
+    extra: Vec<Oid>,
+    attributes: Vec<Oid>,
+    /// Those that both sides have.
+    pub(crate) both: Vec<Oid>,
+    /// Those of them whose contents were found to differ.
+    pub(crate) differ: Vec<Oid>,
+}
+
+impl Compared {
+    /// Holds the lists of both sides against each other.
+    pub(crate) fn of(
+        here: Vec<LargeObject>,
+        there: Vec<LargeObject>,
+        options: &VerifyOptions,
+    ) -> Self {
+        let mut others: BTreeMap<Oid, LargeObject> =
+            there.into_iter().map(|object| (object.oid, object)).collect();
+        let (mut missing, mut attributes, mut both) = (Vec::new(), Vec::new(), Vec::new());
+        for object in here {
+            match others.remove(&object.oid) {
+                None => missing.push(object.oid),
+                Some(other) => {
+                    if !same_attributes(options, &object, &other) {
+                        attributes.push(object.oid);
+                    }
+                    both.push(object.oid);
+                }
+            }
+        }
+        let extra = others.into_keys().collect();
+        Self { missing, extra, attributes, both, differ: Vec::new() }
+    }
+
+    /// What differs.
+    pub(crate) fn findings(&self) -> impl Iterator<Item = Finding> {
+        [
+            ("missing on the target", &self.missing),
+            ("only on the target", &self.extra),
+            ("of other content", &self.differ),
+            ("of other owner, privileges or comment", &self.attributes),
+        ]
+        .into_iter()
+        .filter(|(_, oids)| !oids.is_empty())
+        .map(|(what, oids)| {
             let named: Vec<String> = oids.iter().take(NAMED).map(ToString::to_string).collect();
             let more = if oids.len() > NAMED { ", …" } else { "" };
             let text =
                 format!("{} large objects are {what}: {}{more}", oids.len(), named.join(", "));
             let remedy = "carry these objects again";
-            company.find(Finding::new(Severity::Warning, "large_objects_differ", text, remedy));
-        }
+            Finding::new(Severity::Warning, "large_objects_differ", text, remedy)
+        })
     }
-    Ok(count)
 }
 
-fn same_attributes(company: &Company, one: &LargeObject, other: &LargeObject) -> bool {
-    let owners = !owners_count(&company.options) || one.owner == other.owner;
-    let privileges = company.options.privileges == Compared::No || sorted(one) == sorted(other);
+/// Contents that we may not read.
+pub(crate) fn unreadable(objects: usize, error: &Error) -> Finding {
+    let text = format!("{objects} of them could not be read: {error:?}");
+    let remedy = "grant SELECT on the large objects to the role that compares";
+    Finding::new(Severity::Warning, "large_objects_not_compared", text, remedy)
+}
+
+fn same_attributes(options: &VerifyOptions, one: &LargeObject, other: &LargeObject) -> bool {
+    let owners = options.owners == Counts::No || one.owner == other.owner;
+    let privileges = options.privileges == Counts::No || sorted(one) == sorted(other);
     owners && privileges && one.comment == other.comment
 }
 

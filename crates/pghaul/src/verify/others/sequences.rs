@@ -19,11 +19,17 @@ const TOGETHER: usize = 100;
 
 /// Where a sequence stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Position {
-    last: i128,
-    called: bool,
-    increment: i128,
+pub(crate) struct Position {
+    pub(crate) last: i128,
+    pub(crate) called: bool,
+    pub(crate) increment: i128,
 }
+
+/// The positions of one side's sequences.
+pub(crate) type Positions = BTreeMap<RelationName, Position>;
+
+/// Sequences that are behind their tables, with the greatest values there.
+pub(crate) type Behind = BTreeMap<RelationName, i128>;
 
 impl Position {
     /// The value that comes next.
@@ -49,10 +55,20 @@ pub(in crate::verify) async fn compare(company: &Company, moment: &Moment) -> Re
         positions(&moment.source, &moment.filter),
         positions(&moment.target, &moment.filter)
     )?;
-    let mut behind = behind(company, moment, &there).await?;
-    for (name, position) in &here {
+    let (behind, findings) = behind(&moment.target, &there).await?;
+    for finding in findings.into_iter().chain(judge(&here, &there, behind)) {
+        company.find(finding);
+    }
+    Ok(here.len())
+}
+
+/// What the positions of both sides say. `behind` are the sequences of the target that are behind
+/// their tables.
+pub(crate) fn judge(here: &Positions, there: &Positions, mut behind: Behind) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, position) in here {
         let Some(other) = there.get(name) else {
-            company.find(
+            findings.push(
                 Finding::new(
                     Severity::Warning,
                     "sequence_missing",
@@ -71,10 +87,10 @@ pub(in crate::verify) async fn compare(company: &Company, moment: &Moment) -> Re
             text.push_str(&format!(
                 ": behind its table, whose greatest value is {greatest}; the next insert will fail or double a key"
             ));
-            company.find(behind_finding(name, text));
+            findings.push(behind_finding(name, text));
             continue;
         }
-        company.find(
+        findings.push(
             Finding::new(
                 Severity::Warning,
                 "sequence_differs",
@@ -90,12 +106,12 @@ pub(in crate::verify) async fn compare(company: &Company, moment: &Moment) -> Re
             "the sequence is behind its table on both sides: the table's greatest value is {greatest}"
         );
         let remedy = "nothing to do, if the column is not filled from the sequence";
-        company.find(
+        findings.push(
             Finding::new(Severity::Note, "sequence_behind_on_both", text, remedy).about(&name),
         );
     }
     for name in there.keys().filter(|name| !here.contains_key(*name)) {
-        company.find(
+        findings.push(
             Finding::new(
                 Severity::Warning,
                 "sequence_extra",
@@ -105,7 +121,7 @@ pub(in crate::verify) async fn compare(company: &Company, moment: &Moment) -> Re
             .about(name),
         );
     }
-    Ok(here.len())
+    findings
 }
 
 fn behind_finding(name: &RelationName, text: String) -> Finding {
@@ -113,10 +129,8 @@ fn behind_finding(name: &RelationName, text: String) -> Finding {
     Finding::new(Severity::Warning, "sequence_behind", text, remedy).about(name)
 }
 
-async fn positions(
-    side: &SideAt,
-    filter: &Filter,
-) -> Result<BTreeMap<RelationName, Position>, Error> {
+/// Where the sequences of one side stand.
+pub(crate) async fn positions(side: &SideAt, filter: &Filter) -> Result<Positions, Error> {
     let names: Vec<&RelationName> = side
         .catalog
         .relations
@@ -168,16 +182,16 @@ async fn positions(
     Ok(positions)
 }
 
-/// The sequences of the target that are behind their columns, with the columns' greatest values.
-async fn behind(
-    company: &Company,
-    moment: &Moment,
-    positions: &BTreeMap<RelationName, Position>,
-) -> Result<BTreeMap<RelationName, i128>, Error> {
-    let session = moment.target.endpoint.connect(Purpose::Catalog, "verify sequences").await?;
+/// The sequences of the target that are behind their columns, with the columns' greatest values; and
+/// what could not be asked.
+pub(crate) async fn behind(
+    target: &SideAt,
+    positions: &Positions,
+) -> Result<(Behind, Vec<Finding>), Error> {
+    let session = target.endpoint.connect(Purpose::Catalog, "verify sequences").await?;
     let doing = "read which sequence feeds which column";
     let rows = session.query(doing, include_str!("owned_sequences.sql"), &[]).await?;
-    let mut behind = BTreeMap::new();
+    let (mut behind, mut findings) = (BTreeMap::new(), Vec::new());
     for row in &rows {
         let text = |at: usize| row.get::<_, String>(at);
         let (name, table) =
@@ -189,7 +203,7 @@ async fn behind(
             }
             Ok(_) => {}
             // It may be read by its position and not by its table.
-            Err(error) if error.sqlstate() == Some("42501") => company.find(
+            Err(error) if error.sqlstate() == Some("42501") => findings.push(
                 Finding::new(
                     Severity::Note,
                     "sequence_not_checked",
@@ -201,7 +215,7 @@ async fn behind(
             Err(error) => return Err(error),
         }
     }
-    Ok(behind)
+    Ok((behind, findings))
 }
 
 async fn greatest(

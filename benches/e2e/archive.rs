@@ -1,0 +1,222 @@
+//! `pghaul dump` and `restore` beside `pg_dump -Fd`, two `COPY … TO STDOUT | zstd`, and
+//! `pg_restore`: time, size and memory of whole processes, on the same servers, one after the other.
+//!
+//! ```text
+//! cargo bench --package pghaul-cli --bench archive -- [--statuses N] [--rounds N]
+//! ```
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use pghaul_testbed::mastodon::{self, Shape, Version};
+use pghaul_testbed::measure::{self, Usage, high_water_mark};
+use pghaul_testbed::{Clients, Database, Error, Major, Options, Result, Server, clients};
+
+struct Flags {
+    statuses: u64,
+    rounds: u32,
+}
+
+/// Parts at once, by everybody.
+const JOBS: &str = "2";
+
+fn main() -> ExitCode {
+    let Some(flags) = flags(std::env::args().skip(1)) else {
+        eprintln!("flags: --statuses N, --rounds N");
+        return ExitCode::from(2);
+    };
+    let done = tokio::runtime::Runtime::new()
+        .map_err(|error| Error::new(error.to_string()))
+        .and_then(|runtime| runtime.block_on(bench(&flags)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn flags(mut arguments: impl Iterator<Item = String>) -> Option<Flags> {
+    let mut flags = Flags { statuses: 200_000, rounds: 2 };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--statuses" => flags.statuses = arguments.next()?.parse().ok()?,
+            "--rounds" => flags.rounds = arguments.next()?.parse().ok()?,
+            // What cargo adds.
+            "--bench" => {}
+            _ => return None,
+        }
+    }
+    Some(flags)
+}
+
+async fn bench(flags: &Flags) -> Result<()> {
+    let old = Server::start(Major::V14, &Options::default())?;
+    let new = Server::start(Major::NEWEST, &Options::default())?;
+    let clients = clients()?;
+    let source = Database::new(&old, "mastodon")?;
+    let shape = Shape { version: Version::V4_2_0, statuses: flags.statuses, seed: 1 };
+    mastodon::create(&source, shape).await?;
+    // Hint bits and visibility are not what is measured.
+    source.execute("vacuum").await?;
+    let size = source.value("select pg_size_pretty(pg_database_size(current_database()))").await?;
+    println!(
+        "{} statuses, {} on disk, Postgres {} to {}, {JOBS} jobs, {}",
+        flags.statuses,
+        size.unwrap_or_default(),
+        old.version(),
+        new.version(),
+        measure::processor()
+    );
+    for round in 1..=flags.rounds {
+        println!("round {round}");
+        one_round((&source, &new), clients).await?;
+    }
+    Ok(())
+}
+
+async fn one_round((source, new): (&Database<'_>, &Server), clients: &Clients) -> Result<()> {
+    let place = tempfile::tempdir().map_err(|error| Error::new(error.to_string()))?;
+    let (peers, ours) = (place.path().join("pg_dump"), place.path().join("archive"));
+    let mut command = Command::new(clients.pg_dump());
+    command.args(["-Fd", "-Z", "gzip:6", "-j", JOBS, "-f"]).arg(&peers).arg(source.url());
+    let pg_dump = measure::run(&mut command)?;
+    line("pg_dump -Fd -j 2 (gzip 6)", pg_dump, None, size_of(&peers)?);
+    let copied = place.path().join("copies");
+    let copies = copies(clients, source, &copied).await?;
+    let copied = size_of(&copied)?;
+    line("COPY TO STDOUT | zstd -3, two at once", copies, None, copied);
+
+    let dump = |archive: &Path| {
+        let mut command = pghaul(clients, "dump");
+        command.arg("--archive").arg(archive).env("PGHAUL_SOURCE", source.url());
+        command
+    };
+    let dumped = measure::run(dump(&ours).stdout(Stdio::null()))?;
+    let ratio = (dumped.seconds() / pg_dump.seconds(), dumped.seconds() / copies.seconds());
+    line("pghaul dump --jobs 2", dumped, Some(ratio), size_of(&ours)?);
+    println!("{:<44} {:.3} of the size of both COPY", "", ratio_of(size_of(&ours)?, copied));
+    let stream = place.path().join("stream.tar");
+    let file = File::create(&stream).map_err(|error| Error::new(error.to_string()))?;
+    let usage = measure::run(dump(Path::new("-")).stdout(file))?;
+    let ratio = (usage.seconds() / pg_dump.seconds(), usage.seconds() / copies.seconds());
+    line("pghaul dump --archive -", usage, Some(ratio), size_of(&stream)?);
+
+    let mut verify = Command::new(env!("CARGO_BIN_EXE_pghaul"));
+    verify.args(["verify", "--progress", "none", "--jobs", JOBS, "--archive"]).arg(&ours);
+    line("pghaul verify --archive", measure::run(verify.stdout(Stdio::null()))?, None, 0);
+
+    let target = Database::new(new, "peer")?;
+    let mut restore = Command::new(clients.pg_restore());
+    restore.args(["-j", JOBS, "-d"]).arg(target.url()).arg(&peers);
+    let pg_restore = measure::run(&mut restore)?;
+    line("pg_restore -j 2", pg_restore, None, 0);
+    drop(target);
+    for from in [ours.as_path(), Path::new("-")] {
+        let target = Database::new(new, "ours")?;
+        let mut restore = pghaul(clients, "restore");
+        restore.arg("--archive").arg(from).env("PGHAUL_TARGET", target.url());
+        if from == Path::new("-") {
+            let file = File::open(&stream).map_err(|error| Error::new(error.to_string()))?;
+            restore.stdin(file);
+        }
+        let usage = measure::run(restore.stdout(Stdio::null()))?;
+        let ratio = usage.seconds() / pg_restore.seconds();
+        let name =
+            format!("pghaul restore, verified{}", if from == ours { "" } else { ", a stream" });
+        println!(
+            "{name:<44} {:>7.1} s {:>6.1} MiB   time {ratio:.2} of pg_restore",
+            usage.seconds(),
+            usage.mib()
+        );
+    }
+    Ok(())
+}
+
+fn pghaul(clients: &Clients, verb: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pghaul"));
+    command.args([verb, "--progress", "none", "--jobs", JOBS]);
+    if verb == "dump" {
+        command.arg("--pg-dump").arg(clients.pg_dump());
+    }
+    command
+}
+
+fn line(name: &str, usage: Usage, ratios: Option<(f64, f64)>, size: u64) {
+    let size = if size == 0 { String::new() } else { format!("{:>7.1} MiB on disk", mib(size)) };
+    let ratios =
+        ratios.map(|(dump, copy)| format!("   time {dump:.2} of pg_dump, {copy:.2} of both COPY"));
+    println!(
+        "{name:<44} {:>7.1} s {:>6.1} MiB {size}{}",
+        usage.seconds(),
+        usage.mib(),
+        ratios.unwrap_or_default()
+    );
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn ratio_of(ours: u64, theirs: u64) -> f64 {
+    mib(ours) / mib(theirs).max(f64::MIN_POSITIVE)
+}
+
+fn size_of(path: &Path) -> Result<u64> {
+    let failed = |error: std::io::Error| Error::new(format!("{}: {error}", path.display()));
+    let data = path.metadata().map_err(failed)?;
+    if !data.is_dir() {
+        return Ok(data.len());
+    }
+    let mut size = 0;
+    for entry in path.read_dir().map_err(failed)? {
+        size += size_of(&entry.map_err(failed)?.path())?;
+    }
+    Ok(size)
+}
+
+/// All tables by two sessions, the biggest ones dealt out in turn, each compressed as it comes.
+async fn copies(clients: &Clients, source: &Database<'_>, to: &Path) -> Result<Usage> {
+    std::fs::create_dir(to).map_err(|error| Error::new(error.to_string()))?;
+    let tables = source
+        .query_text(
+            "select format('%I', relname) from pg_class where relkind = 'r' \
+             and relnamespace = 'public'::regnamespace order by pg_table_size(oid) desc",
+        )
+        .await?;
+    let tables: Vec<String> = tables.into_iter().flatten().flatten().collect();
+    let begun = Instant::now();
+    let mut children = Vec::new();
+    for half in 0..2 {
+        let mut psql = Command::new(clients.psql());
+        psql.args(["-q", "-X", "-v", "ON_ERROR_STOP=1"]).stdout(Stdio::piped());
+        // 0, 3, 4, 7, 8, … and 1, 2, 5, 6, …: about equally much for both.
+        for (at, table) in tables.iter().enumerate() {
+            if at.div_ceil(2) % 2 == half {
+                psql.arg("-c").arg(format!("copy {table} to stdout"));
+            }
+        }
+        let mut psql =
+            psql.arg(source.url()).spawn().map_err(|error| Error::new(error.to_string()))?;
+        let rows = psql.stdout.take().map_or_else(Stdio::null, Stdio::from);
+        let file = File::create(to.join(format!("{half}.zst")))
+            .map_err(|error| Error::new(error.to_string()))?;
+        let zstd = Command::new("zstd").args(["-3", "-q", "-c"]).stdin(rows).stdout(file).spawn();
+        children.push(psql);
+        children.push(zstd.map_err(|error| Error::new(format!("cannot start zstd: {error}")))?);
+    }
+    let mut peak_rss = 0;
+    for mut child in children {
+        peak_rss = peak_rss.max(high_water_mark(child.id()).unwrap_or(0));
+        let status = child.wait().map_err(|error| Error::new(error.to_string()))?;
+        if !status.success() {
+            return Err(Error::new(format!("a COPY ended with {status}")));
+        }
+    }
+    Ok(Usage { took: begun.elapsed(), peak_rss })
+}

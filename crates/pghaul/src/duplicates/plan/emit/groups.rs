@@ -1,0 +1,307 @@
+//! Groups: the row that stays, and what becomes of the others.
+//!
+//! Invariant: whatever is deleted is either referred to by nothing, or gives up the keys that it
+//! shares first.
+
+use std::collections::HashMap;
+
+use pghaul_rows::Tid;
+
+use super::{Emit, Role, Rows, row_line};
+use crate::duplicates::plan::file::{
+    GroupLine, KeptLine, Line, OtherLine, QuestionLine, Then, Values,
+};
+use crate::duplicates::plan::release::cleared_column;
+use crate::duplicates::plan::work::{Fate, Group, ROWS_AT_ONCE, Work};
+use crate::error::{Error, ErrorKind};
+use crate::name::Ident;
+
+impl Work<'_> {
+    pub(super) async fn write_groups(
+        &mut self,
+        emit: &mut Emit<'_>,
+        table: usize,
+    ) -> Result<HashMap<Tid, (u32, Role)>, Error> {
+        let mut roles = HashMap::new();
+        let groups = std::mem::take(&mut self.states[table].groups);
+        if !groups.is_empty() {
+            self.find_lowest(table).await?;
+        }
+        let mut at = 0;
+        while at < groups.len() {
+            let end = (at + ROWS_AT_ONCE / 4).min(groups.len());
+            let tids: Vec<Tid> =
+                groups[at..end].iter().flat_map(|group| group.rows.iter().copied()).collect();
+            let rows = self.rows(table, &tids).await?;
+            let merged = self.merged_values(table, &groups[at..end]).await?;
+            for (place, group) in (at..end).zip(&groups[at..end]) {
+                self.write_group(emit, (table, place), group, &rows, &merged, &mut roles).await?;
+            }
+            at = end;
+        }
+        let count = groups.len();
+        self.states[table].groups = groups;
+        self.write_removed(emit, table, count, &mut roles).await?;
+        self.write_clears(emit, table, &mut roles).await?;
+        Ok(roles)
+    }
+
+    async fn write_group(
+        &mut self,
+        emit: &mut Emit<'_>,
+        (table, place): (usize, usize),
+        group: &Group,
+        rows: &Rows,
+        merged: &HashMap<Tid, Values>,
+        roles: &mut HashMap<Tid, (u32, Role)>,
+    ) -> Result<(), Error> {
+        let facts = &self.tables.list[table];
+        let name = facts.name.to_string();
+        let by = self.found_by(table, group);
+        if let Fate::Ask(question, because) = &group.fate {
+            emit.questions.push(QuestionLine {
+                question: question.clone(),
+                table: name,
+                by,
+                because: because.clone(),
+                rows: group.rows.iter().filter_map(|tid| row_line(*tid, rows)).collect(),
+            });
+            return Ok(());
+        }
+        let Some((first, others)) = group.rows.split_first() else { return Ok(()) };
+        let number = emit.number(table, place);
+        roles.insert(*first, (number, Role::Stays));
+        let mut lines = Vec::new();
+        for (at, other) in others.iter().enumerate() {
+            let (then, set) = match &group.fate {
+                Fate::Rename => (Then::Change, self.renamed(table, *other).await?),
+                Fate::NewKeys(keys) => {
+                    let column = self.single_key(table).ok_or_else(|| {
+                        Error::new(
+                            ErrorKind::Usage,
+                            format!("`{name}` has no key of one column: no new one can be given"),
+                        )
+                    })?;
+                    (Then::Change, Values::from([(column, keys.get(at).cloned())]))
+                }
+                _ => self.fate_of(table, group, at + 1, rows, number)?,
+            };
+            let role = match then {
+                Then::Change => Role::Changes,
+                Then::Delete => Role::GoesFirst,
+                Then::Twin if self.has_foreign_keys(table) => Role::GoesFirst,
+                Then::Release | Then::DeleteLast | Then::Twin | Then::MoveFirst => Role::GoesLast,
+            };
+            if then == Then::MoveFirst {
+                emit.first.insert(number);
+            }
+            roles.insert(*other, (number, role));
+            if then == Then::Change {
+                emit.counts.changed += 1;
+            } else {
+                emit.counts.deleted += 1;
+            }
+            if let Some(row) = row_line(*other, rows) {
+                lines.push(OtherLine { row, then, set });
+            }
+        }
+        let Some(row) = row_line(*first, rows) else { return Ok(()) };
+        let set = match group.fate {
+            Fate::Merge => merged.get(first).cloned().unwrap_or_default(),
+            _ => Values::new(),
+        };
+        emit.counts.groups += 1;
+        emit.counts.collisions += u64::from(group.collision);
+        emit.counts.changed += u64::from(!set.is_empty());
+        emit.writer.line(&Line::Group(GroupLine {
+            group: number,
+            table: name,
+            by,
+            keep: Some(KeptLine { row, because: group.because.clone(), set }),
+            others: lines,
+        }))
+    }
+
+    fn found_by(&self, table: usize, group: &Group) -> Vec<String> {
+        let facts = &self.tables.list[table];
+        let names: Vec<String> = facts
+            .uniques
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| group.found_by & (1 << (*place).min(63)) != 0)
+            .map(|(_, unique)| unique.name.name.as_str().to_owned())
+            .collect();
+        if names.is_empty() { vec!["merging what they refer to".to_owned()] } else { names }
+    }
+
+    /// What becomes of a row that is merged into another.
+    fn fate_of(
+        &mut self,
+        table: usize,
+        group: &Group,
+        at: usize,
+        rows: &Rows,
+        number: u32,
+    ) -> Result<(Then, Values), Error> {
+        let twin = rows.get(&group.rows[at]).is_some_and(|own| {
+            let before = || group.rows[..at].iter().filter_map(|other| rows.get(other));
+            own.names.iter().enumerate().any(|(place, name)| {
+                name.is_some() && before().any(|other| other.names[place] == *name)
+            })
+        });
+        if twin && !self.has_foreign_keys(table) {
+            return Ok((Then::Delete, Values::new()));
+        }
+        if !self.is_referred_to(table) {
+            return Ok((Then::Delete, Values::new()));
+        }
+        if group.found_by == 0 {
+            return Ok((Then::DeleteLast, Values::new()));
+        }
+        match self.release(table, group.found_by, twin) {
+            Some(columns) => {
+                let set = self.released(table, &columns, (number, at));
+                Ok((if twin { Then::Twin } else { Then::Release }, set))
+            }
+            None if !self.has_foreign_keys(table) => Ok((Then::Delete, Values::new())),
+            None if twin => Err(Error::new(
+                ErrorKind::Bug,
+                format!("rows of `{}` cannot give up their keys", self.tables.list[table].name),
+            )),
+            None => Ok((Then::MoveFirst, Values::new())),
+        }
+    }
+
+    /// Another name that nobody has.
+    async fn renamed(&self, table: usize, tid: Tid) -> Result<Values, Error> {
+        let facts = &self.tables.list[table];
+        let Some(rename) = facts.rule.rename.as_ref().filter(|rename| facts.has(&rename.column))
+        else {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("an answer wants rows of `{}` renamed, and no rule says how", facts.name),
+            ));
+        };
+        let values = self.values(table, &[tid], &[&rename.column]).await?;
+        let old = values.into_iter().next().and_then(|(_, mut values)| values.pop().flatten());
+        let old = old.unwrap_or_default();
+        let column = Ident::new(&rename.column).quoted();
+        for n in 1..1000 {
+            let new = rename.to.replace("{n}", &n.to_string()).replace("{value}", &old);
+            let sql = format!(
+                "select pg_catalog.count(*) from only {} as t \
+                 where pg_catalog.lower(t.{column}::text) = pg_catalog.lower($1::text)",
+                facts.name.quoted()
+            );
+            let doing = format!("look for a name in `{}`", facts.name);
+            let row = self.session.query_one(&doing, &sql, &[&new]).await?;
+            if row.get::<_, i64>(0) == 0 {
+                return Ok(Values::from([(rename.column.clone(), Some(new))]));
+            }
+        }
+        Err(Error::new(ErrorKind::Usage, "a thousand names are taken: rename the row by hand"))
+    }
+
+    async fn write_removed(
+        &mut self,
+        emit: &mut Emit<'_>,
+        table: usize,
+        groups: usize,
+        roles: &mut HashMap<Tid, (u32, Role)>,
+    ) -> Result<(), Error> {
+        let removed: Vec<(Tid, &str)> =
+            self.states[table].removed.iter().map(|(tid, why)| (*tid, *why)).collect();
+        let last = self.is_referred_to(table);
+        for (chunk_at, chunk) in removed.chunks(ROWS_AT_ONCE).enumerate() {
+            let tids: Vec<Tid> = chunk.iter().map(|(tid, _)| *tid).collect();
+            let rows = self.rows(table, &tids).await?;
+            for (at, (tid, why)) in chunk.iter().enumerate() {
+                let number = emit.number(table, groups + chunk_at * ROWS_AT_ONCE + at);
+                let Some(row) = row_line(*tid, &rows) else { continue };
+                let (then, role) = if last {
+                    (Then::DeleteLast, Role::GoesLast)
+                } else {
+                    (Then::Delete, Role::GoesFirst)
+                };
+                roles.insert(*tid, (number, role));
+                emit.counts.groups += 1;
+                emit.counts.collisions += 1;
+                emit.counts.deleted += 1;
+                emit.writer.line(&Line::Group(GroupLine {
+                    group: number,
+                    table: self.tables.list[table].name.to_string(),
+                    by: vec![(*why).to_owned()],
+                    keep: None,
+                    others: vec![OtherLine { row, then, set: Values::new() }],
+                }))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_clears(
+        &mut self,
+        emit: &mut Emit<'_>,
+        table: usize,
+        roles: &mut HashMap<Tid, (u32, Role)>,
+    ) -> Result<(), Error> {
+        let clears = std::mem::take(&mut self.states[table].clears);
+        let tables = self.tables;
+        let facts = &tables.list[table];
+        for (place, groups) in clears {
+            let unique = &facts.uniques[place];
+            for rows in groups {
+                // Who is merged into another gives the key to nobody.
+                let rows: Vec<Tid> = rows
+                    .into_iter()
+                    .filter(|tid| {
+                        roles.get(tid).is_none_or(|(_, role)| {
+                            !matches!(role, Role::GoesFirst | Role::GoesLast)
+                        })
+                    })
+                    .collect();
+                if rows.len() < 2 {
+                    continue;
+                }
+                let (ordered, because) = self.ordered(table, &rows, facts.keep_for(unique)).await?;
+                let known = self.rows(table, &ordered).await?;
+                let by = vec![unique.name.name.as_str().to_owned()];
+                let Some(column) = cleared_column(facts, unique) else {
+                    emit.questions.push(QuestionLine {
+                        question: format!("{}-{}", unique.name.name, ordered[0]),
+                        table: facts.name.to_string(),
+                        by,
+                        because: "the key cannot be NULL".to_owned(),
+                        rows: ordered.iter().filter_map(|tid| row_line(*tid, &known)).collect(),
+                    });
+                    continue;
+                };
+                let number = emit.next;
+                emit.next += 1;
+                let Some((first, others)) = ordered.split_first() else { continue };
+                for tid in &ordered {
+                    if let Some((other, _)) = roles.get(tid) {
+                        emit.links.link(&[number, *other]);
+                    }
+                    roles.entry(*tid).or_insert((number, Role::Changes));
+                }
+                let Some(row) = row_line(*first, &known) else { continue };
+                let set = Values::from([(column, None)]);
+                emit.counts.groups += 1;
+                emit.counts.changed += others.len() as u64;
+                emit.writer.line(&Line::Group(GroupLine {
+                    group: number,
+                    table: facts.name.to_string(),
+                    by,
+                    keep: Some(KeptLine { row, because, set: Values::new() }),
+                    others: others
+                        .iter()
+                        .filter_map(|tid| row_line(*tid, &known))
+                        .map(|row| OtherLine { row, then: Then::Change, set: set.clone() })
+                        .collect(),
+                }))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! Rows that the plan does not know, and that refer to rows that are to be deleted without a foreign
+//! key that would say so.
+
+use std::collections::{BTreeMap, HashSet};
+
+use pghaul_rows::Tid;
+
+use super::Repairing;
+use super::script::{Phase, What};
+use crate::error::Error;
+use crate::name::{Ident, RelationName, literal};
+
+impl Repairing<'_> {
+    /// Rows to be deleted that something without a foreign key refers to all the same: one pass
+    /// over each table that could.
+    pub(super) async fn still_referred_to(
+        &self,
+        place: usize,
+        done: u64,
+    ) -> Result<HashSet<Tid>, Error> {
+        let table = &self.script.tables[place];
+        let mut found = HashSet::new();
+        if table.referred_by.is_empty() {
+            return Ok(found);
+        }
+        let mut keys: BTreeMap<String, Tid> = BTreeMap::new();
+        let mut jobs = self.script.jobs(Phase::Delete, place)?;
+        while let Some(job) = jobs.next_job()? {
+            let skipped =
+                job.groups.iter().any(|group| self.skipped.contains(&self.script.cluster(*group)));
+            // A twin has the key of the one that stays.
+            if let (Some(key), false, What::Delete) = (job.key, skipped, &job.what)
+                && job.line > done
+            {
+                keys.insert(key, job.tid);
+            }
+        }
+        if keys.is_empty() {
+            return Ok(found);
+        }
+        let list: Vec<&String> = keys.keys().collect();
+        let subject = &self.subjects[place];
+        for reference in &table.referred_by {
+            let child = RelationName::new(&reference.schema, &reference.table).quoted();
+            let type_name = subject.type_of(&reference.to);
+            let is_type = reference.only.as_ref().map_or_else(String::new, |(column, value)| {
+                format!(" and t.{}::text = {}", Ident::new(column).quoted(), literal(value))
+            });
+            let column = Ident::new(&reference.column).quoted();
+            let sql = format!(
+                "select distinct pg_catalog.format('%s', t.{column}) from only {child} as t \
+                   join pg_catalog.unnest($1::text[]::{type_name}[]) as k (key) \
+                     on k.key = t.{column}{is_type}"
+            );
+            let doing = format!("look who refers to `{}`", subject.name);
+            let heap = "begin; set local enable_seqscan = on; set local enable_indexscan = off; set local enable_indexonlyscan = off; \
+                        set local enable_bitmapscan = off; set local enable_nestloop = off";
+            self.bench.session.batch(&doing, heap).await?;
+            let rows = self.bench.session.query(&doing, &sql, &[&list]).await;
+            self.bench.session.batch(&doing, "rollback").await?;
+            for row in rows? {
+                found.extend(keys.get(row.get::<_, &str>(0)));
+            }
+        }
+        Ok(found)
+    }
+}

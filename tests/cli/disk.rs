@@ -1,0 +1,75 @@
+//! No room on the disk: exit code 40, nothing that looks like an archive, and the same command goes
+//! on once there is room.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use pghaul_archive::{Folder, check};
+use pghaul_testbed::{Database, Major};
+
+use crate::archive_kills::{FRAMES, dump_to, quiet_server, rows_kept, rows_read};
+use crate::command::pghaul;
+
+fn source(hint: &str, server: &'static pghaul_testbed::Server) -> Database<'static> {
+    let database = Database::new(server, hint).unwrap();
+    database.execute(FRAMES).wait().unwrap();
+    database
+}
+
+/// Files may have this many KiB and no more: the kernel says "file too large" where a disk would say
+/// "no space left", in the middle of a frame.
+#[test]
+fn a_dump_into_a_full_disk_publishes_nothing_and_goes_on_when_there_is_room() {
+    let server = quiet_server(Major::NEWEST);
+    let source = Database::new(&server, "full_src").unwrap();
+    source.execute(FRAMES).wait().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    for limit in ["0", "40", "6000"] {
+        let archive = place.path().join(limit);
+        let full = dump_to(&source, &archive, &["--json"]).with_files_of_at_most(limit).run();
+        assert_eq!(full.code, 40, "{limit}: {}{}", full.stdout, full.stderr);
+        let folder = Folder::new(&archive);
+        assert!(!folder.is_finished(), "{limit}");
+        let alone = pghaul(&["verify", "--archive"]).arg(&archive).run();
+        assert!([21, 40].contains(&alone.code), "{limit}: {alone:?}");
+        let (before, kept) = (rows_read(&source), rows_kept(&archive));
+        assert_eq!(kept > 0, limit == "6000", "{limit}: {kept}");
+        let output = dump_to(&source, &archive, &["--json"]).run();
+        assert_eq!(output.code, 0, "{limit}: {}{}", output.stdout, output.stderr);
+        assert_eq!(rows_read(&source) - before, 29_000 - kept, "{limit}");
+        assert_eq!(check::folder(&folder).unwrap(), Vec::<String>::new(), "{limit}");
+    }
+}
+
+/// A device that is full from the first byte on stands for the files of pieces, one after the other.
+#[test]
+fn no_space_left_is_said_and_named() {
+    let source = source("full_src", crate::command::server());
+    let place = tempfile::tempdir().unwrap();
+    let archive = place.path().join("archive");
+    std::fs::create_dir_all(archive.join("data")).unwrap();
+    std::fs::write(archive.join("pghaul.lock"), "").unwrap();
+    std::os::unix::fs::symlink("/dev/full", archive.join("data/000001.zst.partial")).unwrap();
+    let full = dump_to(&source, &archive, &[]).run();
+    assert_eq!(full.code, 40, "{full:?}");
+    assert!(full.stderr.contains("000001.zst"), "{}", full.stderr);
+    assert!(full.stderr.contains("No space left on device"), "{}", full.stderr);
+    assert!(full.stderr.contains("make room there"), "{}", full.stderr);
+    assert!(!Folder::new(&archive).is_finished());
+    let output = dump_to(&source, &archive, &[]).run();
+    assert_eq!(output.code, 0, "{output:?}");
+    whole(&archive);
+}
+
+fn whole(archive: &Path) {
+    assert_eq!(check::folder(&Folder::new(archive)).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_stream_into_a_full_device_is_no_archive() {
+    let source = source("full_src", crate::command::server());
+    let device = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = dump_to(&source, Path::new("-"), &[]).stdout(Stdio::from(device)).run();
+    assert_eq!(full.code, 40, "{full:?}");
+    assert!(full.stderr.contains("No space left on device"), "{}", full.stderr);
+}

@@ -1,0 +1,354 @@
+//! What somebody does between two batches: rows are only touched while they are what the plan says,
+//! and a batch is there whole or not at all.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pghaul::ErrorKind;
+use pghaul::duplicates::plan::{PlanOptions, Without};
+use pghaul::duplicates::repair::{RepairOptions, Repaired};
+use pghaul::duplicates::rules::Rules;
+use pghaul::event::{Event, Observer};
+use pghaul::run::Stop;
+use pghaul_testbed::damage::{Damage, Recipe};
+use pghaul_testbed::{Database, Major};
+
+use super::mastodon::equal;
+use super::{Paper, clean, digests, orphans, plan_with, repair, under_a_broken_index, undo};
+use crate::harness::{OnEvent, database};
+
+/// Rows that nothing refers to, six of them twice.
+async fn alone(major: Major) -> (Database<'static>, Paper) {
+    let database = database(major, "guards");
+    database
+        .execute(
+            "create table a (id serial primary key, k text, at int);
+             create unique index a_k on a (k);
+             insert into a (k, at) select 'k' || g, g from generate_series(1, 50) g",
+        )
+        .await
+        .unwrap();
+    let session = database.connect().await.unwrap();
+    Damage::new("a_k", Recipe::DoubleEntries)
+        .groups(6)
+        .set("at", "1000")
+        .plant(&session)
+        .await
+        .unwrap();
+    let paper = Paper::new();
+    let options = PlanOptions { without_rules: Without::Lowest, ..PlanOptions::default() };
+    let planned = plan_with(&database.url(), &options, &paper.plan()).await.unwrap();
+    assert_eq!((planned.counts.groups, planned.counts.questions), (6, 0));
+    (database, paper)
+}
+
+/// The groups of a plan: ctids of the row that stays, and of the first other.
+fn groups(paper: &Paper) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(paper.plan()).unwrap();
+    let lines = text.lines().filter(|line| line.starts_with("{\"group\""));
+    lines
+        .map(|line| {
+            let group: serde_json::Value = serde_json::from_str(line).unwrap();
+            let ctid = |row: &serde_json::Value| row["row"]["ctid"].as_str().unwrap().to_owned();
+            (ctid(&group["keep"]), ctid(&group["others"][0]))
+        })
+        .collect()
+}
+
+/// Repairs, one row a batch, and does something right after the first step of that name.
+async fn repair_while(
+    database: &Database<'_>,
+    paper: &Paper,
+    step: &'static str,
+    act: impl Fn(&Database<'_>) + Send + Sync,
+) -> Result<Repaired, pghaul::Error> {
+    let done = AtomicBool::new(false);
+    let observer = OnEvent(|event: &Event<'_>| {
+        if let Event::StepCommitted { object, .. } = event
+            && object.starts_with(step)
+            && !done.swap(true, Ordering::SeqCst)
+        {
+            act(database);
+        }
+    });
+    let repaired = with_batches_of(1, database, paper, &observer).await;
+    assert!(done.load(Ordering::SeqCst), "there was no step `{step}`");
+    repaired
+}
+
+async fn with_batches_of(
+    batch_rows: usize,
+    database: &Database<'_>,
+    paper: &Paper,
+    observer: &dyn Observer,
+) -> Result<Repaired, pghaul::Error> {
+    let (url, stop) = (super::endpoint(&database.url()), Stop::default());
+    let options = RepairOptions { batch_rows };
+    pghaul::duplicates::repair::repair(&url, &paper.plan(), options, observer, &stop).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_row_in_the_place_of_a_planned_one_stays() {
+    let (database, paper) = alone(Major::V14).await;
+    let victim = groups(&paper).pop().unwrap().1;
+    let repaired = repair_while(&database, &paper, "release", |database| {
+        let session = database.connect().wait().unwrap();
+        session.execute(format!("delete from a where ctid = '{victim}'")).wait().unwrap();
+        session.execute("vacuum (index_cleanup on) a").wait().unwrap();
+        // The line pointers that are free are taken again, the lowest first.
+        for at in 0..10 {
+            let sql = format!("insert into a (k, at) values ('new {at}', -1) returning ctid");
+            if session.value(sql).wait().unwrap().as_deref() == Some(&victim) {
+                return;
+            }
+        }
+        panic!("no row came to lie at {victim}");
+    })
+    .await
+    .unwrap();
+    assert_eq!((repaired.groups, repaired.skipped, repaired.deleted), (6, 1, 5));
+    let there = format!("select at from a where ctid = '{victim}'");
+    assert_eq!(database.value(there).await.unwrap().as_deref(), Some("-1"));
+    let found = repaired.findings.iter().find(|finding| finding.code == "duplicates_skipped");
+    assert!(found.unwrap().message.contains("somebody else changed it"), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_once_the_row_that_stays_was_changed() {
+    let (database, paper) = alone(Major::V18).await;
+    let (keep, other) = groups(&paper).pop().unwrap();
+    let key = format!("select k from a where ctid = '{other}'");
+    let key = database.value(key).await.unwrap().unwrap();
+    let repaired = repair_while(&database, &paper, "release", |database| {
+        let sql = under_a_broken_index(
+            &["a_k"],
+            &format!("update a set k = 'it has another now' where ctid = '{keep}'"),
+        );
+        database.execute(sql).wait().unwrap();
+    })
+    .await
+    .unwrap();
+    assert_eq!((repaired.groups, repaired.skipped, repaired.deleted), (6, 1, 5));
+    let there = format!("select count(*) from a where k = '{key}'");
+    assert_eq!(database.value(there).await.unwrap().as_deref(), Some("1"), "the last one is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_for_other_data_is_refused() {
+    let (database, paper) = alone(Major::V9_6).await;
+    let sql = under_a_broken_index(&["a_k"], "update a set at = at + 1 where id % 4 <> 0");
+    database.execute(sql).await.unwrap();
+    let before = digests(&database).await;
+    let error = repair(&database.url(), &paper.plan()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Preflight, "{error:?}");
+    assert!(error.to_string().contains("made for other data"), "{error:?}");
+    equal(&before, &digests(&database).await);
+    let state = "select count(*) from pg_namespace where nspname = 'pghaul'";
+    assert_eq!(database.value(state).await.unwrap().as_deref(), Some("0"));
+}
+
+const RULES: &str = "
+format = 1
+name = 'shop'
+[[table]]
+name = 'customer'
+keep = [{ lowest = 'id' }]
+[table.merge]
+note = 'first'
+[[reference]]
+to = 'customer.id'
+from = ['visit.customer']
+";
+
+fn shop() -> PlanOptions {
+    PlanOptions { rules: Rules::parse(RULES, "shop").unwrap(), ..PlanOptions::default() }
+}
+
+/// Customers that are there twice, with orders by a foreign key and visits without one.
+async fn customers(major: Major, on_delete: &str) -> (Database<'static>, Paper) {
+    let database = database(major, "shop");
+    database
+        .execute(format!(
+            "create table customer (id serial primary key, name text not null, note text);
+             create unique index customer_name on customer (name);
+             create table purchase (id serial primary key, customer int references customer {on_delete}, what text);
+             create table visit (id serial primary key, customer int);
+             insert into customer (name, note) select 'c' || g, case when g % 2 = 0 then 'n' || g end from generate_series(1, 60) g;
+             insert into purchase (customer, what) select g % 60 + 1, 'w' || g from generate_series(1, 300) g;
+             insert into visit (customer) select g % 60 + 1 from generate_series(1, 300) g"
+        ))
+        .await
+        .unwrap();
+    let session = database.connect().await.unwrap();
+    plant_customers(&session, 1).await;
+    let paper = Paper::new();
+    let planned = plan_with(&database.url(), &shop(), &paper.plan()).await.unwrap();
+    assert_eq!((planned.counts.groups, planned.counts.questions), (5, 0));
+    (database, paper)
+}
+
+/// Five customers once more, with orders and visits of their own.
+async fn plant_customers(session: &pghaul_testbed::Session, seed: u64) {
+    use pghaul_testbed::damage::Children;
+    Damage::new("customer_name", Recipe::DoubleEntries)
+        .groups(5)
+        .seed(seed)
+        .set("note", format!("'copy {seed}'"))
+        .children(Children::like_others("purchase", "customer"))
+        .children(Children::like_others("visit", "customer"))
+        .plant(session)
+        .await
+        .unwrap();
+}
+
+/// By a foreign key that deletes or clears, or refuses; and without one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_somebody_refers_to_meanwhile_stays() {
+    for (major, on_delete, table) in [
+        (Major::V9_6, "on delete cascade", "purchase"),
+        (Major::V18, "on delete set null", "purchase"),
+        (Major::V14, "", "purchase"),
+        (Major::V14, "on delete cascade", "visit"),
+    ] {
+        let (database, paper) = customers(major, on_delete).await;
+        let text = std::fs::read_to_string(paper.plan()).unwrap();
+        let line = text.lines().rfind(|line| line.starts_with("{\"group\"")).unwrap();
+        let group: serde_json::Value = serde_json::from_str(line).unwrap();
+        let id = group["others"][0]["row"]["key"].as_str().unwrap();
+        let insert = format!("insert into {table} (id, customer) values (9999, {id})");
+        let repaired = repair_while(&database, &paper, "rebuild", |database| {
+            database.execute(insert.clone()).wait().unwrap();
+        })
+        .await
+        .unwrap();
+        assert_eq!((repaired.skipped, repaired.deleted), (1, 4), "{on_delete} {table}");
+        let there = format!(
+            "select (select count(*) from customer where id = {id}) || ' ' || \
+                    (select customer from {table} where id = 9999)"
+        );
+        let there = database.value(there).await.unwrap();
+        assert_eq!(there, Some(format!("1 {id}")), "{on_delete} {table}");
+        assert!(orphans(&database).await.is_empty());
+    }
+}
+
+/// An error at the receipt: nothing of the batch is there, and the same plan goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_and_its_receipt_are_one() {
+    let (database, paper) = customers(Major::V14, "on delete cascade").await;
+    let before = digests(&database).await;
+    for step in ["release", "change", "delete"] {
+        let error = repair_while(&database, &paper, step, |database| {
+            database
+                .execute(
+                    "create function no() returns trigger language plpgsql as
+                       $$ begin raise exception 'no receipt today'; end $$;
+                     create trigger no before insert on pghaul.repair_batch for each row execute procedure no()",
+                )
+                .wait()
+                .unwrap();
+        });
+        let error = error.await.unwrap_err();
+        let undo_rows = "select count(*) from pghaul.undo_row u \
+                         where not exists (select from pghaul.repair_batch b where b.id = u.batch)";
+        assert_eq!(database.value(undo_rows).await.unwrap().as_deref(), Some("0"), "{error:?}");
+        // What is kept for undo accounts for all that was done.
+        let accounted = "select coalesce(sum(rows), 0) = (select count(*) from pghaul.undo_row) from pghaul.repair_batch";
+        assert_eq!(database.value(accounted).await.unwrap().as_deref(), Some("t"), "{step}");
+        database.execute("drop function no() cascade").await.unwrap();
+    }
+    let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
+    assert_eq!((repaired.groups, repaired.skipped), (5, 0), "{:?}", repaired.findings);
+    clean(&database).await;
+
+    // And so with undo.
+    let after = digests(&database).await;
+    database
+        .execute(
+            "create function no() returns trigger language plpgsql as
+               $$ begin raise exception 'not today'; end $$;
+             create trigger no before update on pghaul.repair_batch for each row execute procedure no()",
+        )
+        .await
+        .unwrap();
+    undo(&database.url(), true).await.unwrap_err();
+    equal(&after, &digests(&database).await);
+    database.execute("drop function no() cascade").await.unwrap();
+    undo(&database.url(), true).await.unwrap();
+    equal(&before, &digests(&database).await);
+}
+
+/// Changed after undo has looked at everything: the batch stays as it is, and what was written stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_changes_during_undo_stops_it() {
+    let (database, paper) = customers(Major::V14, "on delete cascade").await;
+    let before = digests(&database).await;
+    repair(&database.url(), &paper.plan()).await.unwrap();
+    let row = "select now_ctid from pghaul.undo_row u join pghaul.repair_table t using (repair, place) \
+               where t.table_name = 'visit' and now_ctid is not null limit 1";
+    let ctid = database.value(row).await.unwrap().unwrap();
+    let done = AtomicBool::new(false);
+    let observer = OnEvent(|_: &Event<'_>| {
+        if !done.swap(true, Ordering::SeqCst) {
+            let sql = format!("update visit set customer = 60 where ctid = '{ctid}'");
+            database.execute(sql).wait().unwrap();
+        }
+    });
+    let (url, stop) = (super::endpoint(&database.url()), Stop::default());
+    let drop = pghaul::duplicates::undo::Indexes::Drop;
+    let error = pghaul::duplicates::undo::undo(&url, drop, &observer, &stop).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transfer, "{error:?}");
+    assert!(error.to_string().contains("public.visit"), "{error:?}");
+    let written = "select count(*) from visit where customer = 60 and xmin::text::int8 > all \
+                   (select now_xid::int8 from pghaul.undo_row where now_xid is not null)";
+    assert_eq!(database.value(written).await.unwrap().as_deref(), Some("1"));
+    // Not undone any more as it is; but nothing was lost of what it was before.
+    let error = undo(&database.url(), true).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Preflight, "{error:?}");
+    assert_ne!(before, digests(&database).await);
+}
+
+/// The second repair merges and deletes rows that the first one left behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn repairs_of_the_same_rows_are_undone_one_after_the_other() {
+    for major in [Major::V9_6, Major::V18] {
+        let (database, paper) = customers(major, "on delete cascade").await;
+        let first = digests(&database).await;
+        repair(&database.url(), &paper.plan()).await.unwrap();
+        clean(&database).await;
+
+        let session = database.connect().await.unwrap();
+        // Copies of the same customers (the seed picks them), of which the newest stays now.
+        plant_customers(&session, 1).await;
+        let second = digests(&database).await;
+        let newest = RULES.replace("lowest", "highest");
+        let options =
+            PlanOptions { rules: Rules::parse(&newest, "shop").unwrap(), ..PlanOptions::default() };
+        let planned = plan_with(&database.url(), &options, &paper.other()).await.unwrap();
+        assert_eq!((planned.counts.groups, planned.counts.questions), (5, 0));
+        let repaired = repair(&database.url(), &paper.other()).await.unwrap();
+        assert_eq!((repaired.skipped, repaired.deleted), (0, 5));
+        let both = "select count(*) from pghaul.undo_row a join pghaul.undo_row b \
+                    on b.repair > a.repair and b.was_ctid = a.now_ctid and b.was_xid = a.now_xid";
+        let both: i64 = database.value(both).await.unwrap().unwrap().parse().unwrap();
+        assert!(both >= 5, "{both} rows were touched by both repairs");
+        clean(&database).await;
+
+        undo(&database.url(), true).await.unwrap();
+        equal(&second, &digests(&database).await);
+        // What came after the first repair goes as it came.
+        let ids = "select string_agg(id::text, ',') from customer where note = 'copy 1' \
+                   and id > (select max(id) - 5 from customer)";
+        let ids = database.value(ids).await.unwrap().unwrap();
+        database
+            .execute(format!(
+                "delete from purchase where customer in ({ids}); delete from visit where customer in ({ids}); \
+                 delete from customer where id in ({ids})"
+            ))
+            .await
+            .unwrap();
+        undo(&database.url(), true).await.unwrap();
+        equal(&first, &digests(&database).await);
+        let error = undo(&database.url(), true).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RunState);
+    }
+}

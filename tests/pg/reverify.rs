@@ -1,0 +1,128 @@
+//! Reading finished pieces again on the source: it can be stopped, and it survives its sessions.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pghaul::event::{Counters, Event};
+use pghaul::run::{CloneOptions, Ending, Stop, options::Start};
+use pghaul_testbed::{Database, Major, Options, Server};
+
+use crate::harness::{
+    How, OnEvent, clone, clone_until, database, fill, options, prepare, recount, terminate_on,
+};
+
+/// A run of which most tables have arrived, whose snapshot is gone, while somebody wrote.
+async fn begun<'s>(source: &Database<'_>, more: &str, to: &'s Server) -> Database<'s> {
+    fill(source).await;
+    source.execute(more).await.unwrap();
+    let target = Database::new(to, "again_dst").unwrap();
+    let one_job = CloneOptions { jobs: std::num::NonZeroUsize::MIN, ..options() };
+    clone_until(&source.url(), &target.url(), one_job, (12, How::Now)).await.unwrap();
+    source.value("select txid_current()").await.unwrap();
+    target
+}
+
+const RECEIPTS: &str = "select string_agg(part || ' ' || committed, ',' order by part, committed) \
+                        from pghaul.receipt";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_while_pieces_are_read_again_nothing_changes() {
+    for (from, how) in [(Major::V9_6, How::Soon), (Major::V14, How::Now)] {
+        let source = database(from, "again_src");
+        let target = begun(&source, "", Server::shared(Major::V18).unwrap()).await;
+        let state = "select row(moment, snapshot, consistency)::text from pghaul.run";
+        let before =
+            (target.value(RECEIPTS).await.unwrap().unwrap(), target.value(state).await.unwrap());
+        let (stop, counters) = (Stop::default(), Arc::new(Counters::default()));
+        let resume = CloneOptions {
+            start: Start::Resume,
+            // Long enough to be met in the middle, and a rate is a rate for this reading too.
+            max_rate: std::num::NonZeroU64::new(100_000),
+            ..options()
+        };
+        let prepared = prepare(&source.url(), &target.url(), resume.clone()).await.unwrap();
+        let run = tokio::spawn(prepared.run(Arc::new(()), Arc::clone(&counters), stop.clone()));
+        while counters.bytes_read_again.load(Ordering::Relaxed) < 50_000 {
+            assert!(!run.is_finished(), "too fast to be stopped");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        match how {
+            How::Soon => stop.soon.cancel(),
+            How::Now => stop.now.cancel(),
+        }
+        let outcome = run.await.unwrap().unwrap();
+        assert_eq!(outcome.ending, Ending::Stopped, "{how:?}");
+        assert!(counters.bytes_read_again.load(Ordering::Relaxed) < 1_000_000);
+        let after =
+            (target.value(RECEIPTS).await.unwrap().unwrap(), target.value(state).await.unwrap());
+        assert_eq!(before, after, "{how:?}");
+
+        let resume = CloneOptions { max_rate: None, ..resume };
+        let outcome = clone(&source.url(), &target.url(), resume).await.unwrap();
+        assert_eq!((outcome.ending, outcome.consistency), (Ending::Complete, "reverified"));
+        assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+        assert_eq!(recount(&source).await, recount(&target).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_dies_costs_what_it_was_reading() {
+    let server = Server::start(
+        Major::V14,
+        &Options::new().set("autovacuum", "off").set("log_statement", "all"),
+    )
+    .unwrap();
+    let source = Database::new(&server, "again_src").unwrap();
+    // More than what fits between the two, so that a session is there while it is read.
+    let big = "create table big (id int8, v text);
+               insert into big select g, repeat(md5(g::text), 30) from generate_series(1, 30000) g";
+    let target = begun(&source, big, Server::shared(Major::V18).unwrap()).await;
+    let kept: usize = target
+        .value("select count(*) from pghaul.receipt")
+        .await
+        .unwrap()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let logged = server.log().len();
+    let (counters, retried) = (Arc::new(Counters::default()), Arc::new(AtomicU64::new(0)));
+    let (retries, pieces) = (Arc::clone(&retried), Arc::new(AtomicU64::new(0)));
+    let copied = Arc::clone(&pieces);
+    let observer = OnEvent(move |event: &Event<'_>| match event {
+        Event::Retrying { .. } => drop(retries.fetch_add(1, Ordering::SeqCst)),
+        Event::PieceCommitted { .. } => drop(copied.fetch_add(1, Ordering::SeqCst)),
+        _ => {}
+    });
+    let resume = CloneOptions {
+        start: Start::Resume,
+        jobs: std::num::NonZeroUsize::MIN,
+        max_rate: std::num::NonZeroU64::new(8_000_000),
+        ..options()
+    };
+    let prepared = prepare(&source.url(), &target.url(), resume).await.unwrap();
+    let run = prepared.run(Arc::new(observer), Arc::clone(&counters), Stop::default());
+    let run = tokio::spawn(run);
+    for struck in 1..=2 {
+        let before = counters.bytes_read_again.load(Ordering::Relaxed);
+        while counters.bytes_read_again.load(Ordering::Relaxed) < before + 500_000 {
+            assert!(!run.is_finished());
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert_eq!(terminate_on(&server, source.name(), "pghaul% reverify%"), 1);
+        while retried.load(Ordering::SeqCst) < struck {
+            assert!(!run.is_finished());
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+    let outcome = run.await.unwrap().unwrap();
+    assert_eq!((outcome.ending, outcome.consistency), (Ending::Complete, "reverified"));
+    assert_eq!(retried.load(Ordering::SeqCst), 2);
+    let reads = server.log()[logged..]
+        .lines()
+        .filter(|line| line.contains(": LOG:  ") && line.contains("copy (select "))
+        .count();
+    let copied = usize::try_from(pieces.load(Ordering::SeqCst)).unwrap();
+    assert!(kept >= 3, "{kept}");
+    assert_eq!(reads, kept + 2 + copied, "{kept} pieces were there, {copied} were not");
+    assert_eq!(recount(&source).await, recount(&target).await);
+}
