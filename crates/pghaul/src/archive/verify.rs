@@ -60,7 +60,7 @@ pub type Company = (Arc<dyn Observer>, Arc<Counters>, Stop);
 /// Reads all of an archive.
 ///
 /// # Errors
-/// [`ErrorKind::Archive`](crate::ErrorKind::Archive): the first thing that is wrong.
+/// [`ErrorKind::Archive`]: the first thing that is wrong.
 pub async fn archive(
     folder: PathBuf,
     jobs: NonZeroUsize,
@@ -115,8 +115,8 @@ async fn alone(
 /// `max_rate`, `pg_dump`, `attempts` and `retries` matter.
 ///
 /// # Errors
-/// As [`archive`]; [`ErrorKind::Connect`](crate::ErrorKind::Connect),
-/// [`ErrorKind::Preflight`](crate::ErrorKind::Preflight) without a `pg_dump`, what the server said.
+/// As [`archive`]; [`ErrorKind::Connect`],
+/// [`ErrorKind::Preflight`] without a `pg_dump`, what the server said.
 pub async fn against(
     folder: PathBuf,
     target: Endpoint,
