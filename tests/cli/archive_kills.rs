@@ -68,6 +68,8 @@ pub(crate) fn rows_read(source: &Database<'_>) -> u64 {
         assert!(Instant::now() < until, "sessions that read stay");
         std::thread::sleep(Duration::from_millis(20));
     }
+    // Before 15 the counters are those of a file that may be half a second old.
+    std::thread::sleep(Duration::from_millis(1200));
     let sum =
         "select coalesce(sum(seq_tup_read + idx_tup_fetch), 0)::int8 from pg_stat_user_tables";
     source.value(sum).wait().unwrap().unwrap().parse().unwrap()

@@ -1,7 +1,7 @@
 //! Results of verbs that did what they were asked.
 
 use expect_test::expect;
-use pghaul_testbed::Role;
+use pghaul_testbed::{Role, clients};
 use serde_json::{Value, json};
 
 use crate::command::{clone, database, filled, pghaul};
@@ -243,7 +243,9 @@ fn a_dry_run_as_json() {
 fn a_check_that_finds_a_blocker_is_1_and_writes_nothing() {
     let (source, target) = (filled("source"), database("target"));
     let check = |url: &str, more: &[&str]| {
-        pghaul(&["check"]).args(more).source(url).target(&target.url()).run()
+        let pg_dump = clients().unwrap().pg_dump();
+        let check = pghaul(&["check", "--pg-dump"]).arg(pg_dump).args(more);
+        check.source(url).target(&target.url()).run()
     };
     check(&source.url(), &[]).expect(
         &[&source, &target],
@@ -278,7 +280,8 @@ fn a_check_that_finds_a_blocker_is_1_and_writes_nothing() {
     let json = check(&url, &["--json"]).json();
     assert_eq!((&json["outcome"], &json["exit_code"]), (&json!("findings"), &json!(1)));
     assert_eq!(check(&url, &["--exclude", "public.*"]).code, 0);
-    let alone = pghaul(&["check"]).source(&source.url()).run();
+    let pg_dump = clients().unwrap().pg_dump();
+    let alone = pghaul(&["check", "--pg-dump"]).arg(pg_dump).source(&source.url()).run();
     assert_eq!(alone.code, 0, "{}{}", alone.stdout, alone.stderr);
     let schemas = "select count(*) from pg_namespace where nspname = 'pghaul'";
     for database in [&source, &target] {

@@ -190,6 +190,36 @@ async fn bytes_that_the_target_cannot_hold_are_refused() {
     assert!(format!("{error:?}").contains("public.t"), "{error:?}");
 }
 
+/// Common values stand in the planner's statistics, which pg_dump reads as text.
+#[tokio::test(flavor = "multi_thread")]
+async fn statistics_of_bytes_that_are_no_text() {
+    let ascii = || CreateOptions { encoding: Some("SQL_ASCII".to_owned()), ..Default::default() };
+    let (old, new) = (Server::shared(Major::V11).unwrap(), Server::shared(Major::V18).unwrap());
+    let unchecked = (
+        Database::create(old, "statistics_src", &ascii()).unwrap(),
+        Database::create(new, "statistics_dst", &ascii()).unwrap(),
+        ("text", r"E'\xe9'"),
+    );
+    let byte = (
+        database(Major::V11, "char_src"),
+        database(Major::V18, "char_dst"),
+        (r#""char""#, r#"(-23)::"char""#),
+    );
+    for (source, target, (kind, value)) in [unchecked, byte] {
+        source
+            .execute(format!(
+                "create table t (id int primary key, v {kind}); \
+                 insert into t select g, {value} from generate_series(1, 1000) g; analyze t"
+            ))
+            .await
+            .unwrap();
+        let outcome = clone(&source.url(), &target.url(), options()).await.unwrap();
+        assert!(outcome.tables.iter().all(|table| table.verified), "{kind}");
+        let gathered = "select count(*) from pg_class where relname = 't' and reltuples = 1000";
+        assert_eq!(target.value(gathered).await.unwrap().as_deref(), Some("1"), "{kind}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_of_a_hundred_megabytes() {
     let source = database(Major::V9_6, "large_src");

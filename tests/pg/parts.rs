@@ -79,20 +79,23 @@ async fn autovacuum_stays_away_while_a_large_table_is_copied() {
         .await
         .unwrap();
     // What autovacuum asks for, and gives up on.
-    let held = "select count(*) from pg_locks where mode = 'ShareUpdateExclusiveLock' \
-                and relation = 't'::regclass and granted";
+    let held = "select count(*) from pg_locks l join pg_stat_activity a on a.pid = l.pid \
+                where l.mode = 'ShareUpdateExclusiveLock' and l.relation = 't'::regclass \
+                and l.granted and a.application_name like '%keeps autovacuum away'";
     let server = target.server();
-    let (name, seen) = (target.name().to_owned(), Arc::new([AtomicU64::new(0), AtomicU64::new(0)]));
+    let (name, seen) = (target.name().to_owned(), Arc::new([const { AtomicU64::new(0) }; 3]));
     let counts = Arc::clone(&seen);
     let observer = OnEvent(move |event: &Event<'_>| {
         let at = match event {
             Event::PieceCommitted { .. } => 0,
-            Event::TableCopied { .. } => 1,
+            // An index build would wait for it.
+            Event::StepStarted { kind: "INDEX", .. } => 1,
             _ => return,
         };
         let session = server.connect(&name).wait().unwrap();
         let count = session.value(held).wait().unwrap().unwrap().parse().unwrap();
         counts[at].fetch_max(count, Ordering::SeqCst);
+        counts[2].fetch_add(u64::from(at == 1), Ordering::SeqCst);
     });
     let options = CloneOptions { part_size: Some(500_000), ..options() };
     let prepared = prepare(&source.url(), &target.url(), options).await.unwrap();
@@ -102,7 +105,8 @@ async fn autovacuum_stays_away_while_a_large_table_is_copied() {
         .await
         .unwrap();
     assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
-    let [while_copying, afterwards] = &*seen;
+    let [while_copying, afterwards, indexes] = &*seen;
     assert_eq!(while_copying.load(Ordering::SeqCst), 1);
     assert_eq!(afterwards.load(Ordering::SeqCst), 0);
+    assert!(indexes.load(Ordering::SeqCst) > 0);
 }

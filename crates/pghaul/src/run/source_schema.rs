@@ -54,7 +54,7 @@ pub(crate) async fn dump(
             side: Side::Source,
             environment: environment.variables(),
             snapshot: snapshot.map(|id| id.as_str().to_owned()),
-            contents: contents(&pg_dump, target),
+            contents: contents(&pg_dump, look, target).await?,
             exclude,
             lock_wait: None,
             server: Some(look.version()),
@@ -99,14 +99,21 @@ pub(super) struct SourceSchema {
 }
 
 /// The planner's statistics come along where they can: 18 brought the functions that take them,
-/// and a `pg_dump` that reads them from any server.
-fn contents(pg_dump: &PgDump, target: Option<ServerVersion>) -> Contents {
+/// and a `pg_dump` that reads them from any server. Not from one whose encoding is `SQL_ASCII`: it
+/// would send values of rows as text that nobody has checked, and refuses.
+async fn contents(
+    pg_dump: &PgDump,
+    look: &Session,
+    target: Option<ServerVersion>,
+) -> Result<Contents, Error> {
     let taken = target.is_some_and(|target| target.at_least(18));
-    if taken && pg_dump.version().at_least(18) {
-        Contents::SchemaAndStatistics
-    } else {
-        Contents::Schema
+    if !taken || !pg_dump.version().at_least(18) {
+        return Ok(Contents::Schema);
     }
+    let sql = "select pg_catalog.getdatabaseencoding()::text";
+    let row = look.query_one("ask for the encoding", sql, &[]).await?;
+    let unchecked = row.get::<_, String>(0) == "SQL_ASCII";
+    Ok(if unchecked { Contents::Schema } else { Contents::SchemaAndStatistics })
 }
 
 impl SourceSchema {

@@ -114,7 +114,7 @@ impl Toc {
         let mut entries = Vec::with_capacity(count.min(reader.left() / SMALLEST_ENTRY));
         for number in 1..=count {
             reader.place = format!("entry {number}");
-            entries.push(reader.entry(version.1, offset_size)?);
+            entries.extend(reader.entry(version.1, offset_size)?);
         }
         let toc =
             Self { archive_version: version, database, server_version, pg_dump_version, entries };
@@ -180,9 +180,13 @@ impl<'a> Reader<'a> {
         Ok(if negative { -value } else { value })
     }
 
-    fn text(&mut self) -> Result<Option<String>, TocError> {
+    fn raw(&mut self) -> Result<Option<&'a [u8]>, TocError> {
         let Ok(length) = usize::try_from(self.int()?) else { return Ok(None) };
-        let taken = self.take(length)?;
+        self.take(length).map(Some)
+    }
+
+    fn text(&mut self) -> Result<Option<String>, TocError> {
+        let Some(taken) = self.raw()? else { return Ok(None) };
         match std::str::from_utf8(taken) {
             Ok(text) => Ok(Some(text.to_owned())),
             Err(_) => Err(TocError::NotUtf8 { offset: self.at, place: self.place.clone() }),
@@ -193,7 +197,9 @@ impl<'a> Reader<'a> {
         self.text()?.and_then(|text| text.parse().ok()).ok_or_else(|| self.impossible(what))
     }
 
-    fn entry(&mut self, minor: u8, offset_size: usize) -> Result<Entry, TocError> {
+    /// None for statistics that are no text: the common values of a `"char"` above 127 are single
+    /// bytes there, which no encoding knows. Without them the table is analyzed.
+    fn entry(&mut self, minor: u8, offset_size: usize) -> Result<Option<Entry>, TocError> {
         let dump_id = DumpId(self.int()?);
         if dump_id.0 <= 0 {
             return Err(self.impossible("entry number"));
@@ -211,7 +217,11 @@ impl<'a> Reader<'a> {
             4 => Section::PostData,
             _ => return Err(self.impossible("section")),
         };
-        let defn = self.text()?.unwrap_or_default();
+        let defn = if kind == Kind::StatisticsData {
+            self.raw()?.map(|taken| String::from_utf8(taken.to_vec()).ok())
+        } else {
+            self.text()?.map(Some)
+        };
         let drop_stmt = self.text()?;
         let copy_stmt = self.text()?;
         let namespace = self.text()?;
@@ -226,7 +236,8 @@ impl<'a> Reader<'a> {
             dependencies.push(DumpId(id));
         }
         self.take(1 + offset_size)?; // where the rows of it are in the archive
-        Ok(Entry {
+        let Some(defn) = defn.unwrap_or_else(|| Some(String::new())) else { return Ok(None) };
+        Ok(Some(Entry {
             dump_id,
             table_oid,
             oid,
@@ -243,7 +254,7 @@ impl<'a> Reader<'a> {
             owner,
             with_oids,
             dependencies,
-        })
+        }))
     }
 
     fn relkind(&mut self) -> Result<Option<char>, TocError> {

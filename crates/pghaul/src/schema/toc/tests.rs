@@ -214,6 +214,25 @@ fn a_length_is_not_believed() {
 }
 
 #[test]
+fn statistics_that_are_no_text_are_left_out() {
+    let named = |kind: Kind, defn: &str, tag: &str| {
+        let mut entry = setting(kind, defn);
+        entry.tag = tag.to_owned();
+        entry
+    };
+    let entries = vec![
+        named(Kind::StatisticsData, "SELECT 'XYZ';", "t"),
+        named(Kind::StatisticsData, "SELECT 'abc';", "u"),
+    ];
+    let mut bytes = encode(&toc(16, entries), 4);
+    let at = bytes.windows(3).position(|bytes| bytes == b"XYZ").unwrap();
+    bytes[at] = 0xff;
+    let read = Toc::read(&bytes).unwrap();
+    let kept = read.entries.iter().filter(|entry| entry.kind == Kind::StatisticsData);
+    assert_eq!(kept.map(|entry| entry.tag.as_str()).collect::<Vec<_>>(), ["u"]);
+}
+
+#[test]
 fn text_that_is_not_utf8_names_its_entry() {
     let mut table = setting(Kind::Table, "CREATE TABLE a.\"XYZ\" ();");
     table.tag = "t".to_owned();
