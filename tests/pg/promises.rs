@@ -9,7 +9,7 @@ use pghaul::run::{CloneOptions, Outcome, Stop};
 use pghaul::{Error, ErrorKind, Severity};
 use pghaul_testbed::{Database, Major, Role, Server};
 
-use crate::harness::{clone, database, options, prepare};
+use crate::harness::{clone, database, one_by_one, options, prepare};
 
 /// Does something once, when an event comes that it waits for.
 struct Once<F> {
@@ -91,7 +91,8 @@ async fn ddl_on_the_source_waits_and_no_table_arrives_empty() {
         let source = shared(major, "ddl_src");
         let target = shared(Major::V18, "ddl_dst");
         source.execute(TWO_TABLES).await.unwrap();
-        let outcome = clone_and(source, target, options(), move |event| {
+        // One reader, which has its locks by then: another would wait behind the statements below.
+        let outcome = clone_and(source, target, one_by_one(), move |event| {
             let begun = matches!(event, Event::PieceCommitted { .. });
             if begun {
                 for statement in
