@@ -54,6 +54,7 @@ pub struct PreparedClone {
 
 /// Why all that was read belongs to one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Consistency {
     /// All was read under one snapshot.
     Snapshot,
