@@ -22,6 +22,7 @@ pub mod options;
 pub(crate) mod origin;
 pub mod outcome;
 pub(crate) mod prepare;
+mod readers;
 mod recover;
 mod refresh;
 mod restart;
@@ -32,6 +33,7 @@ pub(crate) mod source_schema;
 pub(crate) mod steps;
 mod stored;
 mod undisturbed;
+mod waits;
 mod work;
 pub mod worker;
 
