@@ -14,6 +14,7 @@ mod clone;
 mod conflicts;
 mod connect;
 mod data_only;
+mod ddl;
 mod deferred;
 mod duplicates;
 mod example;

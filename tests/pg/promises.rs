@@ -1,7 +1,7 @@
 //! Promises of a clone, each broken on purpose from outside while it runs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use pghaul::event::{Counters, Event, Observer};
 use pghaul::run::options::{Keep, SourceUse, Start};
@@ -9,7 +9,7 @@ use pghaul::run::{CloneOptions, Outcome, Stop};
 use pghaul::{Error, ErrorKind, Severity};
 use pghaul_testbed::{Database, Major, Role, Server};
 
-use crate::harness::{clone, database, one_by_one, options, prepare};
+use crate::harness::{clone, database, options, prepare};
 
 /// Does something once, when an event comes that it waits for.
 struct Once<F> {
@@ -93,8 +93,8 @@ async fn ddl_on_the_source_waits_and_no_table_arrives_empty() {
         let source = shared(major, "ddl_src");
         let target = shared(Major::V18, "ddl_dst");
         source.execute(TWO_TABLES).await.unwrap();
-        // One reader, which has its locks by then: another would wait behind the statements below.
-        let outcome = clone_and(source, target, one_by_one(), move |event| {
+        // All readers have their locks by then: another would wait behind the statements below.
+        let outcome = clone_and(source, target, options(), move |event| {
             let begun = matches!(event, Event::PieceCommitted { .. });
             if begun {
                 for statement in
@@ -289,12 +289,12 @@ async fn one_large_table_is_read_by_two_backends_and_small_ones_are_indexed_mean
     struct Watch {
         source: &'static Database<'static>,
         most: AtomicU64,
-        small_indexed_first: AtomicBool,
-        big_done: AtomicBool,
+        /// What was heard, in its order.
+        heard: Mutex<Vec<String>>,
     }
     impl Observer for Watch {
         fn on_event(&self, event: &Event<'_>) {
-            match event {
+            let heard = match event {
                 Event::PieceCommitted { table, .. } if table.name.as_str() == "big" => {
                     let readers = self
                         .source
@@ -304,24 +304,18 @@ async fn one_large_table_is_read_by_two_backends_and_small_ones_are_indexed_mean
                         .wait()
                         .unwrap();
                     self.most.fetch_max(readers.unwrap().parse().unwrap(), Ordering::SeqCst);
+                    "piece of big".to_owned()
                 }
-                Event::TableCopied { table, .. } if table.name.as_str() == "big" => {
-                    self.big_done.store(true, Ordering::SeqCst);
-                }
-                Event::StepStarted { object, .. } if object.contains("small_pkey") => {
-                    let early = !self.big_done.load(Ordering::SeqCst);
-                    self.small_indexed_first.fetch_or(early, Ordering::SeqCst);
-                }
-                _ => {}
-            }
+                Event::PieceCommitted { table, .. } => format!("piece of {}", table.name),
+                Event::TableCopied { table, .. } => format!("copied {}", table.name),
+                Event::StepStarted { kind, object } => format!("{kind} {object}"),
+                Event::Retrying { what, .. } => format!("again: {what}"),
+                _ => return,
+            };
+            self.heard.lock().unwrap().push(heard);
         }
     }
-    let watch = Arc::new(Watch {
-        source,
-        most: AtomicU64::new(0),
-        small_indexed_first: AtomicBool::new(false),
-        big_done: AtomicBool::new(false),
-    });
+    let watch = Arc::new(Watch { source, most: AtomicU64::new(0), heard: Mutex::new(Vec::new()) });
     let options = CloneOptions {
         part_size: Some(1 << 20),
         max_rate: std::num::NonZeroU64::new(6 << 20),
@@ -335,8 +329,11 @@ async fn one_large_table_is_read_by_two_backends_and_small_ones_are_indexed_mean
         .await
         .unwrap();
     assert!(outcome.tables.iter().all(|table| table.verified));
-    assert!(watch.most.load(Ordering::SeqCst) >= 2, "{}", watch.most.load(Ordering::SeqCst));
-    assert!(watch.small_indexed_first.load(Ordering::SeqCst));
+    let heard = watch.heard.lock().unwrap();
+    let most = watch.most.load(Ordering::SeqCst);
+    assert!(most >= 2, "at most {most} backends read `big` at once: {heard:#?}");
+    let at = |what: &str| heard.iter().position(|one| one.contains(what)).expect(what);
+    assert!(at("small_pkey") < at("copied big"), "`small` waited for `big`: {heard:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

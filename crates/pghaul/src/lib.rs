@@ -221,6 +221,7 @@ pub mod duplicates;
 pub mod error;
 pub mod event;
 pub mod finding;
+pub mod holder;
 pub mod manual;
 pub mod name;
 pub mod pg_dump;

@@ -11,12 +11,13 @@ use tokio::task::JoinSet;
 use super::answer;
 use super::board::{Board, LaneKind};
 use super::graph;
-use super::lane::{self, Alone};
+use super::lane::{self, Alone, Beginning};
 use super::ledger::Ledger;
 use super::options::{Start, Verify};
 use super::outcome::{Ending, Outcome};
 use super::phases::Phases;
 use super::prepare::{Consistency, PreparedClone};
+use super::readers::Readers;
 use super::refresh::{self, Seen};
 use super::restart_tables;
 use super::result::{deferred, outcome, unverified};
@@ -25,6 +26,7 @@ use super::reverify;
 use super::steps;
 use super::stored::{ALL_READ_BACK, StoredRun};
 use super::undisturbed::Undisturbed;
+use super::waits::{self, AtWork};
 use super::work::{Facts, Run, Stop, Work};
 use super::writers;
 use crate::connect::Session;
@@ -127,6 +129,8 @@ impl PreparedClone {
             undisturbed: Undisturbed::default(),
             given_up,
             alone,
+            readers: Readers::default(),
+            at_work: AtWork::default(),
         });
         let stopped =
             |phases: Phases| outcome(&run, self.consistency, Ending::Stopped, phases.end());
@@ -146,9 +150,12 @@ impl PreparedClone {
             }
             Ok(())
         };
+        let controls = (run.target.as_ref(), control.pid());
+        let what = "creating types, functions and tables";
+        let begun = waits::aloud(run.observer.as_ref(), controls, what, begun);
         // Dropped in the middle, what was sent is committed with its receipt or not at all.
         let begun = tokio::select! {
-            begun = begun => begun,
+            (begun, _) = begun => begun,
             () = run.stop.now.cancelled() => return Ok(stopped(phases)),
         };
         begun.map_err(|error| broken(error, None))?;
@@ -278,9 +285,10 @@ async fn carry_out(
         state::set_phase(control, "data", false).await?;
     }
     phases.begin(Phase::Data);
-    let mut copying = lanes(run, LaneKind::Copy, run.options.jobs.get());
-    let mut stepping = lanes(run, LaneKind::Step, run.options.index_jobs.get());
+    let mut copying = copy_lanes(run);
+    let mut stepping = step_lanes(run);
     join(run, control, &mut copying, &mut seen).await?;
+    run.readers.close_spare();
     note_all_read_back(run, control, done).await?;
     // All is copied and read back: from here on the source may vacuum again.
     if let Some(hold) = &run.hold {
@@ -351,7 +359,10 @@ async fn go_on(
             .collect();
         reverify::all(run, &restarted, objects).await?;
     }
-    restart_tables::begin_again(run, control, &restarted, done).await?;
+    let controls = (run.target.as_ref(), control.pid());
+    let begin_again = restart_tables::begin_again(run, control, &restarted, done);
+    let what = "beginning again for some tables";
+    waits::aloud(run.observer.as_ref(), controls, what, begin_again).await.0?;
     forget_what_is_made_of_rows(run, control, done).await?;
     state::set_moment(control, &record.snapshot, &record.moment, &record.consistency).await
 }
@@ -432,11 +443,22 @@ fn first_failure(run: &Run) -> Option<Error> {
     Some(first)
 }
 
-fn lanes(run: &Arc<Run>, kind: LaneKind, count: usize) -> JoinSet<()> {
+fn copy_lanes(run: &Arc<Run>) -> JoinSet<()> {
+    let count = run.options.jobs.get();
+    let beginning = Arc::new(Beginning::of(run, count));
     let mut lanes = JoinSet::new();
     for number in 1..=count {
+        let (run, beginning) = (Arc::clone(run), Arc::clone(&beginning));
+        lanes.spawn(async move { lane::copy(&run, number, &beginning).await });
+    }
+    lanes
+}
+
+fn step_lanes(run: &Arc<Run>) -> JoinSet<()> {
+    let mut lanes = JoinSet::new();
+    for number in 1..=run.options.index_jobs.get() {
         let run = Arc::clone(run);
-        lanes.spawn(async move { lane::work(&run, kind, number).await });
+        lanes.spawn(async move { lane::step(&run, number).await });
     }
     lanes
 }

@@ -12,6 +12,7 @@ use pghaul_rows::TableDigest;
 use pghaul_rows::reader::{Digesting, RowReader};
 use tokio::task::JoinSet;
 
+use super::readers::Reader;
 use super::retry;
 use super::work::Run;
 use crate::connect::Session;
@@ -99,7 +100,7 @@ async fn read(
     next: &AtomicUsize,
     number: usize,
 ) -> Result<Vec<String>, Error> {
-    let mut source: Option<Session> = None;
+    let mut source: Option<Reader> = None;
     let mut changed = Vec::new();
     while let Some(again) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
         let mut attempt = 0;
