@@ -131,12 +131,6 @@ impl Sessions<'_> {
         self.reader = None;
     }
 
-    /// What large rows have left behind of one side would stand beside those of the other.
-    fn drop_grown(&mut self) {
-        self.source = self.source.take().filter(|session| !session.has_grown());
-        self.reader = self.reader.take().filter(|session| !session.has_grown());
-    }
-
     /// None: stopped.
     async fn try_until_done(&mut self, id: TaskId) -> Result<Option<Verdict>, Error> {
         let run = self.run;
@@ -144,10 +138,7 @@ impl Sessions<'_> {
         let mut committed = self.pieces(id);
         loop {
             match self.attempt(id).await {
-                Ok(verdict) => {
-                    self.drop_grown();
-                    return Ok(verdict);
-                }
+                Ok(verdict) => return Ok(verdict),
                 Err(error) => {
                     self.note_silent_death(id, &error);
                     self.drop_sessions();
