@@ -41,7 +41,7 @@ fn large_rows_need_at_most_three_times_the_largest_for_a_job() {
 #[test]
 fn a_hundred_thousand_rows_that_differ_are_named_within_the_memory_that_is_given() {
     const ROWS: usize = 100_000;
-    const MEMORY: u64 = 34 << 20;
+    const MEMORY: u64 = 40 << 20;
     let (source, target) = (database("differs_src"), database("differs_dst"));
     for (database, content) in [(&source, "here"), (&target, "there")] {
         let fill = format!(
@@ -53,7 +53,7 @@ fn a_hundred_thousand_rows_that_differ_are_named_within_the_memory_that_is_given
     let place = tempfile::tempdir().unwrap();
     let (result, out) = (place.path().join("result"), place.path().join("rows.jsonl"));
     let mut verify = Command::new(env!("CARGO_BIN_EXE_pghaul"));
-    verify.args(["verify", "--data-only", "--json", "--progress", "none", "--memory", "34MiB"]);
+    verify.args(["verify", "--data-only", "--json", "--progress", "none", "--memory", "40MiB"]);
     verify.args(["--max-differences", "1000000", "--out"]).arg(&out);
     verify.arg("--spill-dir").arg(place.path());
     verify.env("PGHAUL_SOURCE", source.url()).env("PGHAUL_TARGET", target.url());

@@ -77,7 +77,7 @@ impl DifferentRows {
     /// # Errors
     /// [`ErrorKind::LocalIo`] when they cannot be written.
     pub fn take(&mut self, some: TableDifferences) -> Result<(), Error> {
-        let TableDifferences { table: name, key, rows } = some;
+        let TableDifferences { table: name, key, rows, .. } = some;
         if let Some(out) = &mut self.out {
             let (schema, table) = (name.schema.as_str(), name.name.as_str());
             for row in &rows {

@@ -111,7 +111,7 @@ pub struct Flags {
     /// Parts read at once: as many sessions on each side [1 to 256]
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Resources")]
     jobs: u16,
-    /// Memory of the whole process, such as 64MiB; fewer jobs run if it is small [from 32MiB]
+    /// Memory of the whole process, such as 64MiB; fewer jobs run if it is small [from 36MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
     memory: Option<u64>,
     /// Where goes what is known of rows that differ and does not fit it: 42 bytes for each row that

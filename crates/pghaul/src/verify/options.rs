@@ -132,7 +132,7 @@ impl Default for VerifyOptions {
 }
 
 /// What a comparison needs at least, in bytes, whatever is compared and whatever differs.
-pub const MEMORY: u64 = 28 << 20;
+pub const MEMORY: u64 = 32 << 20;
 
 /// What each job needs beyond that: what is on its way from both sides.
 pub const MEMORY_A_JOB: u64 = 2 << 20;
@@ -176,11 +176,11 @@ mod tests {
             (options.jobs.get(), options.memory_for_differences() >> 20)
         };
         assert_eq!(shares(None), (4, 16));
-        assert_eq!(shares(Some(96 << 20)), (4, 60));
-        assert_eq!(shares(Some(40 << 20)), (4, 4));
-        assert_eq!(shares(Some(34 << 20)), (2, 2));
-        let refused = with(Some(31 << 20)).unwrap_err();
+        assert_eq!(shares(Some(96 << 20)), (4, 56));
+        assert_eq!(shares(Some(40 << 20)), (3, 2));
+        assert_eq!(shares(Some(36 << 20)), (1, 2));
+        let refused = with(Some(35 << 20)).unwrap_err();
         assert_eq!(refused.kind(), crate::ErrorKind::Usage);
-        assert!(refused.to_string().contains(&(32_u64 << 20).to_string()), "{refused}");
+        assert!(refused.to_string().contains(&(36_u64 << 20).to_string()), "{refused}");
     }
 }

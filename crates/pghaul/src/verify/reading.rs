@@ -12,7 +12,7 @@ use futures::StreamExt;
 use pghaul_rows::layout::{Column, CopyFormat, Layout};
 use pghaul_rows::reader::{Digesting, RowReader};
 use pghaul_rows::shape::Shape;
-use pghaul_rows::tuple::Row;
+use pghaul_rows::tuple::RowRef;
 use pghaul_rows::{CopyError, ImageKind, RowDigest, TableDigest, Tid};
 
 use crate::connect::{CopyOut, Session, Side};
@@ -398,7 +398,7 @@ impl Reading<'_> {
                     );
                     let reader = RowReader::new(Arc::new(texts_layout(4)), Digesting::Off);
                     self.stream((&doing, heap), &statement, reader, |row| {
-                        let line = row.tuple.to_bytes();
+                        let line = row.parts().concat();
                         let line = String::from_utf8_lossy(&line);
                         let mut fields = line.trim_end().split('\t');
                         let at = fields.next().and_then(|at| at.parse::<usize>().ok());
@@ -485,7 +485,7 @@ impl Reading<'_> {
         let reader = RowReader::projecting(Arc::clone(&self.table.format.layout), &each);
         let mut found = Vec::with_capacity(tids.len());
         self.stream((&doing, heap), &statement, reader, |row| {
-            found.extend(row.ctid.map(|tid| (tid, row.projected.clone())));
+            found.extend(row.ctid.map(|tid| (tid, row.projected.to_vec())));
             Ok(())
         })
         .await?;
@@ -497,7 +497,7 @@ impl Reading<'_> {
         &self,
         (doing, heap): (&str, &Heap),
         ctid: WithCtid,
-        each: impl FnMut(&Row) -> Result<(), Error>,
+        each: impl FnMut(RowRef<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let format = &self.table.format;
         let layout = match ctid {
@@ -513,7 +513,7 @@ impl Reading<'_> {
         self.stream((doing, heap), &statement, reader, each).await
     }
 
-    fn key_and_row(&self, row: &Row) -> (RowDigest, RowDigest) {
+    fn key_and_row(&self, row: RowRef<'_>) -> (RowDigest, RowDigest) {
         let digest = row.digest.unwrap_or(RowDigest([0; 2]));
         (row.projected.first().copied().unwrap_or(digest), digest)
     }
@@ -532,7 +532,7 @@ impl Reading<'_> {
         (doing, heap): (&str, &Heap),
         statement: &str,
         reader: RowReader,
-        each: impl FnMut(&Row) -> Result<(), Error>,
+        each: impl FnMut(RowRef<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let stream = self.session.copy_out(doing, statement).await?;
         self.take_apart((doing, heap), stream, reader, each).await
@@ -543,7 +543,7 @@ impl Reading<'_> {
         (doing, heap): (&str, &Heap),
         stream: CopyOut,
         mut reader: RowReader,
-        mut each: impl FnMut(&Row) -> Result<(), Error>,
+        mut each: impl FnMut(RowRef<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let counter = match self.session.side() {
             Side::Source | Side::Database => &self.counters.bytes_read,
@@ -556,9 +556,11 @@ impl Reading<'_> {
             counter.fetch_add(message.len() as u64, Ordering::Relaxed);
             self.pace.take(message.len() as u64).await;
             reader.feed(message).map_err(broken)?;
-            while let Some(row) = reader.next_row().map_err(broken)? {
-                each(&row)?;
-            }
+            let shown = reader.each_row(|row| each(row).map_err(Trouble::Caller));
+            shown.map_err(|trouble| match trouble {
+                Trouble::Stream(error) => broken(error),
+                Trouble::Caller(error) => error,
+            })?;
         }
         reader.finish().map_err(broken)
     }
@@ -570,6 +572,18 @@ impl Reading<'_> {
             heap.name
         );
         Error::new(ErrorKind::Transfer, what).caused_by(cause)
+    }
+}
+
+/// Why a stream is not taken apart further.
+enum Trouble {
+    Stream(CopyError),
+    Caller(Error),
+}
+
+impl From<CopyError> for Trouble {
+    fn from(error: CopyError) -> Self {
+        Self::Stream(error)
     }
 }
 
@@ -594,8 +608,8 @@ fn texts_layout(columns: usize) -> Layout {
     }
 }
 
-fn two_digests(row: &Row) -> Option<(RowDigest, RowDigest)> {
-    let line = row.tuple.to_bytes();
+fn two_digests(row: RowRef<'_>) -> Option<(RowDigest, RowDigest)> {
+    let line = row.parts().concat();
     let (key, digest) = std::str::from_utf8(&line).ok()?.trim_end().split_once('\t')?;
     Some((key.parse().ok()?, digest.parse().ok()?))
 }

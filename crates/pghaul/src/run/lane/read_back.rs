@@ -126,7 +126,9 @@ impl Sessions<'_> {
     pub(super) async fn open_reader(&mut self) -> Result<&Session, Error> {
         if self.reader.as_ref().is_none_or(Session::is_closed) {
             let name = format!("{} {} read back", self.run.id, self.lane);
-            self.reader = Some(self.run.target.connect(Purpose::Read, &name).await?);
+            let reader = self.run.target.connect(Purpose::Read, &name).await?;
+            self.run.at_work.has(&self.lane, &reader);
+            self.reader = Some(reader);
         }
         self.reader.as_ref().ok_or_else(lost)
     }
