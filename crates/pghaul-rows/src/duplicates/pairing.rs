@@ -84,7 +84,7 @@ impl Pairing {
     /// in `folder`: 42 bytes for each row. The memory is reserved at the first row, and comes into
     /// use as it is filled.
     pub fn new(budget: usize, folder: impl Into<PathBuf>) -> Result<Self, FinderError> {
-        Ok(Self(Partitions::new(Plan::new(budget, RECORD)?, folder.into())))
+        Ok(Self(Partitions::new(Plan::new(budget, RECORD)?.keeping_all(), folder.into())))
     }
 
     /// Adds a row by the digests of its key and of itself.

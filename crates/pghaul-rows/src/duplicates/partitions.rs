@@ -16,7 +16,7 @@
 use std::path::PathBuf;
 
 use super::FinderError;
-use super::plan::Plan;
+use super::plan::{Alone, Plan};
 use super::sieve::sift;
 use super::sorter::{Sorted, Sorter, compare};
 use super::spill::Spill;
@@ -236,7 +236,9 @@ impl<const N: usize> Partitions<N> {
         pool.truncate(kept);
         pool.shrink_to_fit();
         let spare = plan.memory.saturating_sub(pool.capacity() * N);
-        sift(&mut pool, spare);
+        if plan.alone == Alone::LetGo {
+            sift(&mut pool, spare);
+        }
         pool.sort_unstable_by(compare);
         pool
     }
@@ -357,7 +359,9 @@ impl<const N: usize> InFile<N> {
                     chain.back(&mut self.spill)?;
                 }
                 let spare = self.plan.memory.saturating_sub(self.buffer.capacity() * N);
-                sift(&mut self.buffer, spare);
+                if self.plan.alone == Alone::LetGo {
+                    sift(&mut self.buffer, spare);
+                }
                 self.buffer.sort_unstable_by(compare);
             }
             _ => {

@@ -24,6 +24,15 @@ const SHORTEST_READ: usize = 8 << 10;
 /// A buffer above this gains nothing.
 const LONGEST_READ: usize = 1 << 20;
 
+/// What is done with records whose key no other one has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alone {
+    /// Most are let go before the rest is sorted.
+    LetGo,
+    /// They come back as all others do.
+    Kept,
+}
+
 /// How many records are held where. Records are all of one size.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
@@ -40,6 +49,7 @@ pub(super) struct Plan {
     /// For all that grows with the rows.
     pub(super) memory: usize,
     pub(super) record_bytes: usize,
+    pub(super) alone: Alone,
 }
 
 impl Plan {
@@ -60,7 +70,13 @@ impl Plan {
             fan_in: bytes / (SHORTEST_READ + CURSOR_BYTES) - 1,
             memory: bytes,
             record_bytes,
+            alone: Alone::LetGo,
         })
+    }
+
+    /// The same for who wants every record back.
+    pub(super) fn keeping_all(self) -> Self {
+        Self { alone: Alone::Kept, ..self }
     }
 
     /// How many of these runs, too many to be merged at once, a step makes one run of: no more

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::plan::Alone;
 use super::*;
 
 /// Groups as the finder gives them.
@@ -17,6 +18,7 @@ fn plans() -> impl Strategy<Value = Plan> {
     let memory = prop_oneof![Just(0), Just(1_usize << 20)];
     (pages, 1..6_usize, 1..130_usize, 2..6_usize, memory).prop_map(
         |((partition_bits, pages), page_records, run_records, fan_in, memory)| Plan {
+            alone: Alone::LetGo,
             partition_bits,
             pages,
             page_records,
@@ -206,6 +208,7 @@ fn what_fits_the_budget_needs_no_folder() {
 #[test]
 fn steps_are_within_the_plan() {
     let plan = Plan {
+        alone: Alone::LetGo,
         partition_bits: 0,
         pages: 2,
         page_records: 1,
