@@ -42,20 +42,7 @@ impl Tuple {
     /// The fields of a tuple of a binary stream, NULL as `None`, without its ctid if the layout has
     /// one.
     pub fn binary_fields(&self) -> impl Iterator<Item = Option<&[u8]>> {
-        // The count of fields stands in `head` where a ctid was taken out.
-        let counted = if self.head.as_slice().is_empty() { 2 } else { 0 };
-        let mut rest = self.body.get(counted..).unwrap_or_default();
-        std::iter::from_fn(move || {
-            let (length, after) = rest.split_first_chunk()?;
-            let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
-                rest = after;
-                return Some(None);
-            };
-            // The reader framed it: the bytes are there.
-            let (value, after) = after.split_at_checked(length)?;
-            rest = after;
-            Some(Some(value))
-        })
+        fields_of(self.head, &self.body)
     }
 
     /// The tuple's bytes in one piece; a copy only if they are not already.
@@ -65,6 +52,58 @@ impl Tuple {
         }
         self.parts().concat().into()
     }
+}
+
+/// A row as it lies in the bytes that it came in, for who keeps nothing of it.
+#[derive(Debug, Clone, Copy)]
+pub struct RowRef<'a> {
+    /// Where it lies, if the layout has it.
+    pub ctid: Option<Tid>,
+    /// The digest of its image, if digests are on.
+    pub digest: Option<RowDigest>,
+    /// The digests of some of its columns, one for each of the reader's projections.
+    pub projected: &'a [RowDigest],
+    pub(crate) head: Inline,
+    pub(crate) body: &'a [u8],
+    pub(crate) tail: Inline,
+}
+
+impl<'a> RowRef<'a> {
+    /// As [`Tuple::parts`].
+    pub fn parts(&self) -> [&[u8]; 3] {
+        [self.head.as_slice(), self.body, self.tail.as_slice()]
+    }
+
+    /// As [`Tuple::binary_fields`].
+    pub fn binary_fields(&self) -> impl Iterator<Item = Option<&'a [u8]>> + use<'a> {
+        fields_of(self.head, self.body)
+    }
+}
+
+impl<'a> From<&'a Row> for RowRef<'a> {
+    fn from(row: &'a Row) -> Self {
+        let Row { ctid, digest, projected, tuple } = row;
+        let Tuple { head, body, tail } = tuple;
+        Self { ctid: *ctid, digest: *digest, projected, head: *head, body, tail: *tail }
+    }
+}
+
+/// The fields of a binary tuple.
+fn fields_of(head: Inline, body: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    // The count of fields stands in `head` where a ctid was taken out.
+    let counted = if head.as_slice().is_empty() { 2 } else { 0 };
+    let mut rest = body.get(counted..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (length, after) = rest.split_first_chunk()?;
+        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+            rest = after;
+            return Some(None);
+        };
+        // The reader framed it: the bytes are there.
+        let (value, after) = after.split_at_checked(length)?;
+        rest = after;
+        Some(Some(value))
+    })
 }
 
 /// Up to two bytes, without an allocation.

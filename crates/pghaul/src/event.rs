@@ -189,6 +189,7 @@ pub enum Phase {
 
 /// Numbers that move all the time; sample them, they only grow.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Counters {
     /// Rows read from the source, also of pieces not yet committed.
     pub rows_read: AtomicU64,

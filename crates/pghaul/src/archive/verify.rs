@@ -37,6 +37,7 @@ use pghaul_rows::TableDigest;
 
 /// What was found.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Verified {
     /// How it ended. After a stop, what is here was looked at until then.
     pub ending: Ending,

@@ -167,10 +167,7 @@ impl<'a> Sessions<'a> {
         let mut committed = self.pieces(id);
         loop {
             match self.attempt(id).await {
-                Ok(verdict) => {
-                    self.drop_grown().await;
-                    return Ok(verdict);
-                }
+                Ok(verdict) => return Ok(verdict),
                 Err(error) => {
                     self.note_silent_death(id, &error);
                     self.drop_sessions();

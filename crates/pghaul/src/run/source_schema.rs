@@ -117,10 +117,24 @@ async fn contents(
 }
 
 impl SourceSchema {
+    /// With the steps that only the plan of the rows asks for.
+    pub(super) fn with_steps_for(
+        self,
+        plan: &Plan,
+        scope: Scope,
+        unchecked: &[ForeignKey],
+    ) -> Self {
+        let checking = self.checking(unchecked);
+        match scope {
+            Scope::Everything => checking.emptying(plan),
+            Scope::SchemaOnly | Scope::DataOnly => checking,
+        }
+    }
+
     /// With a step for each configuration table of an extension: rows that its script has put there
     /// come from the source as they are now. Only where this run has made the extension, which its
     /// receipt says.
-    pub(super) fn emptying(mut self, plan: &Plan) -> Self {
+    fn emptying(mut self, plan: &Plan) -> Self {
         for table in &plan.tables {
             let Some(extension) = &table.extension else { continue };
             let condition = match table.condition.as_str() {
@@ -144,7 +158,7 @@ impl SourceSchema {
     }
 
     /// With a step for each foreign key of the target that nothing checks while rows go in.
-    pub(super) fn checking(mut self, foreign_keys: &[ForeignKey]) -> Self {
+    fn checking(mut self, foreign_keys: &[ForeignKey]) -> Self {
         self.steps.extend(foreign_keys.iter().map(|key| SchemaStep {
             step: Step::checking(&key.child, &key.name, key.check_statement()),
             undo: String::new(),

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use pghaul_rows::layout::{Column, CopyFormat, Layout};
 use pghaul_rows::reader::{Digesting, RowReader};
 use pghaul_rows::shape::Shape;
-use pghaul_rows::tuple::Row;
+use pghaul_rows::tuple::RowRef;
 use pghaul_rows::{CopyError, ImageKind, RowDigest, TableDigest, Tid};
 
 use crate::connect::{CopyOut, Session, Side};
@@ -465,7 +465,7 @@ impl Reading<'_> {
         let reader = RowReader::projecting(Arc::clone(&self.table.format.layout), &each);
         let mut found = Vec::with_capacity(tids.len());
         self.stream((&doing, heap), &statement, reader, |row| {
-            found.extend(row.ctid.map(|tid| (tid, row.projected.clone())));
+            found.extend(row.ctid.map(|tid| (tid, row.projected.to_vec())));
         })
         .await?;
         Ok(found)
@@ -476,7 +476,7 @@ impl Reading<'_> {
         &self,
         (doing, heap): (&str, &Heap),
         ctid: WithCtid,
-        each: impl FnMut(&Row),
+        each: impl FnMut(RowRef<'_>),
     ) -> Result<(), Error> {
         let format = &self.table.format;
         let layout = match ctid {
@@ -492,7 +492,7 @@ impl Reading<'_> {
         self.stream((doing, heap), &statement, reader, each).await
     }
 
-    fn key_and_row(&self, row: &Row) -> (RowDigest, RowDigest) {
+    fn key_and_row(&self, row: RowRef<'_>) -> (RowDigest, RowDigest) {
         let digest = row.digest.unwrap_or(RowDigest([0; 2]));
         (row.projected.first().copied().unwrap_or(digest), digest)
     }
@@ -511,7 +511,7 @@ impl Reading<'_> {
         (doing, heap): (&str, &Heap),
         statement: &str,
         reader: RowReader,
-        each: impl FnMut(&Row),
+        each: impl FnMut(RowRef<'_>),
     ) -> Result<(), Error> {
         let stream = self.session.copy_out(doing, statement).await?;
         self.take_apart((doing, heap), stream, reader, each).await
@@ -522,7 +522,7 @@ impl Reading<'_> {
         (doing, heap): (&str, &Heap),
         stream: CopyOut,
         mut reader: RowReader,
-        mut each: impl FnMut(&Row),
+        mut each: impl FnMut(RowRef<'_>),
     ) -> Result<(), Error> {
         let counter = match self.session.side() {
             Side::Source | Side::Database => &self.counters.bytes_read,
@@ -535,9 +535,11 @@ impl Reading<'_> {
             counter.fetch_add(message.len() as u64, Ordering::Relaxed);
             self.pace.take(message.len() as u64).await;
             reader.feed(message).map_err(broken)?;
-            while let Some(row) = reader.next_row().map_err(broken)? {
-                each(&row);
-            }
+            let shown = reader.each_row(|row| {
+                each(row);
+                Ok(())
+            });
+            shown.map_err(broken)?;
         }
         reader.finish().map_err(broken)
     }
@@ -563,8 +565,8 @@ fn digests_layout() -> Layout {
     }
 }
 
-fn two_digests(row: &Row) -> Option<(RowDigest, RowDigest)> {
-    let line = row.tuple.to_bytes();
+fn two_digests(row: RowRef<'_>) -> Option<(RowDigest, RowDigest)> {
+    let line = row.parts().concat();
     let (key, digest) = std::str::from_utf8(&line).ok()?.trim_end().split_once('\t')?;
     Some((key.parse().ok()?, digest.parse().ok()?))
 }

@@ -117,18 +117,4 @@ impl Sessions<'_> {
         }
         Verdict::Again
     }
-
-    /// What large rows have left behind of one side would stand beside those of the other. A reader
-    /// is only given up for another, which may not be to be had.
-    pub(super) async fn drop_grown(&mut self) {
-        self.reader = self.reader.take().filter(|session| !session.has_grown());
-        if !self.source.as_ref().is_some_and(|source| source.has_grown()) {
-            return;
-        }
-        if self.run.left_to_read().is_empty() {
-            self.source = None;
-        } else if let Ok(reader) = self.run.open_reader(&self.lane).await {
-            self.source = Some(reader);
-        }
-    }
 }
