@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use cap::Cap;
 use pghaul_rows::duplicates::{DuplicateFinder, Member, Relations};
-use pghaul_rows::{RowDigest, Tid};
+use pghaul_rows::{KeyDigest, Tid};
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
@@ -62,12 +62,12 @@ fn run(rows: u32) -> Result<(), Box<dyn Error>> {
 }
 
 /// Looks like a hash (SplitMix64, twice).
-fn digest(number: u64) -> RowDigest {
+fn digest(number: u64) -> KeyDigest {
     let mix = |number: u64| {
         let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         number ^ number >> 31
     };
     let first = mix(number.wrapping_add(0x9e37_79b9_7f4a_7c15));
-    RowDigest([first, mix(first)])
+    KeyDigest([first, mix(first)])
 }

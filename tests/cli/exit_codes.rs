@@ -117,6 +117,17 @@ fn code_2_source_and_target_are_one_database() {
         error: source and target are the same database
           hint:  check host, port and database of --source and --target
     "#]]);
+    // By another name.
+    let socket = format!(
+        "host={} port={} user=postgres dbname={}",
+        source.server().socket_dir().display(),
+        source.server().port(),
+        source.name()
+    );
+    let output = clone(&source, &source, &[]).target(&socket).run();
+    assert_eq!(output.code, 2, "{}", output.stderr);
+    let written = "select count(*) from pg_namespace where nspname = 'pghaul'";
+    assert_eq!(source.value(written).wait().unwrap().as_deref(), Some("0"));
 }
 
 #[test]
@@ -165,6 +176,31 @@ fn code_11_no_pg_dump() {
         );
     let schemas = "select count(*) from pg_namespace where nspname = 'pghaul'";
     assert_eq!(target.value(schemas).wait().unwrap().as_deref(), Some("0"));
+}
+
+#[test]
+fn code_11_a_pg_dump_that_is_too_old() {
+    let (source, target) = (filled("source"), database("target"));
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("pg_dump");
+    std::fs::write(&program, "#!/bin/sh\necho 'pg_dump (PostgreSQL) 17.4'\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, executable).unwrap();
+    let mut output = pghaul(&["clone", "--pg-dump"])
+        .arg(&program)
+        .source(&source.url())
+        .target(&target.url())
+        .run();
+    output.stderr = output.stderr.replace(folder.path().to_str().unwrap(), "FOLDER");
+    output.expect(&[&source, &target], &expect![[r#"
+        exit code 11
+        --- stderr
+        error: one thing stands in the way
+
+        Found: 1 blocker
+          blocker pg_dump_unusable: cannot read the schema of the source: it is PostgreSQL 18.X and needs pg_dump 18 or newer: found: FOLDER/pg_dump (17.4)
+            remedy: install the client programs of PostgreSQL 18 (Debian and Ubuntu: postgresql-client-18; Red Hat and its kin: postgresql18; Homebrew: postgresql@18 or libpq), or name a pg_dump with --pg-dump PATH
+    "#]]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! and what cannot be had is refused before anything is written.
 
 use pghaul::connect::{Endpoint, Side};
-use pghaul::run::options::{Keep, Scope};
+use pghaul::run::options::{Keep, Scope, Start};
 use pghaul::run::{CloneOptions, Ending, Outcome, Unfinished, finish};
 use pghaul::{Error, ErrorKind};
 use pghaul_testbed::oracle::{self, Options as OracleOptions};
@@ -224,7 +224,44 @@ async fn a_killed_run_leaves_triggers_as_they_were() {
     let stopped = clone_until(&source.url(), &url, small.clone(), (6, How::Now)).await.unwrap();
     assert_eq!(stopped.ending, Ending::Stopped);
     assert_eq!(trigger_states(&source).await, trigger_states(&target).await);
-    let resume = CloneOptions { start: pghaul::run::options::Start::Resume, ..small };
+    let resume = CloneOptions { start: Start::Resume, ..small };
     let outcome = clone(&source.url(), &url, resume).await.unwrap();
     is_equal(&source, &target, &outcome).await;
+}
+
+/// Rows that were there before the run are deleted, not truncated, when their table begins again; a key
+/// that would take other tables' rows along is named, and nothing is changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_does_not_begin_again_if_others_rows_went_along() {
+    for major in [Major::V9_6, Major::V18] {
+        let source = database(major, "src");
+        let shop = SHOP.replace("references z_parents", "references z_parents on delete cascade");
+        source.execute(shop).await.unwrap();
+        let (target, owner) = owned(major);
+        let url = target.url_as(&owner);
+        with_schema(&source, &url).await;
+        let outcome = clone(&source.url(), &url, data_only()).await.unwrap();
+        is_equal(&source, &target, &outcome).await;
+        let restart = |patterns: &[&str]| {
+            let patterns = patterns.iter().map(|one| (*one).to_owned()).collect();
+            CloneOptions { start: Start::ResumeRestarting(patterns), ..data_only() }
+        };
+        let state = "select (select count(*) from z_parents) || ' ' || \
+                     (select count(*) from a_children) || ' ' || \
+                     (select count(*) from pghaul.receipt) || ' ' || (select phase from pghaul.run)";
+        let before = target.value(state).await.unwrap();
+        let refused = clone(&source.url(), &url, restart(&["public.z_parents"])).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::RunState, "{refused:?}");
+        let said = format!("{refused:?}");
+        assert!(said.contains("a_children_parent_fkey of public.a_children"), "{said}");
+        assert!(refused.hint().unwrap().contains("the tables of these foreign keys too"));
+        assert_eq!(target.value(state).await.unwrap(), before, "nothing is changed");
+        let both = restart(&["public.z_parents", "public.a_children"]);
+        let outcome = clone(&source.url(), &url, both).await.unwrap();
+        is_equal(&source, &target, &outcome).await;
+        // A superuser's session silences the key, so nothing goes along.
+        let alone = restart(&["public.z_parents"]);
+        let outcome = clone(&source.url(), &target.url(), alone).await.unwrap();
+        is_equal(&source, &target, &outcome).await;
+    }
 }

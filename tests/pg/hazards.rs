@@ -1,8 +1,10 @@
 //! What other tools lose or change in silence: each arrives here, counted again by the oracle.
 
+use pghaul::ErrorKind;
+use pghaul::run::options::Keep;
 use pghaul::run::{CloneOptions, Outcome};
 use pghaul_testbed::oracle::{self, Options as OracleOptions};
-use pghaul_testbed::{CreateOptions, Database, Major, Server};
+use pghaul_testbed::{CreateOptions, Database, Major, Role, Server};
 
 use crate::harness::{clone, database, options};
 
@@ -57,13 +59,22 @@ async fn hostile_settings_of_roles_and_databases_change_nothing() {
         )
         .await
         .unwrap();
-    let on_source = ["lc_monetary=de_DE.utf8"];
-    let on_target = ["lc_monetary=en_US.utf8", "default_transaction_read_only=on"];
+    // What one side writes, the other would read as something else.
+    let on_source = [
+        "lc_monetary=de_DE.utf8",
+        "datestyle=SQL, DMY",
+        "intervalstyle=sql_standard",
+        "timezone=Asia/Kathmandu",
+    ];
+    let on_target = [
+        "lc_monetary=en_US.utf8",
+        "datestyle=SQL, MDY",
+        "intervalstyle=postgres",
+        "timezone=America/St_Johns",
+        "default_transaction_read_only=on",
+    ];
     for (database, more) in [(&source, &on_source[..]), (&target, &on_target[..])] {
         let settings = [
-            "datestyle=SQL,DMY",
-            "intervalstyle=sql_standard",
-            "timezone=Asia/Kathmandu",
             "bytea_output=escape",
             "extra_float_digits=-5",
             "array_nulls=off",
@@ -78,11 +89,7 @@ async fn hostile_settings_of_roles_and_databases_change_nothing() {
                 .execute(format!(
                     "alter database \"{}\" set {name} = {}",
                     database.name(),
-                    if name == "datestyle" {
-                        "'SQL, DMY'".to_owned()
-                    } else {
-                        format!("'{value}'")
-                    }
+                    if name == "datestyle" { value.to_owned() } else { format!("'{value}'") }
                 ))
                 .await
                 .unwrap();
@@ -152,6 +159,38 @@ async fn names_and_registered_objects_keep_their_meaning() {
     arrives(&source, &target, options()).await;
 }
 
+/// A policy would make rows invisible to the owner: refused, not copied without them.
+#[tokio::test(flavor = "multi_thread")]
+async fn forced_row_security_hides_no_row() {
+    for major in [Major::V9_6, Major::V18] {
+        let source = database(major, "policy_src");
+        let owner = Role::create(source.server(), "policed", "").unwrap();
+        source
+            .execute(format!(
+                "create table t (id int primary key); insert into t select generate_series(1, 10); \
+                 alter table t enable row level security; alter table t force row level security; \
+                 create policy few on t using (id < 3); alter table t owner to \"{0}\"; \
+                 grant usage, create on schema public to \"{0}\"",
+                owner.name
+            ))
+            .await
+            .unwrap();
+        let target = database(Major::V18, "policy_dst");
+        let plain =
+            CloneOptions { owners: Keep::LeaveOut, privileges: Keep::LeaveOut, ..options() };
+        let error = clone(&source.url_as(&owner), &target.url(), plain.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Preflight, "{error:?}");
+        assert!(format!("{error:?}").contains("public.t"), "{error:?}");
+        let written = "select count(*) from pg_namespace where nspname = 'pghaul'";
+        assert_eq!(target.value(written).await.unwrap().as_deref(), Some("0"));
+        // Whoever sees all rows brings them all.
+        let outcome = clone(&source.url(), &target.url(), plain).await.unwrap();
+        assert!(outcome.tables[0].verified && outcome.tables[0].source_rows == 10);
+        let rows = target.value("select count(*) from t").await.unwrap();
+        assert_eq!(rows.as_deref(), Some("10"));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn encodings_that_are_not_utf8() {
     for encoding in ["LATIN1", "SQL_ASCII"] {
@@ -160,8 +199,11 @@ async fn encodings_that_are_not_utf8() {
             CreateOptions { encoding: Some(encoding.to_owned()), ..CreateOptions::default() };
         let source = Database::create(server, "encoding_src", &create).unwrap();
         let target = database(Major::V18, "encoding_dst");
-        let text =
-            if encoding == "LATIN1" { "convert_from('\\xe9e8fc', 'LATIN1')" } else { "'plain'" };
+        let text = if encoding == "LATIN1" {
+            "convert_from('\\xe9e8fc', 'LATIN1')"
+        } else {
+            "E'\\xc3\\xa9'"
+        };
         source
             .execute(format!(
                 "create table t (id int primary key, t text, c regclass); \

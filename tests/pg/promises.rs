@@ -1,7 +1,7 @@
 //! Promises of a clone, each broken on purpose from outside while it runs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use pghaul::event::{Counters, Event, Observer};
 use pghaul::run::options::{Keep, SourceUse, Start};
@@ -9,7 +9,7 @@ use pghaul::run::{CloneOptions, Outcome, Stop};
 use pghaul::{Error, ErrorKind, Severity};
 use pghaul_testbed::{Database, Major, Role, Server};
 
-use crate::harness::{clone, database, one_by_one, options, prepare};
+use crate::harness::{clone, database, options, prepare};
 
 /// Does something once, when an event comes that it waits for.
 struct Once<F> {
@@ -59,10 +59,12 @@ insert into b select g, md5(g::text) from generate_series(1, 1000) g;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_that_were_forgotten_are_named() {
-    for (source_use, severity) in
-        [(SourceUse::Quiet, Severity::Warning), (SourceUse::Live, Severity::Note)]
-    {
-        let source = shared(Major::V18, "writers_src");
+    for (major, source_use, severity) in [
+        (Major::V9_6, SourceUse::Quiet, Severity::Warning),
+        (Major::V14, SourceUse::Live, Severity::Note),
+        (Major::V18, SourceUse::Quiet, Severity::Warning),
+    ] {
+        let source = shared(major, "writers_src");
         let target = shared(Major::V18, "writers_dst");
         source.execute(TWO_TABLES).await.unwrap();
         let options = CloneOptions { source_use, ..options() };
@@ -87,12 +89,12 @@ async fn writers_that_were_forgotten_are_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ddl_on_the_source_waits_and_no_table_arrives_empty() {
-    for major in [Major::V9_6, Major::V18] {
+    for major in [Major::V9_6, Major::V14, Major::V18] {
         let source = shared(major, "ddl_src");
         let target = shared(Major::V18, "ddl_dst");
         source.execute(TWO_TABLES).await.unwrap();
-        // One reader, which has its locks by then: another would wait behind the statements below.
-        let outcome = clone_and(source, target, one_by_one(), move |event| {
+        // All readers have their locks by then: another would wait behind the statements below.
+        let outcome = clone_and(source, target, options(), move |event| {
             let begun = matches!(event, Event::PieceCommitted { .. });
             if begun {
                 for statement in
@@ -109,6 +111,26 @@ async fn ddl_on_the_source_waits_and_no_table_arrives_empty() {
         assert!(outcome.tables.iter().all(|table| table.verified));
         let rows = target.query_text("select (select count(*) from a), (select count(*) from b)");
         assert_eq!(rows.await.unwrap()[0], [Some("20000".to_owned()), Some("1000".to_owned())]);
+    }
+}
+
+/// Between the snapshot and the first reader only the keeper holds the locks.
+#[tokio::test(flavor = "multi_thread")]
+async fn once_there_is_a_snapshot_nobody_rewrites_a_table() {
+    for major in [Major::V9_6, Major::V18] {
+        let source = shared(major, "keeper_src");
+        let target = shared(Major::V18, "keeper_dst");
+        source.execute(TWO_TABLES).await.unwrap();
+        let prepared = prepare(&source.url(), &target.url(), options()).await.unwrap();
+        for statement in ["truncate a", "alter table b alter column id type bigint", "drop table b"]
+        {
+            let hasty = format!("set lock_timeout = '200ms'; {statement}");
+            let error = source.execute(hasty).await.unwrap_err();
+            assert_eq!(error.sqlstate(), Some("55P03"), "{statement}: {error}");
+        }
+        drop(prepared);
+        // And nobody who was not asked for is kept waiting for long.
+        source.execute("truncate a").await.unwrap();
     }
 }
 
@@ -199,7 +221,10 @@ async fn orphans_leave_their_key_not_valid_and_everything_else_is_done() {
         outcome.findings.iter().filter(|finding| finding.code == "orphans").collect();
     assert_eq!(orphans.len(), 1, "{:?}", outcome.findings);
     assert!(orphans[0].message.contains("2 rows of `public.c`"), "{}", orphans[0].message);
-    assert!(orphans[0].message.contains("= (101)"), "{}", orphans[0].message);
+    let places = "select string_agg('ctid ' || ctid || ' = (' || p || ')', '; ' order by id) \
+                  from c where p > 100";
+    let places = target.value(places).await.unwrap().unwrap();
+    assert!(orphans[0].message.contains(&places), "{} {places}", orphans[0].message);
     let valid = "select conname, convalidated from pg_constraint \
                  where contype = 'f' and connamespace = 'public'::regnamespace order by 1";
     let keys = |a: &str, b: &str| {
@@ -284,12 +309,12 @@ async fn one_large_table_is_read_by_two_backends_and_small_ones_are_indexed_mean
     struct Watch {
         source: &'static Database<'static>,
         most: AtomicU64,
-        small_indexed_first: AtomicBool,
-        big_done: AtomicBool,
+        /// What was heard, in its order.
+        heard: Mutex<Vec<String>>,
     }
     impl Observer for Watch {
         fn on_event(&self, event: &Event<'_>) {
-            match event {
+            let heard = match event {
                 Event::PieceCommitted { table, .. } if table.name.as_str() == "big" => {
                     let readers = self
                         .source
@@ -299,24 +324,18 @@ async fn one_large_table_is_read_by_two_backends_and_small_ones_are_indexed_mean
                         .wait()
                         .unwrap();
                     self.most.fetch_max(readers.unwrap().parse().unwrap(), Ordering::SeqCst);
+                    "piece of big".to_owned()
                 }
-                Event::TableCopied { table, .. } if table.name.as_str() == "big" => {
-                    self.big_done.store(true, Ordering::SeqCst);
-                }
-                Event::StepStarted { object, .. } if object.contains("small_pkey") => {
-                    let early = !self.big_done.load(Ordering::SeqCst);
-                    self.small_indexed_first.fetch_or(early, Ordering::SeqCst);
-                }
-                _ => {}
-            }
+                Event::PieceCommitted { table, .. } => format!("piece of {}", table.name),
+                Event::TableCopied { table, .. } => format!("copied {}", table.name),
+                Event::StepStarted { kind, object } => format!("{kind} {object}"),
+                Event::Retrying { what, .. } => format!("again: {what}"),
+                _ => return,
+            };
+            self.heard.lock().unwrap().push(heard);
         }
     }
-    let watch = Arc::new(Watch {
-        source,
-        most: AtomicU64::new(0),
-        small_indexed_first: AtomicBool::new(false),
-        big_done: AtomicBool::new(false),
-    });
+    let watch = Arc::new(Watch { source, most: AtomicU64::new(0), heard: Mutex::new(Vec::new()) });
     let options = CloneOptions {
         part_size: Some(1 << 20),
         max_rate: std::num::NonZeroU64::new(6 << 20),
@@ -330,8 +349,11 @@ async fn one_large_table_is_read_by_two_backends_and_small_ones_are_indexed_mean
         .await
         .unwrap();
     assert!(outcome.tables.iter().all(|table| table.verified));
-    assert!(watch.most.load(Ordering::SeqCst) >= 2, "{}", watch.most.load(Ordering::SeqCst));
-    assert!(watch.small_indexed_first.load(Ordering::SeqCst));
+    let heard = watch.heard.lock().unwrap();
+    let most = watch.most.load(Ordering::SeqCst);
+    assert!(most >= 2, "at most {most} backends read `big` at once: {heard:#?}");
+    let at = |what: &str| heard.iter().position(|one| one.contains(what)).expect(what);
+    assert!(at("small_pkey") < at("copied big"), "`small` waited for `big`: {heard:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -354,33 +376,45 @@ async fn an_old_server_scans_each_table_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_and_an_owner_without_superuser_are_enough() {
-    let source = shared(Major::V14, "plain_src");
-    source.execute(TWO_TABLES).await.unwrap();
-    let reader = Role::create(source.server(), "reader", "").unwrap();
-    source
-        .execute(format!(
-            "create sequence s; select nextval('s'); \
-             grant select on all tables in schema public to \"{0}\"; \
-             grant select on all sequences in schema public to \"{0}\"",
-            reader.name
-        ))
-        .await
-        .unwrap();
-    let server = Server::shared(Major::V18).unwrap();
-    let owner = Role::create(server, "owner", "").unwrap();
-    let target = shared(Major::V18, "plain_dst");
-    server
-        .execute(format!("alter database \"{}\" owner to \"{}\"", target.name(), owner.name))
-        .await
-        .unwrap();
-    let refused = clone(&source.url_as(&reader), &target.url_as(&owner), options()).await;
-    let refused = refused.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Preflight, "{refused:?}");
-    let options = CloneOptions { owners: Keep::LeaveOut, privileges: Keep::LeaveOut, ..options() };
-    let outcome = clone(&source.url_as(&reader), &target.url_as(&owner), options).await.unwrap();
-    assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
-    let rows = target.value("select count(*) from a").await.unwrap();
-    assert_eq!(rows.as_deref(), Some("20000"));
+    for (from, to) in [(Major::V9_6, Major::V14), (Major::V14, Major::V18)] {
+        let source = shared(from, "plain_src");
+        source.execute(TWO_TABLES).await.unwrap();
+        let reader = Role::create(source.server(), "reader", "").unwrap();
+        source
+            .execute(format!(
+                "create sequence s; select nextval('s'); comment on schema public is 'Ours'; \
+                 grant select on all tables in schema public to \"{0}\"; \
+                 grant select on all sequences in schema public to \"{0}\"",
+                reader.name
+            ))
+            .await
+            .unwrap();
+        let server = Server::shared(to).unwrap();
+        let owner = Role::create(server, "owner", "").unwrap();
+        let target = shared(to, "plain_dst");
+        server
+            .execute(format!("alter database \"{}\" owner to \"{}\"", target.name(), owner.name))
+            .await
+            .unwrap();
+        let refused = clone(&source.url_as(&reader), &target.url_as(&owner), options()).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Preflight, "{refused:?}");
+        let options =
+            CloneOptions { owners: Keep::LeaveOut, privileges: Keep::LeaveOut, ..options() };
+        let outcome =
+            clone(&source.url_as(&reader), &target.url_as(&owner), options).await.unwrap();
+        assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+        let rows = target.value("select count(*) from a").await.unwrap();
+        assert_eq!(rows.as_deref(), Some("20000"));
+        // Before 15 the schema public is not the database owner's.
+        let comment = "select obj_description('public'::regnamespace, 'pg_namespace')";
+        let comment = target.value(comment).await.unwrap().unwrap();
+        let left = codes(&outcome, Severity::Note).contains(&"comment_of_public_left");
+        match to {
+            Major::V14 => assert!(left && comment == "standard public schema"),
+            _ => assert!(!left && comment == "Ours"),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@
 mod bars;
 pub mod batches;
 mod estimate;
+mod holders;
 mod json;
 mod lines;
 pub mod rebuild;

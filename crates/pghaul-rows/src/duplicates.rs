@@ -13,8 +13,10 @@
 
 mod grouping;
 mod merge;
+pub mod pairing;
 mod partitions;
 mod plan;
+mod sieve;
 mod sorter;
 mod spill;
 
@@ -23,7 +25,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-use crate::digest::RowDigest;
+use crate::key::KeyDigest;
 use crate::tid::Tid;
 use grouping::Grouping;
 use partitions::Partitions;
@@ -69,17 +71,17 @@ pub struct Member {
 ///
 /// ```
 /// use pghaul_rows::duplicates::{DuplicateFinder, Member, Relations};
-/// use pghaul_rows::{RowDigest, Tid};
+/// use pghaul_rows::{KeyDigest, Tid};
 ///
 /// let row = |offset| Member { relation: 0, tid: Tid { block: 7, offset } };
 /// let mut finder = DuplicateFinder::new(Relations::One, 64 << 20, std::env::temp_dir())?;
-/// finder.push(RowDigest([1, 1]), row(3))?;
-/// finder.push(RowDigest([2, 2]), row(2))?;
-/// finder.push(RowDigest([1, 1]), row(1))?;
+/// finder.push(KeyDigest([1, 1]), row(3))?;
+/// finder.push(KeyDigest([2, 2]), row(2))?;
+/// finder.push(KeyDigest([1, 1]), row(1))?;
 ///
 /// let mut groups = finder.finish()?;
 /// let mut group = groups.next_group()?.unwrap();
-/// assert_eq!(group.key(), RowDigest([1, 1]));
+/// assert_eq!(group.key(), KeyDigest([1, 1]));
 /// assert_eq!(group.next_member()?, Some(row(1)));
 /// assert_eq!(group.next_member()?, Some(row(3)));
 /// assert_eq!(group.next_member()?, None);
@@ -115,7 +117,7 @@ impl DuplicateFinder {
     /// Adds a row. One that is added again counts once.
     ///
     /// Most calls take nanoseconds; one that finds the memory full writes a small part of it.
-    pub fn push(&mut self, key: RowDigest, row: Member) -> Result<(), FinderError> {
+    pub fn push(&mut self, key: KeyDigest, row: Member) -> Result<(), FinderError> {
         match &mut self.0 {
             Taken::One(taken) => taken.push(one(key, row)),
             Taken::Many(taken) => taken.push(many(key, row)),
@@ -157,7 +159,7 @@ impl Groups {
             AnyGrouping::Many(grouping) => grouping.next_group()?,
         };
         let Some(key) = key else { return Ok(None) };
-        Ok(Some(Group { key: RowDigest::from_be_bytes(key), groups: self }))
+        Ok(Some(Group { key: KeyDigest::from_be_bytes(key), groups: self }))
     }
 }
 
@@ -165,13 +167,13 @@ impl Groups {
 /// members come one by one.
 #[derive(Debug)]
 pub struct Group<'a> {
-    key: RowDigest,
+    key: KeyDigest,
     groups: &'a mut Groups,
 }
 
 impl Group<'_> {
     /// The digest that all members have.
-    pub fn key(&self) -> RowDigest {
+    pub fn key(&self) -> KeyDigest {
         self.key
     }
 
@@ -195,7 +197,7 @@ pub fn spill_bytes(relations: Relations, rows: u64, budget: usize) -> Result<u64
 
 // Big-endian, so that records sort as their bytes do.
 
-fn one(key: RowDigest, row: Member) -> [u8; ONE] {
+fn one(key: KeyDigest, row: Member) -> [u8; ONE] {
     let mut record = [0; ONE];
     record[..16].copy_from_slice(&key.to_be_bytes());
     record[16..].copy_from_slice(&row.tid.to_be_bytes());
@@ -207,7 +209,7 @@ fn member_of_one(record: [u8; ONE]) -> Member {
     Member { relation: 0, tid: Tid::from_be_bytes([a, b, c, d, e, f]) }
 }
 
-fn many(key: RowDigest, row: Member) -> [u8; MANY] {
+fn many(key: KeyDigest, row: Member) -> [u8; MANY] {
     let mut record = [0; MANY];
     record[..16].copy_from_slice(&key.to_be_bytes());
     record[16..20].copy_from_slice(&row.relation.to_be_bytes());

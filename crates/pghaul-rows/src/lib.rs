@@ -19,9 +19,10 @@ pub mod writer;
 
 pub use digest::{ImageKind, RowDigest, TableDigest};
 pub use error::{CopyError, CopyProblem};
+pub use key::KeyDigest;
 pub use layout::{Column, CopyFormat, Hidden, Layout};
 pub use reader::{Digesting, RowReader};
 pub use shape::Shape;
 pub use tid::Tid;
-pub use tuple::{Row, Tuple};
+pub use tuple::{Row, RowRef, Tuple};
 pub use writer::CopyWriter;

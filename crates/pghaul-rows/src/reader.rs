@@ -21,9 +21,8 @@ use crate::digest::RowDigest;
 use crate::error::{CopyError, CopyProblem};
 use crate::layout::{CopyFormat, Layout, LayoutError};
 use crate::tid::Tid;
-use crate::tuple::{Inline, Row, Tuple};
-pub(crate) use image::RowHasher;
-use image::{NoImage, ProjectingHasher};
+use crate::tuple::{Inline, Row, RowRef, Tuple};
+use image::{NoImage, ProjectingHasher, RowHasher};
 use straddling::Straddling;
 
 /// No server can send a longer row: its message has to fit a buffer below 1 GiB.
@@ -192,6 +191,54 @@ impl RowReader {
             self.queue.push_back(message);
         }
         Ok(())
+    }
+
+    /// Shows all rows that are there, each only while `each` looks at it: cheaper than
+    /// [`RowReader::next_row`] where nothing of a row is kept. Ends when more has to be fed, or the
+    /// stream has ended, or with the first error, be it of the stream or of `each`; after one of
+    /// `each` the next call goes on with the next row.
+    pub fn each_row<E: From<CopyError>>(
+        &mut self,
+        mut each: impl FnMut(RowRef<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.check_failed()?;
+        loop {
+            self.each_in_front(&mut each)?;
+            // What is cut, and what is no row.
+            let Some(row) = self.next_row()? else { return Ok(()) };
+            each(RowRef::from(&row))?;
+        }
+    }
+
+    /// Shows the rows that lie in the first message as a whole.
+    fn each_in_front<E: From<CopyError>>(
+        &mut self,
+        each: &mut impl FnMut(RowRef<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.stage != Stage::Rows || self.straddling.is_begun() || self.stalled {
+            return Ok(());
+        }
+        let mut front = std::mem::take(&mut self.front);
+        let mut at = 0;
+        let mut shown = Ok(());
+        while at < front.len() && shown.is_ok() {
+            let bytes = &front[at..];
+            // An error is found again, and told, by who reads row by row.
+            let Ok(Found::Row(span)) = self.parse(bytes) else { break };
+            if span.len > self.straddling.limit() {
+                break;
+            }
+            at += span.len;
+            self.offset += span.len as u64;
+            self.row += 1;
+            let (digest, projected) = self.hasher.finish();
+            let Span { ctid, head, body, tail, .. } = span;
+            let body = &bytes[body];
+            shown = each(RowRef { ctid, digest, projected: &projected, head, body, tail });
+        }
+        front.advance(at);
+        self.front = front;
+        shown
     }
 
     /// The next row; `None` when more has to be fed, or the stream has ended.

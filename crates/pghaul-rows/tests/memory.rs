@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cap::Cap;
 use pghaul_rows::duplicates::{DuplicateFinder, Member, Relations, spill_bytes};
 use pghaul_rows::{
-    Column, CopyFormat, CopyWriter, Digesting, Layout, RowDigest, RowReader, Shape, Tid,
+    Column, CopyFormat, CopyWriter, Digesting, KeyDigest, Layout, RowReader, Shape, Tid,
 };
 
 #[global_allocator]
@@ -42,9 +42,9 @@ fn within(budget: usize, run: impl FnOnce()) {
 }
 
 /// Different numbers give different digests, in no order.
-fn digest(number: u64) -> RowDigest {
+fn digest(number: u64) -> KeyDigest {
     let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    RowDigest([mixed ^ mixed >> 29, number])
+    KeyDigest([mixed ^ mixed >> 29, number])
 }
 
 fn member(relations: Relations, row: u32) -> Member {
@@ -57,7 +57,7 @@ fn count(
     relations: Relations,
     budget: usize,
     rows: u32,
-    key_of: fn(u32) -> RowDigest,
+    key_of: fn(u32) -> KeyDigest,
 ) -> (u64, u64) {
     let mut counts = (0, 0);
     within(budget, || {
@@ -101,8 +101,8 @@ fn finder_when_all_rows_are_equal() {
 /// then more.
 fn finder_when_keys_crowd() {
     let crowded = |row: u32| {
-        let RowDigest([first, second]) = digest(pairs(row).into());
-        RowDigest([first >> 7, second])
+        let KeyDigest([first, second]) = digest(pairs(row).into());
+        KeyDigest([first >> 7, second])
     };
     let in_file = spill_bytes(Relations::Many, 4_600_000, 1 << 20).unwrap();
     assert!((4_600_000 * 26..4_640_000 * 26).contains(&in_file), "{in_file}");

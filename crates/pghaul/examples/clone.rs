@@ -8,9 +8,10 @@
 
 use std::sync::Arc;
 
+use pghaul::Error;
 use pghaul::connect::{Endpoint, Side};
 use pghaul::event::{Counters, Event, Observer};
-use pghaul::run::{CloneOptions, PreparedClone, Stop};
+use pghaul::run::{CloneOptions, Outcome, PreparedClone, Stop};
 
 /// Prints what is durable, as soon as it is.
 struct Printer;
@@ -33,19 +34,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(source), Some(target)) = (urls.next(), urls.next()) else {
         return Err("usage: clone SOURCE TARGET".into());
     };
-    let source = Endpoint::parse(Side::Source, &source)?;
-    let target = Endpoint::parse(Side::Target, &target)?;
-
-    // Everything is looked at and planned here; nothing is written yet.
-    let prepared = PreparedClone::new(source, target, CloneOptions::default()).await?;
-    for table in &prepared.plan().tables {
-        println!("{}: {} bytes, {:?}", table.name, table.bytes, table.format.format);
-    }
-
-    let outcome =
-        prepared.run(Arc::new(Printer), Arc::new(Counters::default()), Stop::default()).await?;
+    let outcome = carry(&source, &target, CloneOptions::default()).await?;
     for table in &outcome.tables {
         println!("{}: {} rows, verified {}", table.name, table.source_rows, table.verified);
     }
     Ok(())
+}
+
+pub(crate) async fn carry(
+    source: &str,
+    target: &str,
+    options: CloneOptions,
+) -> Result<Outcome, Error> {
+    let source = Endpoint::parse(Side::Source, source)?;
+    let target = Endpoint::parse(Side::Target, target)?;
+
+    // Everything is looked at and planned here; nothing is written yet.
+    let prepared = PreparedClone::new(source, target, options).await?;
+    for table in &prepared.plan().tables {
+        println!("{}: {} bytes, {:?}", table.name, table.bytes, table.format.format);
+    }
+
+    prepared.run(Arc::new(Printer), Arc::new(Counters::default()), Stop::default()).await
 }

@@ -285,6 +285,7 @@ pub(crate) fn from_large_object(object: &contents::LargeObject) -> LargeObject {
 
 /// What an archive says of itself, for people and scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Summary {
     /// The database it was made from.
     pub source: DatabaseIdentity,

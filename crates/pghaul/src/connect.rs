@@ -17,7 +17,6 @@ mod copies;
 mod driver;
 mod environment;
 mod failure;
-mod gate;
 mod host;
 mod identity;
 mod keyword;
@@ -31,6 +30,7 @@ mod service;
 mod session;
 mod socket;
 mod tls;
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,10 +46,10 @@ use crate::error::{Error, ErrorKind};
 use crate::version::ServerVersion;
 
 pub use self::child::ChildEnvironment;
+pub use self::copies::CopyOut;
 pub use self::driver::Notice;
 pub use self::environment::Environment;
 pub use self::failure::{Trouble, trouble};
-pub use self::gate::CopyOut;
 pub use self::identity::Identity;
 pub(crate) use self::pins::startup_options;
 pub use self::session::{CancelToken, Session};

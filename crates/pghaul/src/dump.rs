@@ -124,6 +124,7 @@ pub fn memory_a_job(level: i32) -> u64 {
 
 /// What a dump came to.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct DumpOutcome {
     /// The database that was read.
     pub source: DatabaseIdentity,
@@ -154,6 +155,7 @@ impl DumpOutcome {
 
 /// A table in an archive.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct DumpedTable {
     /// Its name.
     pub name: RelationName,

@@ -19,8 +19,8 @@
 //! table verified. A step's `StepStarted`, where this process runs it, comes before its
 //! `StepCommitted`; statements of [`Phase::PreData`] have no events of their own. `PhaseStarted`
 //! and `PhaseFinished` nest nothing and follow the order of [`Phase`]; after a recovery they begin
-//! again with `PreData`, and `Planned` is told again. `Retrying` and `Found` are not durable, and
-//! come as often as it happens.
+//! again with `PreData`, and `Planned` is told again. `Retrying`, `Waiting` and `Found` are not
+//! durable, and come as often as it happens.
 //!
 //! The observer is called under a lock that keeps this order: while it does not return, others
 //! wait.
@@ -30,8 +30,8 @@ use std::time::Duration;
 
 use crate::connect::Side;
 use crate::finding::Finding;
+use crate::holder::Holder;
 use crate::name::RelationName;
-use crate::rebuild::Holder;
 
 /// Receives events. Called from many tasks at once; must not block.
 pub trait Observer: Send + Sync {
@@ -127,8 +127,8 @@ pub enum Event<'a> {
         /// Bytes of their pieces, as they went to the target.
         bytes: u64,
     },
-    /// Who keeps something waiting that we do, by name; nobody any more if the list is empty. Told
-    /// when that changes, and again while it lasts.
+    /// Who keeps something waiting that we do, by name, after a few seconds; nobody any more if the
+    /// list is empty. Told when that changes, and every half minute while it lasts.
     Waiting {
         /// What waits.
         what: &'a str,
@@ -189,6 +189,7 @@ pub enum Phase {
 
 /// Numbers that move all the time; sample them, they only grow.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Counters {
     /// Rows read from the source, also of pieces not yet committed.
     pub rows_read: AtomicU64,

@@ -19,6 +19,7 @@ pub enum Severity {
 
 /// One thing found, with its remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Finding {
     /// A stable name in snake_case; scripts match on it.
     pub code: &'static str,

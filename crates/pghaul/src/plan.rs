@@ -45,6 +45,7 @@ impl Guard {
 
 /// A table to copy.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct TablePlan {
     /// Its OID on the source.
     pub oid: u32,
@@ -85,6 +86,7 @@ pub struct ReadBack {
 
 /// The plan of the data.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Plan {
     /// Tables, biggest first.
     pub tables: Vec<TablePlan>,

@@ -27,9 +27,9 @@ mod watch;
 
 use std::sync::Arc;
 
+pub use crate::holder::Holder;
 pub use amcheck::Thoroughness;
 pub use health::{Health, IndexHealth, Reason, health};
-pub use holder::Holder;
 pub use index::Index;
 pub use leftovers::Leftover;
 pub use options::{Locking, Need, RebuildOptions, Views};

@@ -23,6 +23,7 @@ pub const FORMAT: i32 = 1;
 
 /// Which server and database one end of a run is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DatabaseIdentity {
     /// `pg_control_system()`'s system identifier; none where the role may not ask.
     pub system: Option<String>,
@@ -57,6 +58,7 @@ impl DatabaseIdentity {
 
 /// What a run is, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RunRecord {
     /// A random name, also in `application_name`.
     pub id: String,

@@ -12,6 +12,7 @@ use crate::state::{self, Presence, RunRecord};
 
 /// A run as it stands.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Status {
     /// What it is, which phase it reached, whether it is done.
     pub run: RunRecord,
@@ -36,6 +37,7 @@ pub struct Status {
 
 /// One table of the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TableStatus {
     /// The table.
     pub name: RelationName,
@@ -53,6 +55,7 @@ pub struct TableStatus {
 
 /// A finding as it was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoredFinding {
     /// Its stable name.
     pub code: String,

@@ -163,6 +163,60 @@ async fn a_server_that_stops() {
     drop(held);
 }
 
+/// Forwards to a server, and lets it say that it is of another version.
+async fn as_if_it_were(server: &Server, version: &'static str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let told = server.version().to_owned();
+    assert_eq!(told.len(), version.len(), "messages keep their lengths");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, to) = (listener.local_addr().unwrap().port(), server.port());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = tokio::net::TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+            let told = told.clone();
+            tokio::spawn(async move {
+                let ((mut from, mut back), (mut answers, mut requests)) =
+                    (client.split(), server.split());
+                let asks = tokio::io::copy(&mut from, &mut requests);
+                let answer = async {
+                    let mut chunk = vec![0; 1 << 16];
+                    while let Ok(length @ 1..) = answers.read(&mut chunk).await {
+                        let places = chunk[..length].windows(told.len());
+                        let place = places.enumerate().find(|(_, at)| *at == told.as_bytes());
+                        if let Some(place) = place.map(|(at, _)| at) {
+                            chunk[place..place + told.len()].copy_from_slice(version.as_bytes());
+                        }
+                        if back.write_all(&chunk[..length]).await.is_err() {
+                            break;
+                        }
+                    }
+                };
+                let _ = tokio::join!(asks, answer);
+            });
+        }
+    });
+    server.url("postgres").replace(&format!(":{to}/"), &format!(":{port}/"))
+}
+
+#[tokio::test]
+async fn a_server_older_or_newer_than_we_know() {
+    for (major, version) in
+        [(Major::OLDEST, "9.5.25"), (Major::NEWEST, "19.0"), (Major::NEWEST, "20.1")]
+    {
+        let server = Server::shared(major).unwrap();
+        let error = refused(&as_if_it_were(server, version).await).await;
+        assert_eq!(error.kind(), ErrorKind::Preflight);
+        let told = told(&error);
+        assert!(told.starts_with("the source, postgres@127.0.0.1:"), "{told}");
+        let says = format!("is PostgreSQL {version}; pghaul works with 9.6 to 18");
+        assert!(told.contains(&says), "{told}");
+        assert!(!told.contains(server.password()));
+    }
+    let server = Server::shared(Major::NEWEST).unwrap();
+    let same = as_if_it_were(server, server.version()).await;
+    super::connect(&same, Purpose::Catalog).await.unwrap();
+}
+
 #[test]
 fn the_connection_string_itself() {
     for text in ["host=a gssencmode=require", "host=a nonsense=1", "postgresql://h:x/"] {

@@ -9,6 +9,7 @@ use pghaul_testbed::{Database, Major};
 use tokio::task::JoinSet;
 
 use super::{all_steps, differences, dump, empty, rich, run, run_one, session};
+use crate::trees::TREES;
 
 const SESSIONS: usize = 6;
 
@@ -107,28 +108,6 @@ async fn everything_from_10() {
 #[tokio::test]
 async fn partition_trees_keep_valid_indexes() {
     let source = empty(Major::V15);
-    source
-        .execute(
-            "do $$ begin
-                execute 'create schema app';
-                for t in 1..20 loop
-                    execute format('create table app.t%s (a int, b int, c int) partition by list (a)', t);
-                    for p in 1..2 loop
-                        execute format('create table app.t%s_%s partition of app.t%s for values in (%s) partition by list (b)', t, p, t, p);
-                        for q in 1..2 loop
-                            execute format('create table app.t%s_%s_%s partition of app.t%s_%s for values in (%s)', t, p, q, t, p, q);
-                        end loop;
-                    end loop;
-                    execute format('create unique index t%s_key on app.t%s (a, b)', t, t);
-                    execute format('create index t%s_c on app.t%s (c)', t, t);
-                    execute format('alter table app.t%s add primary key (a, b, c)', t);
-                end loop;
-                for t in 2..20 loop
-                    execute format('alter table app.t%s add foreign key (a, b) references app.t%s (a, b)', t, t - 1);
-                end loop;
-             end $$",
-        )
-        .wait()
-        .unwrap();
+    source.execute(TREES).wait().unwrap();
     check(&source, Major::V15).await;
 }

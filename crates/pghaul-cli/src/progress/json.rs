@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Renderer;
 use super::estimate::Remaining;
 use super::tracker::{Sample, Told};
+use super::{Renderer, holders};
 use crate::console::Console;
 use crate::quantity::milliseconds;
 use crate::report;
@@ -76,6 +76,7 @@ impl Renderer for Json {
             Told::ReadingAgain { parts, bytes } => {
                 ("reading_again", json!({"parts": parts, "bytes": bytes}))
             }
+            Told::Waiting { what, holders: who } => ("waiting", holders::object(what, who)),
             Told::Found(finding) => ("found", json!({"finding": report::wire::finding(finding)})),
         };
         self.write(event, at, object);

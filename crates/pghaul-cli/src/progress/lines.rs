@@ -7,7 +7,7 @@ use pghaul::event::Phase;
 
 use super::estimate::Remaining;
 use super::tracker::{Sample, Told};
-use super::{Renderer, Task};
+use super::{Renderer, Task, holders};
 use crate::console::{Console, Detail};
 use crate::quantity::{bytes, counted, duration, grouped};
 use crate::report::{self, log};
@@ -85,6 +85,7 @@ pub(super) fn line(told: &Told, console: Console, task: Task) -> Option<String> 
             bytes(*size),
             counted(*parts, "part", "parts")
         )),
+        Told::Waiting { what, holders: who } => Some(holders::line(what, who)),
         Told::Found(finding) if finding.severity >= Severity::Warning || verbose => {
             let about = finding.object.as_ref().map(|object| format!("{object}: "));
             Some(format!(

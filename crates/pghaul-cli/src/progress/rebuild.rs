@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pghaul::event::{Event, Observer};
-use pghaul::rebuild::{Holder, Plan};
+use pghaul::rebuild::Plan;
 use pghaul::{Finding, Severity};
 use serde_json::{Value, json};
 
-use super::{Notice, Voice};
+use super::{Notice, Voice, holders};
 use crate::console::{Console, Detail, Shown};
 use crate::progress::tracker::Told;
 use crate::quantity::{bytes, counted, duration, grouped, milliseconds};
@@ -112,23 +112,6 @@ impl RebuildProgress {
     }
 }
 
-fn names(holders: &[Holder]) -> String {
-    let names: Vec<String> = holders.iter().map(ToString::to_string).collect();
-    names.join(", ")
-}
-
-fn holder(holder: &Holder) -> Value {
-    json!({
-        "pid": holder.pid,
-        "prepared": holder.prepared,
-        "user": holder.user,
-        "application": holder.application,
-        "state": holder.state,
-        "age_ms": holder.age.map(milliseconds),
-        "pghaul": holder.is_ours(),
-    })
-}
-
 impl Observer for RebuildProgress {
     fn on_event(&self, event: &Event<'_>) {
         let verbose = self.console.detail >= Detail::Verbose;
@@ -160,14 +143,10 @@ impl Observer for RebuildProgress {
                     json!({"event": "index_progress", "schema": index.schema, "index": index.name, "phase": phase, "done": done, "total": total}),
                 );
             }
-            Event::Waiting { what, holders } => {
-                let line = if holders.is_empty() {
-                    format!("{what} goes on")
-                } else {
-                    format!("{what} waits for {}", names(holders))
-                };
-                let all: Vec<Value> = holders.iter().map(holder).collect();
-                self.tell(Some(line), json!({"event": "waiting", "what": what, "holders": all}));
+            Event::Waiting { what, holders: who } => {
+                let mut object = holders::object(what, who);
+                object["event"] = json!("waiting");
+                self.tell(Some(holders::line(what, who)), object);
             }
             Event::Retrying { what, after } => self.tell(
                 Some(format!("trying again in {}: {what}", duration(after))),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use pghaul::Finding;
 use pghaul::connect::Side;
 use pghaul::event::{Event, Phase};
+use pghaul::holder::Holder;
 use pghaul::name::RelationName;
 use pghaul::run::PreparedClone;
 use pghaul::run::before::TableBefore;
@@ -45,6 +46,7 @@ pub(super) enum Told {
     Retrying { what: String, after: Duration },
     NoAnswer { side: Side, since: Duration },
     ReadingAgain { parts: usize, bytes: u64 },
+    Waiting { what: String, holders: Vec<Holder> },
     Found(Finding),
 }
 
@@ -73,6 +75,9 @@ impl Told {
             Event::Retrying { what, after } => Self::Retrying { what: what.to_owned(), after },
             Event::NoAnswer { side, since } => Self::NoAnswer { side, since },
             Event::ReadingAgain { parts, bytes } => Self::ReadingAgain { parts, bytes },
+            Event::Waiting { what, holders } => {
+                Self::Waiting { what: what.to_owned(), holders: holders.to_vec() }
+            }
             Event::Found(finding) => Self::Found(finding.clone()),
             _ => return None,
         })
@@ -330,7 +335,8 @@ impl Tracker {
             | Told::Planned { .. }
             | Told::PhaseFinished(..)
             | Told::Retrying { .. }
-            | Told::NoAnswer { .. } => {}
+            | Told::NoAnswer { .. }
+            | Told::Waiting { .. } => {}
             Told::ReadingAgain { bytes, .. } => self.to_read_again = *bytes,
         }
     }

@@ -7,7 +7,8 @@
 //! memory.
 //!
 //! Why not sorted runs and a merge of them: a partition of some megabytes is sorted faster than all
-//! is merged, and while rows come nothing takes longer than writing an extent.
+//! is merged, and while rows come nothing takes longer than writing an extent. And in memory the
+//! records that are alone are let go before the rest is sorted.
 //!
 //! Invariants: a record is written once and read once, unless those of its partition alone are more
 //! than the memory holds, which a [`Sorter`] then puts in order; a failed write loses nothing.
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 use super::FinderError;
 use super::plan::Plan;
+use super::sieve::sift;
 use super::sorter::{Sorted, Sorter, compare};
 use super::spill::Spill;
 
@@ -97,7 +99,7 @@ impl<const N: usize> Partitions<N> {
         self.spill.as_ref().map_or(0, Spill::bytes)
     }
 
-    /// All records in order.
+    /// All records in order that may be equal to others.
     pub(super) fn finish(mut self) -> Result<Ordered<N>, FinderError> {
         if self.spill.is_none() {
             return Ok(Ordered::Memory(self.sorted().into_iter()));
@@ -212,7 +214,7 @@ impl<const N: usize> Partitions<N> {
         Ok(())
     }
 
-    /// The records of the pool in order; nothing was spilled.
+    /// The records of the pool in order, without most of those that are alone; nothing was spilled.
     fn sorted(self) -> Vec<[u8; N]> {
         let Self { mut pool, partitions, plan, .. } = self;
         // Close the gaps at the ends of pages that are not full.
@@ -232,6 +234,9 @@ impl<const N: usize> Partitions<N> {
         }
         debug_assert!(pool.len() - kept < plan.page_records << plan.partition_bits);
         pool.truncate(kept);
+        pool.shrink_to_fit();
+        let spare = plan.memory.saturating_sub(pool.capacity() * N);
+        sift(&mut pool, spare);
         pool.sort_unstable_by(compare);
         pool
     }
@@ -351,6 +356,8 @@ impl<const N: usize> InFile<N> {
                     rest = after;
                     chain.back(&mut self.spill)?;
                 }
+                let spare = self.plan.memory.saturating_sub(self.buffer.capacity() * N);
+                sift(&mut self.buffer, spare);
                 self.buffer.sort_unstable_by(compare);
             }
             _ => {

@@ -37,8 +37,8 @@ pub(super) struct Plan {
     pub(super) run_records: usize,
     /// Runs that are merged at once, at most; at least two.
     pub(super) fan_in: usize,
-    /// For all buffers of a merge.
-    pub(super) merge_bytes: usize,
+    /// For all that grows with the rows.
+    pub(super) memory: usize,
     pub(super) record_bytes: usize,
 }
 
@@ -58,7 +58,7 @@ impl Plan {
             run_records,
             // One more for the output of a step.
             fan_in: bytes / (SHORTEST_READ + CURSOR_BYTES) - 1,
-            merge_bytes: bytes,
+            memory: bytes,
             record_bytes,
         })
     }
@@ -72,7 +72,7 @@ impl Plan {
 
     /// Records in each of so many buffers.
     pub(super) fn buffer_records(&self, buffers: usize) -> usize {
-        let bytes = (self.merge_bytes / buffers.max(1)).saturating_sub(CURSOR_BYTES);
+        let bytes = (self.memory / buffers.max(1)).saturating_sub(CURSOR_BYTES);
         (bytes.min(LONGEST_READ) / self.record_bytes).max(1)
     }
 

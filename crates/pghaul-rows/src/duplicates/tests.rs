@@ -8,20 +8,21 @@ use proptest::prelude::*;
 use super::*;
 
 /// Groups as the finder gives them.
-type Found = Vec<(RowDigest, Vec<Member>)>;
+type Found = Vec<(KeyDigest, Vec<Member>)>;
 
 /// Plans with pages of few records, and buffers of one.
 fn plans() -> impl Strategy<Value = Plan> {
     let pages =
         (0..4_u32).prop_flat_map(|bits| (Just(bits), (1 << bits) + 1..(1_usize << bits) + 20));
-    (pages, 1..6_usize, 1..130_usize, 2..6_usize).prop_map(
-        |((partition_bits, pages), page_records, run_records, fan_in)| Plan {
+    let memory = prop_oneof![Just(0), Just(1_usize << 20)];
+    (pages, 1..6_usize, 1..130_usize, 2..6_usize, memory).prop_map(
+        |((partition_bits, pages), page_records, run_records, fan_in, memory)| Plan {
             partition_bits,
             pages,
             page_records,
             run_records,
             fan_in,
-            merge_bytes: 0,
+            memory,
             record_bytes: ONE,
         },
     )
@@ -36,7 +37,7 @@ fn finder(relations: Relations, plan: Plan) -> DuplicateFinder {
     })
 }
 
-fn find(mut finder: DuplicateFinder, rows: &[(RowDigest, Member)]) -> Found {
+fn find(mut finder: DuplicateFinder, rows: &[(KeyDigest, Member)]) -> Found {
     for (key, row) in rows {
         finder.push(*key, *row).unwrap();
     }
@@ -50,8 +51,8 @@ fn find(mut finder: DuplicateFinder, rows: &[(RowDigest, Member)]) -> Found {
     found
 }
 
-fn expected(rows: &[(RowDigest, Member)]) -> Found {
-    let mut by_key: BTreeMap<RowDigest, BTreeSet<Member>> = BTreeMap::new();
+fn expected(rows: &[(KeyDigest, Member)]) -> Found {
+    let mut by_key: BTreeMap<KeyDigest, BTreeSet<Member>> = BTreeMap::new();
     for (key, row) in rows {
         by_key.entry(*key).or_default().insert(*row);
     }
@@ -60,15 +61,15 @@ fn expected(rows: &[(RowDigest, Member)]) -> Found {
 }
 
 /// Keys that are often equal, and often only nearly.
-fn keys() -> impl Strategy<Value = RowDigest> {
+fn keys() -> impl Strategy<Value = KeyDigest> {
     let lanes = || prop_oneof![0..4_u64, (0..4_u64).prop_map(|n| n << 62), Just(u64::MAX)];
     prop_oneof![
-        4 => (lanes(), lanes()).prop_map(|(first, second)| RowDigest([first, second])),
-        1 => any::<[u64; 2]>().prop_map(RowDigest),
+        4 => (lanes(), lanes()).prop_map(|(first, second)| KeyDigest([first, second])),
+        1 => any::<[u64; 2]>().prop_map(KeyDigest),
     ]
 }
 
-fn rows(relations: Relations) -> impl Strategy<Value = Vec<(RowDigest, Member)>> {
+fn rows(relations: Relations) -> impl Strategy<Value = Vec<(KeyDigest, Member)>> {
     let relation = match relations {
         Relations::One => Just(0_u32).boxed(),
         Relations::Many => prop_oneof![0..3_u32, any::<u32>()].boxed(),
@@ -127,11 +128,11 @@ proptest! {
         plan in plans(),
         spread in prop_oneof![Just(0x9e37_79b9_7f4a_7c15_u64), Just(1)],
     ) {
-        let plan = Plan { run_records: 2_000, ..plan };
+        let plan = Plan { run_records: 2_000, memory: 0, ..plan };
         let mut taken = Partitions::new(plan, std::env::temp_dir());
         for block in 0..rows {
             let row = Member { relation: 0, tid: Tid { block, offset: 1 } };
-            let digest = RowDigest([u64::from(block).wrapping_mul(spread), 0]);
+            let digest = KeyDigest([u64::from(block).wrapping_mul(spread), 0]);
             taken.push(one(digest, row)).unwrap();
         }
         let (estimate, before) = (plan.spill_bytes(rows.into()), taken.spilled_bytes());
@@ -150,12 +151,12 @@ proptest! {
 /// Among 60,000 keys, with the smallest budget there is.
 #[test]
 fn the_smallest_budget_spills() {
-    let rows: Vec<(RowDigest, Member)> = (0..60_000_u32)
+    let rows: Vec<(KeyDigest, Member)> = (0..60_000_u32)
         .map(|n| {
             // Each thousandth row has the key of the one before.
             let same = if n % 1000 == 999 { n - 1 } else { n };
             let key = u64::from(same).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            (RowDigest([key, key]), Member { relation: 0, tid: Tid { block: n, offset: 1 } })
+            (KeyDigest([key, key]), Member { relation: 0, tid: Tid { block: n, offset: 1 } })
         })
         .collect();
     let folder = tempfile::tempdir().unwrap();
@@ -183,11 +184,11 @@ fn what_fits_the_budget_needs_no_folder() {
     assert!(fit > 30_000, "{fit} rows fit");
     let row = |block| Member { relation: 5, tid: Tid { block, offset: 1 } };
     for block in 0..u32::try_from(fit).unwrap() {
-        finder.push(RowDigest([u64::from(block) << 40, 0]), row(block)).unwrap();
+        finder.push(KeyDigest([u64::from(block) << 40, 0]), row(block)).unwrap();
     }
     let mut more = fit;
     let error = loop {
-        match finder.push(RowDigest([7, 0]), row(0)) {
+        match finder.push(KeyDigest([7, 0]), row(0)) {
             Ok(()) => more += 1,
             Err(error) => break error,
         }
@@ -210,7 +211,7 @@ fn steps_are_within_the_plan() {
         page_records: 1,
         run_records: 1,
         fan_in: 10,
-        merge_bytes: 0,
+        memory: 0,
         record_bytes: ONE,
     };
     let steps = [11, 20, 21, 100, 101, 5_000].map(|runs| plan.runs_in_step(runs));
@@ -241,7 +242,7 @@ fn a_full_disk_is_an_error_of_its_own() {
     let mut taken = Partitions::<ONE>::over(plan, spill::Spill::over(full, &folder), &folder);
     let row = Member { relation: 0, tid: Tid { block: 1, offset: 1 } };
     let error = (0..60_000_u64)
-        .find_map(|n| taken.push(one(RowDigest([n << 48, n]), row)).err())
+        .find_map(|n| taken.push(one(KeyDigest([n << 48, n]), row)).err())
         .expect("a full disk took everything");
     assert!(error.is_disk_full() && !error.is_file_too_large(), "{error:?}");
     assert_eq!(error.to_string(), "cannot write the temporary file in /spill, which has 0 bytes");

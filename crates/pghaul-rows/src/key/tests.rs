@@ -1,7 +1,7 @@
 //! Normal forms of values as send functions write them.
 
 use super::KeyShape::{self, *};
-use super::normal;
+use super::{KeyDigest, KeyHasher, Nulls, SCRATCH_BYTES, normal, xxh3_128};
 
 fn normal_form(shape: &KeyShape, value: &[u8]) -> Vec<u8> {
     let mut form = Vec::new();
@@ -101,4 +101,29 @@ fn what_is_not_of_the_shape_is_an_error() {
     // A huge array without elements.
     let huge = words(&[1, 0, 23, i32::MAX, 1]);
     assert!(normal::write(&Array(Box::new(Bytes)), &huge, &mut |_| ()).is_err());
+}
+
+#[test]
+fn digests_depend_on_values_and_not_on_how_they_come() {
+    let digest = |columns: &[Option<&[u8]>], nulls| {
+        let mut hasher = KeyHasher::new(vec![Bytes; columns.len()], nulls);
+        // What was hashed in vain leaves nothing behind.
+        hasher.digest(vec![Some(&[7; 3 * SCRATCH_BYTES][..]), None]).unwrap();
+        hasher.digest(columns.iter().copied()).unwrap()
+    };
+    let of = |columns: &[Option<&[u8]>]| digest(columns, Nulls::Distinct);
+    for length in [0, 1, 3, 16, 17, 240, 241, SCRATCH_BYTES - 1, SCRATCH_BYTES, 5 * SCRATCH_BYTES] {
+        let value = vec![b'x'; length];
+        // A byte that says that the column is there, and its normal form.
+        let form = [vec![1], normal_form(&Bytes, &value)].concat();
+        let whole = KeyDigest::from_u128(xxh3_128(&form));
+        assert_eq!(of(&[Some(&value)]), Some(whole), "{length}");
+        assert_ne!(of(&[Some(&[&value[..], b"x"].concat())]), Some(whole), "{length}");
+        assert_eq!(KeyDigest::from_be_bytes(whole.to_be_bytes()), whole);
+    }
+    assert_eq!(of(&[Some(b"a"), None]), None);
+    let not_distinct = |columns: &[Option<&[u8]>]| digest(columns, Nulls::NotDistinct);
+    assert_eq!(not_distinct(&[Some(b"a"), None]), not_distinct(&[Some(b"a"), None]));
+    assert_ne!(not_distinct(&[Some(b"a"), None]), not_distinct(&[None, Some(b"a")]));
+    assert_ne!(not_distinct(&[Some(b"a"), None]), not_distinct(&[Some(b"a"), Some(b"")]));
 }

@@ -106,16 +106,6 @@ impl RowHasher {
         }
     }
 
-    /// A new key, which is no image of a row.
-    pub(crate) fn begin_key(&mut self) {
-        self.begin(0);
-    }
-
-    /// Bytes of a key.
-    pub(crate) fn put_key(&mut self, bytes: &[u8]) {
-        self.put(bytes);
-    }
-
     /// The digest of the image since `begin`.
     pub(crate) fn finish(&mut self) -> RowDigest {
         let hash = if self.large {

@@ -11,31 +11,51 @@ use crate::layout::{Column, Hidden};
 use crate::shape::Shape;
 use crate::writer::{BINARY_HEADER, CopyWriter};
 
-/// Reads a stream that arrives in these messages.
+/// Reads a stream that arrives in these messages, in both ways that there are.
 fn read<'a>(
     layout: &Layout,
     digesting: Digesting,
     messages: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Vec<Row>, Result<(), CopyError>) {
-    let mut reader = RowReader::new(Arc::new(layout.clone()), digesting);
+    let messages: Vec<Bytes> = messages.into_iter().map(Bytes::copy_from_slice).collect();
+    let new = || RowReader::new(Arc::new(layout.clone()), digesting);
+    let one_by_one = read_with(new(), &messages, |reader, rows| {
+        while let Some(row) = reader.next_row()? {
+            rows.push(row);
+        }
+        Ok(())
+    });
+    let shown = read_with(new(), &messages, |reader, rows| {
+        reader.each_row(|row| {
+            rows.push(owned(row));
+            Ok(())
+        })
+    });
+    let seen = (one_by_one.0.iter().map(|row| owned(row.into())).collect(), one_by_one.1.clone());
+    assert_eq!(shown, seen);
+    one_by_one
+}
+
+fn read_with<R>(
+    mut reader: RowReader,
+    messages: &[Bytes],
+    mut take: impl FnMut(&mut RowReader, &mut Vec<R>) -> Result<(), CopyError>,
+) -> (Vec<R>, Result<(), CopyError>) {
     let mut rows = Vec::new();
     for message in messages {
-        if let Err(error) = reader.feed(Bytes::copy_from_slice(message)) {
+        let fed = reader.feed(message.clone());
+        if let Err(error) = fed.and_then(|()| take(&mut reader, &mut rows)) {
+            let again = reader.next_row();
+            assert_eq!(again, Err(error.clone()), "an error has to stay");
             return (rows, Err(error));
-        }
-        loop {
-            match reader.next_row() {
-                Ok(Some(row)) => rows.push(row),
-                Ok(None) => break,
-                Err(error) => {
-                    let again = reader.next_row();
-                    assert_eq!(again, Err(error.clone()), "an error has to stay");
-                    return (rows, Err(error));
-                }
-            }
         }
     }
     (rows, reader.finish())
+}
+
+/// All that there is to see of a row.
+fn owned(row: RowRef<'_>) -> (Option<Tid>, Option<RowDigest>, Vec<RowDigest>, Vec<u8>) {
+    (row.ctid, row.digest, row.projected.to_vec(), row.parts().concat())
 }
 
 /// The stream that a writer makes of these rows, and the sizes of its messages.

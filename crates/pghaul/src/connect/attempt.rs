@@ -11,7 +11,6 @@ use tokio_postgres::{Client, Config};
 
 use super::driver::Driver;
 use super::failure::{Cause, Failure, Trouble};
-use super::gate::Gate;
 use super::identity::{self, Facts, Identity};
 use super::parameters::WantedSession;
 use super::pins::{self, Encoding};
@@ -19,6 +18,7 @@ use super::pooler;
 use super::route::Route;
 use super::session::{Session, first_value};
 use super::socket::Negotiated;
+use super::wire;
 use super::{Endpoint, Purpose};
 use crate::error::Error;
 use crate::version::ServerVersion;
@@ -46,7 +46,7 @@ pub(super) struct Attempt<'a> {
 struct Fresh {
     client: Client,
     driver: Arc<Driver>,
-    gate: Arc<Gate>,
+    wire: wire::Shared,
     version: ServerVersion,
     encoding: Encoding,
     local_port: Option<u16>,
@@ -110,7 +110,7 @@ impl Attempt<'_> {
             identity: facts.identity,
             writes_by_default,
             driver: fresh.driver,
-            gate: fresh.gate,
+            wire: fresh.wire,
             route: self.route.clone(),
         })
     }
@@ -118,7 +118,7 @@ impl Attempt<'_> {
     async fn open(&mut self, options: Option<&str>) -> Result<Fresh, Stop> {
         let opened = self.route.open().await.map_err(|failure| Stop::broken(failure, None))?;
         self.route.encryption = opened.encryption;
-        let gate = opened.transport.gate();
+        let wire = opened.transport.wire();
         let (config, note) = self.config(options);
         let (client, connection) =
             config.connect_raw(opened.transport, Negotiated).await.map_err(|error| {
@@ -134,7 +134,7 @@ impl Attempt<'_> {
             _ => Encoding::Known,
         };
         let driver = Driver::start(connection);
-        Ok(Fresh { client, driver, gate, version, encoding, local_port: opened.local_port })
+        Ok(Fresh { client, driver, wire, version, encoding, local_port: opened.local_port })
     }
 
     fn config(&self, options: Option<&str>) -> (Config, Option<String>) {

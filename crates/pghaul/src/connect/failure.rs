@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind};
 
 /// The kinds of failure to connect. Exhaustive on purpose, so that a retry rule decides on each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Trouble {
     /// No name, no route, nobody listens, no answer in time, or the connection broke.
     Unreachable,

@@ -10,10 +10,10 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, CopyInSink, Row, RowStream, SimpleQueryMessage, ToStatement};
 
 use super::driver::{Driver, Notice};
-use super::gate::{CopyOut, Gate};
 use super::identity::Identity;
 use super::pins;
 use super::route::Route;
+use super::wire;
 use super::{Purpose, Side};
 use crate::error::{Error, ErrorKind};
 use crate::version::ServerVersion;
@@ -28,7 +28,7 @@ pub struct Session {
     pub(super) identity: Identity,
     pub(super) writes_by_default: bool,
     pub(super) driver: Arc<Driver>,
-    pub(super) gate: Arc<Gate>,
+    pub(super) wire: wire::Shared,
     pub(super) route: Route,
 }
 
@@ -132,11 +132,6 @@ impl Session {
         self.driver.take_warnings()
     }
 
-    /// Whether large rows have left the session with buffers that only its end gives back.
-    pub(crate) fn has_grown(&self) -> bool {
-        self.gate.has_grown()
-    }
-
     /// Makes an error of this session's side.
     pub fn error(&self, doing: &str, cause: &tokio_postgres::Error) -> Error {
         let error = Error::server(self.side, doing, cause);
@@ -234,15 +229,6 @@ impl Session {
     ) -> Result<RowStream, Error> {
         let params = params.iter().copied();
         self.client.query_raw(sql, params).await.map_err(|error| self.error(doing, &error))
-    }
-
-    /// Starts a `COPY … TO STDOUT`.
-    ///
-    /// # Errors
-    /// As [`Session::query`].
-    pub async fn copy_out(&self, doing: &str, sql: &str) -> Result<CopyOut, Error> {
-        let stream = self.client.copy_out(sql).await.map_err(|error| self.error(doing, &error))?;
-        Ok(CopyOut::new(stream, Arc::clone(&self.gate)))
     }
 
     /// Starts a `COPY … FROM STDIN`. Dropping the sink unfinished aborts the COPY.

@@ -5,8 +5,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready as ready_or_return};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::future::{Ready, ready};
@@ -16,9 +15,9 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
 use super::Purpose;
-use super::gate::{Gate, Messages};
 use super::host::Address;
 use super::parameters::Keepalive;
+use super::wire;
 
 /// Anything that bytes go over.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -89,15 +88,10 @@ impl Watch {
     }
 }
 
-/// What is read at once of a large message.
-const LARGE_READ: usize = 256 << 10;
-
 /// A stream ready for Postgres' startup message.
 pub(super) struct Transport {
-    stream: Box<dyn Stream>,
+    wire: wire::Shared,
     channel_binding: Option<Vec<u8>>,
-    gate: Arc<Gate>,
-    messages: Messages,
 }
 
 impl Transport {
@@ -108,57 +102,46 @@ impl Transport {
 
     /// Inside TLS; the binding is that of RFC 5929's `tls-server-end-point`.
     pub(super) fn tls(stream: Box<dyn Stream>, channel_binding: Option<Vec<u8>>) -> Self {
-        Self { stream, channel_binding, gate: Arc::default(), messages: Messages::default() }
+        Self { wire: wire::Shared::new(stream), channel_binding }
     }
 
-    /// What keeps bytes from being read.
-    pub(super) fn gate(&self) -> Arc<Gate> {
-        Arc::clone(&self.gate)
+    /// The other end of what is read.
+    pub(super) fn wire(&self) -> wire::Shared {
+        self.wire.clone()
     }
 }
 
 impl AsyncRead for Transport {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready_or_return!(self.gate.poll_open(cx));
-        let Self { stream, messages, gate, .. } = &mut *self;
-        let before = buf.filled().len();
-        match messages.rest_of_large() {
-            None => ready_or_return!(Pin::new(stream).poll_read(cx, buf))?,
-            // Up to its end and no byte beyond, where the gate shuts.
-            Some(rest) => {
-                let most = rest.min(buf.remaining()).min(LARGE_READ);
-                let mut until_its_end = ReadBuf::new(buf.initialize_unfilled_to(most));
-                ready_or_return!(Pin::new(stream).poll_read(cx, &mut until_its_end))?;
-                let read = until_its_end.filled().len();
-                buf.advance(read);
-            }
-        }
-        if let Some(bytes) = messages.hear(&buf.filled()[before..]) {
-            gate.shut_behind(bytes);
-        }
-        Poll::Ready(Ok(()))
+        self.wire.lock().poll_driver(cx, buf)
     }
 }
 
 impl AsyncWrite for Transport {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        self.wire.lock().stream().poll_write(cx, buf)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire.lock().stream().poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire.lock().stream().poll_shutdown(cx)
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.wire.lock().close();
     }
 }
 

@@ -74,12 +74,14 @@ async fn again(dumping: &Dumping, session: &Session, part: &Part) -> Result<Tabl
     while let Some(message) = stream.next().await {
         let message = message.map_err(|error| session.error(&doing, &error))?;
         reader.feed(message).map_err(|error| broken(table, error))?;
-        while let Some(row) = reader.next_row().map_err(|error| broken(table, error))? {
+        let taken = reader.each_row(|row| {
             let counts = !matches!((row.ctid, end), (Some(ctid), Some(end)) if ctid >= end);
             if let (true, Some(row)) = (counts, row.digest) {
                 digest.add_row(row);
             }
-        }
+            Ok(())
+        });
+        taken.map_err(|error| broken(table, error))?;
     }
     reader.finish().map_err(|error| broken(table, error))?;
     Ok(digest)

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use pghaul_rows::RowDigest;
+use pghaul_rows::KeyDigest;
 use pghaul_rows::duplicates::{DuplicateFinder, FinderError, Member, Relations};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -21,8 +21,8 @@ const AHEAD: usize = 2;
 
 /// Takes the digests of keys.
 pub(super) struct Feed {
-    batch: Vec<(RowDigest, Member)>,
-    rows: mpsc::Sender<Vec<(RowDigest, Member)>>,
+    batch: Vec<(KeyDigest, Member)>,
+    rows: mpsc::Sender<Vec<(KeyDigest, Member)>>,
     candidates: mpsc::Receiver<Vec<Candidate>>,
     thread: JoinHandle<Result<(), FinderError>>,
 }
@@ -56,8 +56,8 @@ impl Feed {
         Ok(Self { batch: Vec::with_capacity(BATCH), rows, candidates, thread })
     }
 
-    /// Adds a row; when [`Feed::is_full`] says so, [`Feed::send`] has to be called before the next.
-    pub(super) fn push(&mut self, key: RowDigest, member: Member) {
+    /// Adds a row; when [`Feed::is_full`] says so, [`Feed::send`] is to be called soon.
+    pub(super) fn push(&mut self, key: KeyDigest, member: Member) {
         self.batch.push((key, member));
     }
 
@@ -113,7 +113,7 @@ impl Candidates {
 
 fn work(
     mut finder: DuplicateFinder,
-    mut rows: mpsc::Receiver<Vec<(RowDigest, Member)>>,
+    mut rows: mpsc::Receiver<Vec<(KeyDigest, Member)>>,
     candidates: &mpsc::Sender<Vec<Candidate>>,
 ) -> Result<(), FinderError> {
     while let Some(batch) = rows.blocking_recv() {
@@ -162,7 +162,7 @@ fn joined(ended: Result<Result<(), FinderError>, tokio::task::JoinError>) -> Res
 }
 
 /// The finder's failures are of this machine: memory and disk.
-pub(super) fn failed(cause: FinderError) -> Error {
+pub(crate) fn failed(cause: FinderError) -> Error {
     let (kind, hint) = match &cause {
         FinderError::BudgetTooSmall { .. } => {
             (ErrorKind::Usage, "give more with --memory; 64MiB are good for any table")

@@ -93,6 +93,7 @@ pub enum Without {
 
 /// A plan that was made.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Planned {
     /// How much it would do.
     pub counts: Counts,

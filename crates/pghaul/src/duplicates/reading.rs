@@ -10,7 +10,8 @@ use futures::StreamExt;
 use pghaul_rows::duplicates::{Member, Relations};
 use pghaul_rows::key::{KeyHasher, KeyShape};
 use pghaul_rows::reader::{Digesting, RowReader};
-use pghaul_rows::{Column, CopyFormat, Layout, Shape, Tuple};
+use pghaul_rows::shape::ShapeError;
+use pghaul_rows::{Column, CopyError, CopyFormat, Layout, RowRef, Shape};
 
 use super::candidates::{Candidates, Feed};
 use super::index::UniqueIndex;
@@ -76,6 +77,15 @@ pub(super) struct Pass<'a> {
     pub(super) counters: &'a Counters,
     /// All indexes that are read in it, of one table.
     pub(super) indexes: Vec<&'a UniqueIndex>,
+}
+
+/// What a server should not send.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Stream(#[from] CopyError),
+    #[error(transparent)]
+    Value(#[from] ShapeError),
 }
 
 /// Where the keys of one index go.
@@ -163,16 +173,17 @@ impl Pass<'_> {
             reader.feed(message).map_err(|cause| broken(&cause))?;
             let mut rows = 0;
             let mut until = at;
-            while let Some(row) = reader.next_row().map_err(|cause| broken(&cause))? {
+            let taken = reader.each_row(|row| {
                 rows += 1;
-                let Some(tid) = row.ctid else { continue };
+                let Some(tid) = row.ctid else { return Ok(()) };
                 until = until.max(tid.block);
                 let member = Member { relation: relation.tag, tid };
-                for share in &mut *shares {
-                    share.take(&row.tuple, member).map_err(|cause| broken(&cause))?;
-                    if share.feed.is_full() {
-                        share.feed.send().await?;
-                    }
+                shares.iter_mut().try_for_each(|share| share.take(row, member))
+            });
+            taken.map_err(|cause: Broken| broken(&cause))?;
+            for share in &mut *shares {
+                if share.feed.is_full() {
+                    share.feed.send().await?;
                 }
             }
             self.counters.rows_read.fetch_add(rows, Ordering::Relaxed);
@@ -207,22 +218,18 @@ impl Pass<'_> {
 
 impl Share {
     /// Takes the key of one row.
-    fn take(
-        &mut self,
-        tuple: &Tuple,
-        member: Member,
-    ) -> Result<(), pghaul_rows::shape::ShapeError> {
-        if let Some(digest) = self.hasher.digest(tuple, self.before)? {
+    fn take(&mut self, row: RowRef<'_>, member: Member) -> Result<(), Broken> {
+        if let Some(digest) = self.hasher.digest(row.binary_fields().skip(self.before))? {
             self.rows += 1;
-            self.longest = self.longest.max(self.length(tuple));
+            self.longest = self.longest.max(self.length(row));
             self.feed.push(digest, member);
         }
         Ok(())
     }
 
     /// Bytes of a key: those that were sent, and the sizes of those that were not.
-    fn length(&self, tuple: &Tuple) -> u64 {
-        let mut fields = tuple.binary_fields().skip(self.before);
+    fn length(&self, row: RowRef<'_>) -> u64 {
+        let mut fields = row.binary_fields().skip(self.before);
         let sent = fields.by_ref().take(self.keys).flatten();
         let sent: u64 = sent.map(|value| value.len() as u64).sum();
         let sizes = fields

@@ -69,6 +69,7 @@ impl Default for RepairOptions {
 
 /// What a repair did.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Repaired {
     /// Groups of the plan.
     pub groups: u64,

@@ -105,6 +105,7 @@ impl Sink for () {
 
 /// What was found, as of one moment.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Survey {
     /// Every index that was scanned, by table and name.
     pub indexes: Vec<IndexSurvey>,

@@ -37,6 +37,7 @@ pub enum Indexes {
 
 /// What was undone.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Undone {
     /// Rows put back, by this call.
     pub rows: u64,

@@ -71,6 +71,36 @@
 //! unfinished until it is through. What somebody else has hung upon these tables stops it before
 //! anything is changed.
 //!
+//! # Who comes first
+//!
+//! Large tables come first, so that the longest does not begin last. Where `--jobs` is two or more, one
+//! of the jobs takes small tables (up to 1 MiB on disk) before large ones, so that their indexes and
+//! read-backs do not wait for the last of the large ones. All readers of the source are opened, and have
+//! locked every table `ACCESS SHARE`, before the first row is copied.
+//!
+//! # Somebody's locks
+//!
+//! A `TRUNCATE`, `ALTER TABLE` or `DROP TABLE` on the source waits until the run has let go of the
+//! tables, and everybody who comes after it waits for it (Postgres manual, 13.3.1). So does a reader of
+//! ours that has to be opened anew, after its connection broke: its work is left to the other readers as
+//! long as one lives, without an attempt being counted. With none left, the run tries to lock the tables
+//! as often as `--attempts` says, for 30 s each time, and then ends with exit code 12. Where a database
+//! has more than 500 tables, readers lock a table only while they read it; then such a statement may
+//! keep parts of its own table waiting.
+//!
+//! On the target, a piece or a step waits without an end for a lock that somebody else has (an open
+//! transaction that has looked at a table of ours suffices for a key); only reading back gives up after 30
+//! s and is tried again.
+//!
+//! Either way it is said after some three seconds, when it changes, and every half minute, who is in the
+//! way: process, `application_name`, role, state, for how long its transaction is open, and its lock;
+//! never what it runs. As lines: `writing `public.t` waits for process 4711 (psql, role app, idle in
+//! transaction, for 12 s, has AccessExclusiveLock on public.t)`, then `… goes on`. With `--progress
+//! json`, event `waiting`: `what`; `holders`, empty when it goes on, each with `pid`, `prepared` (a
+//! prepared transaction's name), `user`, `application`, `state`, `age_ms`, `pghaul` (whether it is a
+//! session of ours), and `lock`: `mode` and `relation` as in `pg_locks`, `granted` false if it waits for
+//! that lock itself. `select pg_terminate_backend(4711)` on that server ends it, for roles that may.
+//!
 //! # What is tried again
 //!
 #![doc = include_str!("retry_table.md")]
@@ -157,6 +187,7 @@
 //! | 12 | a server was lost in mid-run for longer than the budget, or said no | mend what the error names, `--resume` |
 //! | 12, SQLSTATE 53100 | the target's disk is full | make room, `--resume`; nothing that has a receipt is written again |
 //! | 12, the target shut down or will not start | no room for its WAL, for one: a server without ends itself | make room, start it, `--resume` |
+//! | 12, "stands in the way" | a statement on the source wants a table for itself, and no reader of ours is left | end the process that is named, `--resume`; it may have changed the table by then (exit code 13) |
 //! | 12, "damaged" | the source's storage is broken where the error says; all other tables are there and read back | mend the source from a backup and begin again, leave the table out with `--restart --exclude`, or take what is there with `finish --force` |
 //! | 13, tables are named | the snapshot is gone and these tables changed | stop what writes to the source, then `--resume --restart-tables` for these |
 //! | 13, the schema or large objects | the snapshot is gone and more than rows of tables changed | `--restart` |

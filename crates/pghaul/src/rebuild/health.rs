@@ -17,6 +17,7 @@ use super::index::{Index, IndexRule, IndexState};
 
 /// The health of the indexes that were wanted.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Health {
     /// One entry for each, by table.
     pub indexes: Vec<IndexHealth>,
@@ -28,6 +29,7 @@ pub struct Health {
 
 /// The health of one index.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct IndexHealth {
     /// Which.
     pub index: Index,
@@ -65,6 +67,7 @@ impl IndexHealth {
 
 /// Why an index should be rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Reason {
     /// The server does not use it, or does not keep it up to date.
     Invalid,

@@ -12,6 +12,7 @@ use crate::name::RelationName;
 
 /// What came of a rebuild.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Rebuilt {
     /// Whether it was stopped before its end.
     pub stopped: bool,
@@ -36,6 +37,7 @@ impl Rebuilt {
 
 /// What came of one index.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct IndexOutcome {
     /// As it was before.
     pub index: Index,

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::holder::Holder;
 use super::index::{Index, IndexRule};
 use super::leftovers::Leftover;
 use crate::error::Error;
 use crate::finding::{Finding, Severity};
+use crate::holder::Holder;
 use crate::name::RelationName;
 
 /// An error with its causes in one line.

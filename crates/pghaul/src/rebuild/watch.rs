@@ -1,6 +1,6 @@
 //! A session that looks at the others: who keeps them waiting, how far they are.
 //!
-//! Invariants: a build that waits is never silent for longer than [`AGAIN`]; a build that has waited
+//! Invariants: a build that waits is never silent for long; a build that has waited
 //! for longer than it may is cancelled, and who was waited for is kept; the session that looks also
 //! holds the claim of the rebuild, and neither reads nor locks anything of the user's.
 
@@ -10,18 +10,16 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::holder::{Holder, waited_for};
 use crate::catalog::size;
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Observer};
+use crate::holder::{Holder, Told, waited_for};
 use crate::name::RelationName;
 use crate::run::claim::ClaimKey;
 
 /// How often to look.
 const EVERY: Duration = Duration::from_millis(500);
-/// How often to say again who is waited for.
-const AGAIN: Duration = Duration::from_secs(30);
 /// How long a process that was killed just now may keep its claim.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -36,7 +34,7 @@ struct Watched {
     halt: CancellationToken,
     /// Since when it has been waiting, without a break.
     since: Option<Instant>,
-    told: Option<(Instant, Vec<Holder>)>,
+    told: Told,
     /// The last who were waited for.
     last: Vec<Holder>,
     gave_up: bool,
@@ -60,7 +58,7 @@ impl Watch {
             index: index.clone(),
             halt,
             since: None,
-            told: None,
+            told: Told::default(),
             last: Vec::new(),
             gave_up: false,
         };
@@ -77,7 +75,7 @@ impl Watch {
 impl Watching<'_> {
     /// Takes back that it was told to wait; true if it was.
     pub(super) fn goes_on(&self) -> bool {
-        self.watch.at_work().get_mut(&self.pid).is_some_and(|one| one.told.take().is_some())
+        self.watch.at_work().get_mut(&self.pid).is_some_and(|one| one.told.is_news(&[]))
     }
 
     /// Whether it was cancelled since it had waited too long.
@@ -187,8 +185,7 @@ impl Watcher {
         let watched = at_work.get_mut(&pid)?;
         if holders.is_empty() {
             watched.since = None;
-            watched.told.take()?;
-            return Some((watched.index.clone(), holders));
+            return watched.told.is_news(&holders).then(|| (watched.index.clone(), holders));
         }
         let since = *watched.since.get_or_insert_with(Instant::now);
         if self.max_wait.is_some_and(|longest| since.elapsed() >= longest) {
@@ -196,18 +193,7 @@ impl Watcher {
             watched.halt.cancel();
         }
         watched.last.clone_from(&holders);
-        let known = |holders: &[Holder]| -> Vec<(Option<i32>, Option<String>)> {
-            holders.iter().map(|one| (one.pid, one.prepared.clone())).collect()
-        };
-        let news = watched
-            .told
-            .as_ref()
-            .is_none_or(|(at, told)| at.elapsed() >= AGAIN || known(told) != known(&holders));
-        if !news {
-            return None;
-        }
-        watched.told = Some((Instant::now(), holders.clone()));
-        Some((watched.index.clone(), holders))
+        watched.told.is_news(&holders).then(|| (watched.index.clone(), holders))
     }
 
     async fn progress(&self, session: &Session) -> Result<(), Error> {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::moment::{Moment, WriteCounters};
+use super::moment::Moment;
 use super::options::{CloneOptions, Scope};
 use super::origin::Origin;
 use super::prepare::{Consistency, PreparedClone, meet_run};
 use super::source_schema::{self, Newness, selected};
 use super::stored::{StoredRun, large_objects_text};
+use super::writers::WriteCounters;
 use super::{obstacles, steps};
 use crate::archive::{from_entry, from_large_object, from_source, to_catalog};
 use crate::connect::{Endpoint, Purpose, Session};
@@ -77,14 +78,7 @@ impl PreparedClone {
         let mut unchecked = Vec::new();
         if options.scope == Scope::DataOnly {
             obstacles::refuse(blockers.clone())?;
-            let terms = obstacles::terms(&control, &plan).await?;
-            obstacles::refuse_terms(&terms, stored.is_some())?;
-            for ((table, guard), behind) in
-                plan.tables.iter_mut().zip(terms.guards).zip(terms.behind)
-            {
-                (table.guard, table.behind) = (guard, behind);
-            }
-            unchecked = terms.unchecked;
+            unchecked = obstacles::accept_terms(&control, &mut plan, stored.is_some()).await?;
         }
         let newness = match &stored {
             Some(_) => Newness::GoingOn,
@@ -94,11 +88,7 @@ impl PreparedClone {
         let schema =
             source_schema::steps(selected, &target, &control, refreshes, (&options, newness))
                 .await?;
-        let schema = schema.checking(&unchecked);
-        let schema = match options.scope {
-            Scope::Everything => schema.emptying(&plan),
-            Scope::SchemaOnly | Scope::DataOnly => schema,
-        };
+        let schema = schema.with_steps_for(&plan, options.scope, &unchecked);
         let large_objects = archive.batches(&objects);
         let consistency = Consistency::of_name(&archive.manifest.consistency);
         let prepared = Self {

@@ -10,6 +10,7 @@ use crate::schema::Step;
 
 /// One table as an earlier process left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TableBefore {
     /// The table on the source.
     pub name: RelationName,

@@ -26,6 +26,16 @@ pub enum LaneKind {
     Step,
 }
 
+/// Which of the tasks that could start a lane prefers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taste {
+    /// The heaviest: what takes longest must not begin last.
+    Heavy,
+    /// Small ones, the heaviest of them first, so that what waits for them does not wait for all
+    /// that is heavier; others when no small one can start.
+    Small,
+}
+
 /// One task.
 #[derive(Debug, Clone)]
 pub struct Task<W> {
@@ -39,7 +49,8 @@ pub struct Task<W> {
     pub behind: Vec<TaskId>,
     /// Names of what no two running tasks may share.
     pub resources: Vec<String>,
-    /// Among tasks that could start, the one with the greatest weight goes first.
+    /// Among tasks that could start, the one with the greatest weight goes first, unless a lane's
+    /// [`Taste`] is another.
     pub weight: u64,
     /// The bytes it is about, if it is small enough to be carried out together with others.
     pub small: Option<u64>,
@@ -191,7 +202,7 @@ impl<W> Board<W> {
 
     /// Waits for a task that a lane of that kind can start; none when nothing is left for such
     /// lanes or the board is closed. The task must be given back with [`Board::finish`].
-    pub async fn next(&self, lane: LaneKind) -> Option<TaskId> {
+    pub async fn next(&self, lane: LaneKind, taste: Taste) -> Option<TaskId> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -202,7 +213,7 @@ impl<W> Board<W> {
                 if state.closed || state.unfinished_of(lane) == 0 {
                     return None;
                 }
-                if let Some(id) = self.take(&mut state, lane) {
+                if let Some(id) = self.take(&mut state, lane, taste) {
                     return Some(id);
                 }
             }
@@ -338,10 +349,21 @@ impl<W> Board<W> {
         self.changed.notify_waiters();
     }
 
-    /// Hands out nothing more; lanes end after the task they have.
-    pub fn close(&self) {
-        self.lock().closed = true;
+    /// Hands out nothing more; lanes end after the task they have. False if it was so already.
+    pub fn close(&self) -> bool {
+        let was_closed = std::mem::replace(&mut self.lock().closed, true);
         self.changed.notify_waiters();
+        !was_closed
+    }
+
+    /// The tasks of some kind that are neither done nor left out; none once the board is closed.
+    pub fn left_of(&self, wanted: impl Fn(&W) -> bool) -> Vec<TaskId> {
+        let state = self.lock();
+        let open = |id: TaskId| {
+            !state.closed && !matches!(state.status[id.0], Status::Done | Status::LeftOut)
+        };
+        let tasks = self.tasks().filter(|(id, task)| open(*id) && wanted(&task.work));
+        tasks.map(|(id, _)| id).collect()
     }
 
     /// How many tasks are neither done nor left out.
@@ -364,10 +386,16 @@ impl<W> Board<W> {
         self.lock().status[id.0] == Status::Done
     }
 
-    fn take(&self, state: &mut State, lane: LaneKind) -> Option<TaskId> {
+    fn take(&self, state: &mut State, lane: LaneKind, taste: Taste) -> Option<TaskId> {
         let ours = HashSet::new();
-        let mut ready = state.ready.get(&lane)?.keys().map(|(_, id)| *id);
-        let id = ready.find(|id| self.is_free_for(state, *id, &ours))?;
+        let ready = state.ready.get(&lane)?;
+        let free =
+            || ready.keys().map(|(_, id)| *id).filter(|id| self.is_free_for(state, *id, &ours));
+        let small = match taste {
+            Taste::Heavy => None,
+            Taste::Small => free().find(|id| self.tasks[id.0].small.is_some()),
+        };
+        let id = small.or_else(|| free().next())?;
         self.start(state, id);
         Some(id)
     }
@@ -496,15 +524,38 @@ mod tests {
     #[tokio::test]
     async fn heavy_first_and_only_after_what_it_waits_for() {
         let board = Board::new(vec![task(&[], &[], 1), task(&[], &[], 9), task(&[0, 1], &[], 99)]);
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(1)));
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(1)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(0)));
         board.finish(TaskId(1), Verdict::Done);
         board.finish(TaskId(0), Verdict::Again);
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(0)));
         board.finish(TaskId(0), Verdict::Done);
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(2)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(2)));
         board.finish(TaskId(2), Verdict::Done);
-        assert_eq!(board.next(LaneKind::Step).await, None);
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, None);
+    }
+
+    #[tokio::test]
+    async fn who_prefers_small_ones_takes_others_when_none_can_start() {
+        let of = |weight: u64, small: Option<u64>| task(&[], &[], weight).small(small);
+        let board = Board::new(vec![
+            of(900, None),
+            of(800, None),
+            of(20, Some(20)),
+            task(&[], &["t"], 30).small(Some(30)),
+            task(&[], &["t"], 999),
+            task(&[2], &[], 10).small(Some(10)),
+        ]);
+        let heavy = || board.next(LaneKind::Step, Taste::Heavy);
+        let small = || board.next(LaneKind::Step, Taste::Small);
+        assert_eq!(heavy().await, Some(TaskId(4)), "the heaviest, whatever it is");
+        assert_eq!(small().await, Some(TaskId(2)), "3 is small too, but shares what 4 uses");
+        assert_eq!(small().await, Some(TaskId(0)), "no small one can start");
+        board.finish(TaskId(4), Verdict::Done);
+        board.finish(TaskId(2), Verdict::Done);
+        assert_eq!(small().await, Some(TaskId(3)), "the heaviest of the small ones");
+        assert_eq!(heavy().await, Some(TaskId(1)));
+        assert_eq!(heavy().await, Some(TaskId(5)), "what is left");
     }
 
     #[tokio::test]
@@ -516,20 +567,20 @@ mod tests {
             task(&[], &[], 1),
             task(&[], &[], 0).behind(vec![TaskId(2), TaskId(3)]),
         ]);
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(0)));
         assert_eq!(board.finish(TaskId(0), Verdict::LeftOut), vec![TaskId(1), TaskId(2)]);
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(3)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(3)));
         board.finish(TaskId(3), Verdict::Done);
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(4)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(4)));
         board.finish(TaskId(4), Verdict::Done);
-        assert_eq!(board.next(LaneKind::Step).await, None);
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, None);
     }
 
     #[tokio::test]
     async fn tasks_that_share_a_resource_run_one_at_a_time() {
         let board = Board::new(vec![task(&[], &["t"], 2), task(&[], &["t"], 1)]);
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
-        let next = board.next(LaneKind::Step);
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(0)));
+        let next = board.next(LaneKind::Step, Taste::Heavy);
         tokio::pin!(next);
         assert!(futures::poll!(next.as_mut()).is_pending());
         board.finish(TaskId(0), Verdict::Done);
@@ -540,18 +591,18 @@ mod tests {
     async fn what_somebody_else_works_on_comes_back_until_it_is_done() {
         let board =
             Board::new(vec![task(&[], &["t"], 1), task(&[], &["t"], 0), task(&[0], &[], 0)]);
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(0)));
         board.finish(TaskId(0), Verdict::Elsewhere);
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(1)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(1)));
         board.finish(TaskId(1), Verdict::Done);
-        let next = board.next(LaneKind::Step);
+        let next = board.next(LaneKind::Step, Taste::Heavy);
         tokio::pin!(next);
         assert!(futures::poll!(next.as_mut()).is_pending());
         board.look_again();
         assert_eq!(next.await, Some(TaskId(0)));
         board.finish(TaskId(0), Verdict::Elsewhere);
         board.already_done(TaskId(0));
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(2)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(2)));
     }
 
     fn load(tasks: usize, bytes: u64, lanes: usize) -> Load {
@@ -575,18 +626,18 @@ mod tests {
             ]
         };
         let board = Board::new(tasks());
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(0)));
         assert!(board.take_along(TaskId(0), load(9, 999, 1), small).is_empty(), "0 is not small");
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(1)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(1)));
         assert_eq!(numbers(board.take_along(TaskId(1), load(9, 65, 1), small)), [3]);
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(2)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(2)));
         let board = Board::new(tasks());
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(1)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(0)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(1)));
         assert_eq!(numbers(board.take_along(TaskId(1), load(2, 999, 1), small)), [2]);
         let board = Board::new(tasks());
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(1)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(0)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(1)));
         assert!(board.take_along(TaskId(1), load(9, 999, 3), small).is_empty(), "one for each");
         board.close();
         assert!(board.take_along(TaskId(1), load(9, 999, 1), small).is_empty());
@@ -597,14 +648,14 @@ mod tests {
         let small = |_: &Task<()>| true;
         let behind = |at: usize| task(&[], &[], 0).behind(vec![TaskId(at)]);
         let board = Board::new(vec![task(&[], &[], 0), behind(0), behind(1), task(&[2], &[], 0)]);
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(0)));
         assert_eq!(numbers(board.take_along(TaskId(0), load(9, 9, 1), small)), [1, 2]);
         assert!(board.may_begin(TaskId(0)) && !board.may_begin(TaskId(1)));
         // Given back before the one that it waits for is over: not to be had before that.
         board.finish(TaskId(1), Verdict::Again);
         board.finish(TaskId(2), Verdict::Elsewhere);
         board.look_again();
-        let next = board.next(LaneKind::Step);
+        let next = board.next(LaneKind::Step, Taste::Heavy);
         tokio::pin!(next);
         assert!(futures::poll!(next.as_mut()).is_pending());
         board.finish(TaskId(0), Verdict::Done);
@@ -613,7 +664,7 @@ mod tests {
         for id in [1, 2] {
             board.finish(TaskId(id), Verdict::Done);
         }
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(3)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(3)));
     }
 
     #[tokio::test]
@@ -621,10 +672,10 @@ mod tests {
         let small = |task: &Task<()>| task.weight > 0;
         let board =
             Board::new(vec![task(&[], &["t"], 3), task(&[], &["t", "u"], 2), task(&[], &["t"], 0)]);
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(0)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(0)));
         assert_eq!(numbers(board.take_along(TaskId(0), load(9, 9, 1), small)), [1]);
         board.finish(TaskId(0), Verdict::Done);
-        let next = board.next(LaneKind::Step);
+        let next = board.next(LaneKind::Step, Taste::Heavy);
         tokio::pin!(next);
         assert!(futures::poll!(next.as_mut()).is_pending());
         board.finish(TaskId(1), Verdict::Done);
@@ -635,6 +686,6 @@ mod tests {
     async fn what_an_earlier_process_did_is_not_handed_out() {
         let board = Board::new(vec![task(&[], &[], 1), task(&[0], &[], 1)]);
         board.already_done(TaskId(0));
-        assert_eq!(board.next(LaneKind::Step).await, Some(TaskId(1)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(1)));
     }
 }

@@ -16,6 +16,7 @@ use crate::version::ServerVersion;
 
 /// What was looked at, and what was found.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Checked {
     /// The version of the source.
     pub source: ServerVersion,

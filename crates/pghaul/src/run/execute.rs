@@ -11,27 +11,31 @@ use tokio::task::JoinSet;
 use super::answer;
 use super::board::{Board, LaneKind};
 use super::graph;
-use super::lane::{self, Alone};
+use super::lane::{self, Alone, Beginning};
 use super::ledger::Ledger;
-use super::moment::{WriteCounters, written_meanwhile};
-use super::options::{CloneOptions, Deferred, SourceUse, Start, Verify};
-use super::outcome::{Ending, Outcome, TableOutcome};
+use super::options::{Start, Verify};
+use super::outcome::{Ending, Outcome};
+use super::phases::Phases;
 use super::prepare::{Consistency, PreparedClone};
+use super::readers::Readers;
 use super::refresh::{self, Seen};
 use super::restart_tables;
+use super::result::{deferred, outcome, unverified};
 use super::retry::{self, Budget};
 use super::reverify;
 use super::steps;
 use super::stored::{ALL_READ_BACK, StoredRun};
 use super::undisturbed::Undisturbed;
+use super::waits::{self, AtWork};
 use super::work::{Facts, Run, Stop, Work};
-use crate::connect::{Purpose, Session};
+use super::writers;
+use crate::connect::Session;
 use crate::error::{Error, ErrorKind};
-use crate::event::{Counters, Event, Observer, Phase};
+use crate::event::{Counters, Event, Phase};
 use crate::finding::{Finding, Severity};
 use crate::name::literal;
-use crate::plan::{PartId, Plan};
-use crate::schema::step::{Makes, Stage};
+use crate::plan::PartId;
+use crate::schema::step::Stage;
 use crate::snapshot::hold::Hold;
 use crate::state::{self, RunRecord, StepReceipt};
 use crate::transfer::Transfer;
@@ -125,6 +129,8 @@ impl PreparedClone {
             undisturbed: Undisturbed::default(),
             given_up,
             alone,
+            readers: Readers::default(),
+            at_work: AtWork::default(),
         });
         let stopped =
             |phases: Phases| outcome(&run, self.consistency, Ending::Stopped, phases.end());
@@ -144,9 +150,12 @@ impl PreparedClone {
             }
             Ok(())
         };
+        let controls = (run.target.as_ref(), control.pid());
+        let what = "creating types, functions and tables";
+        let begun = waits::aloud(run.observer.as_ref(), controls, what, begun);
         // Dropped in the middle, what was sent is committed with its receipt or not at all.
         let begun = tokio::select! {
-            begun = begun => begun,
+            (begun, _) = begun => begun,
             () = run.stop.now.cancelled() => return Ok(stopped(phases)),
         };
         begun.map_err(|error| broken(error, None))?;
@@ -186,7 +195,7 @@ impl PreparedClone {
         let Some(carried) = answer::unless_stopped(&run.stop, carried).await else {
             return Ok(stopped(phases));
         };
-        carried.map_err(|error| broken(error, Some(&run)))?;
+        let all_read = carried.map_err(|error| broken(error, Some(&run)))?;
         let early = run.stop.soon.is_cancelled() && run.board.unfinished() > 0;
         let lost = run.facts().lost.take();
         if let Some(error) = lost {
@@ -197,7 +206,7 @@ impl PreparedClone {
         }
         let ended = async {
             if !early && !joins {
-                forgotten_writers(&run, &self.writes).await?;
+                writers::find(&run, &self.writes, all_read).await?;
             }
             // Whoever did them, in whatever process.
             let done = state::load_steps(&control).await?;
@@ -263,32 +272,35 @@ fn again(error: Error, run: &Run) -> Broken {
     }
 }
 
-/// The lanes, from the first row to the last step.
+/// The lanes, from the first row to the last step. Gives when the source was read for the last time.
 async fn carry_out(
     run: &Arc<Run>,
     control: &Session,
     done: &HashMap<String, String>,
     phases: &mut Phases,
-) -> Result<(), Error> {
+) -> Result<Instant, Error> {
     let joins = run.options.start == Start::Join;
     let mut seen = Seen::default();
     if !joins {
         state::set_phase(control, "data", false).await?;
     }
     phases.begin(Phase::Data);
-    let mut copying = lanes(run, LaneKind::Copy, run.options.jobs.get());
-    let mut stepping = lanes(run, LaneKind::Step, run.options.index_jobs.get());
+    let mut copying = copy_lanes(run);
+    let mut stepping = step_lanes(run);
     join(run, control, &mut copying, &mut seen).await?;
+    run.readers.close_spare();
     note_all_read_back(run, control, done).await?;
     // All is copied and read back: from here on the source may vacuum again.
     if let Some(hold) = &run.hold {
         hold.release();
     }
+    let all_read = Instant::now();
     phases.begin(Phase::PostData);
     if !joins {
         state::set_phase(control, "post-data", false).await?;
     }
-    join(run, control, &mut stepping, &mut seen).await
+    join(run, control, &mut stepping, &mut seen).await?;
+    Ok(all_read)
 }
 
 /// Notes how a run ended; of a worker's part in it nothing is noted.
@@ -347,7 +359,10 @@ async fn go_on(
             .collect();
         reverify::all(run, &restarted, objects).await?;
     }
-    restart_tables::begin_again(run, control, &restarted, done).await?;
+    let controls = (run.target.as_ref(), control.pid());
+    let begin_again = restart_tables::begin_again(run, control, &restarted, done);
+    let what = "beginning again for some tables";
+    waits::aloud(run.observer.as_ref(), controls, what, begin_again).await.0?;
     forget_what_is_made_of_rows(run, control, done).await?;
     state::set_moment(control, &record.snapshot, &record.moment, &record.consistency).await
 }
@@ -428,11 +443,22 @@ fn first_failure(run: &Run) -> Option<Error> {
     Some(first)
 }
 
-fn lanes(run: &Arc<Run>, kind: LaneKind, count: usize) -> JoinSet<()> {
+fn copy_lanes(run: &Arc<Run>) -> JoinSet<()> {
+    let count = run.options.jobs.get();
+    let beginning = Arc::new(Beginning::of(run, count));
     let mut lanes = JoinSet::new();
     for number in 1..=count {
+        let (run, beginning) = (Arc::clone(run), Arc::clone(&beginning));
+        lanes.spawn(async move { lane::copy(&run, number, &beginning).await });
+    }
+    lanes
+}
+
+fn step_lanes(run: &Arc<Run>) -> JoinSet<()> {
+    let mut lanes = JoinSet::new();
+    for number in 1..=run.options.index_jobs.get() {
         let run = Arc::clone(run);
-        lanes.spawn(async move { lane::work(&run, kind, number).await });
+        lanes.spawn(async move { lane::step(&run, number).await });
     }
     lanes
 }
@@ -467,160 +493,9 @@ async fn join(
     }
 }
 
-async fn forgotten_writers(run: &Run, before: &WriteCounters) -> Result<(), Error> {
-    // An archive does not change.
-    let Some(source) = run.origin.server() else { return Ok(()) };
-    let look = source.connect(Purpose::Catalog, &format!("{} end", run.id)).await?;
-    let moved = before.moved(&WriteCounters::read(&look).await?);
-    let planned: Vec<_> = moved
-        .into_iter()
-        .filter(|name| run.plan.tables.iter().any(|table| table.name == *name))
-        .collect();
-    let severity = match run.options.source_use {
-        SourceUse::Quiet => Severity::Warning,
-        SourceUse::Live => Severity::Note,
-    };
-    for finding in written_meanwhile(&planned, severity) {
-        run.find(finding);
-    }
-    Ok(())
-}
-
-fn outcome(
-    run: &Run,
-    consistency: Consistency,
-    ending: Ending,
-    phases: Vec<(Phase, std::time::Duration)>,
-) -> Outcome {
-    let facts = run.facts();
-    let mut findings = facts.findings.clone();
-    findings.extend(unverified(&run.plan, &run.options));
-    findings.extend(deferred(run));
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    let mut tables = Vec::new();
-    for (at, read_back) in run.plan.read_backs.iter().enumerate() {
-        let mut digest = pghaul_rows::TableDigest::default();
-        let mut bytes = 0;
-        for table in &read_back.tables {
-            for part in run.plan.parts_of(*table) {
-                digest.add(facts.receipts.digest(part.id));
-                bytes += facts.receipts.bytes(part.id);
-            }
-        }
-        let first = read_back.tables.first().map(|table| &run.plan.tables[*table]);
-        let seen = facts.read_backs.get(&at);
-        let full = run.options.verify == Verify::Full;
-        tables.push(TableOutcome {
-            name: read_back.name.clone(),
-            source_rows: digest.rows,
-            target_rows: seen.map(|seen| seen.target.rows),
-            bytes,
-            digest: first
-                .filter(|_| full)
-                .map(|table| (digest.to_string(), table.format.layout.image_kind().name())),
-            verified: full && seen.is_some_and(|seen| seen.equal),
-            key: first.map(|table| table.key.clone()).unwrap_or_default(),
-            differences: seen.map(|seen| seen.differences.clone()).unwrap_or_default(),
-        });
-    }
-    Outcome {
-        ending,
-        tables,
-        findings,
-        consistency: consistency.name(),
-        indexes: facts.indexes,
-        constraints: facts.constraints,
-        phases,
-    }
-}
-
-/// What was left for later stands in the result, and keeps the run from being finished.
-fn deferred(run: &Run) -> Vec<Finding> {
-    let keys = || run.steps.iter().filter(|step| step.step.makes == Makes::ForeignKey);
-    let views = run.plan.refreshes.iter().map(|name| {
-        ("matview_deferred", "the materialized view is not refreshed yet", name.to_string())
-    });
-    let keys = keys().map(|step| {
-        ("validation_deferred", "the foreign key is not validated yet", step.step.object.clone())
-    });
-    let (mut left, of) = (Vec::new(), &run.options.deferred);
-    if of.contains(&Deferred::Matviews) {
-        left.extend(views);
-    }
-    if of.contains(&Deferred::Validation) {
-        left.extend(keys);
-    }
-    let note = |(code, what, object): (&'static str, &str, String)| {
-        Finding::new(Severity::Note, code, what, "go on with `pghaul clone --resume`").about(object)
-    };
-    left.into_iter().map(note).collect()
-}
-
-/// What was asked not to be proven stands in the result.
-fn unverified(plan: &Plan, options: &CloneOptions) -> Vec<Finding> {
-    let mut notes: Vec<Finding> = plan
-        .refreshes
-        .iter()
-        .filter(|_| !options.deferred.contains(&Deferred::Matviews))
-        .map(|name| {
-            Finding::new(
-                Severity::Note,
-                "recomputed",
-                "a materialized view is recomputed on the target, not copied, and so not compared",
-                "nothing, unless its query gives another result there",
-            )
-            .about(name)
-        })
-        .collect();
-    let text = match options.verify {
-        Verify::Full => None,
-        Verify::Rows => Some("only the numbers of rows were compared"),
-        Verify::None => Some("nothing was compared"),
-    };
-    notes.extend(text.map(|text| {
-        Finding::new(
-            Severity::Note,
-            "not_verified",
-            text,
-            "run `pghaul verify` to compare all rows",
-        )
-    }));
-    notes
-}
-
 /// Twelve random hex digits: enough to tell the runs of one database apart.
 fn new_run_id() -> String {
     use std::hash::{BuildHasher, Hasher};
     let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
     format!("{:012x}", random >> 16)
-}
-
-struct Phases {
-    observer: Arc<dyn Observer>,
-    open: Option<(Phase, Instant)>,
-    over: Vec<(Phase, std::time::Duration)>,
-}
-
-impl Phases {
-    fn new(observer: Arc<dyn Observer>) -> Self {
-        Self { observer, open: None, over: Vec::new() }
-    }
-
-    fn begin(&mut self, phase: Phase) {
-        self.close();
-        self.observer.on_event(&Event::PhaseStarted(phase));
-        self.open = Some((phase, Instant::now()));
-    }
-
-    fn close(&mut self) {
-        if let Some((phase, begun)) = self.open.take() {
-            self.over.push((phase, begun.elapsed()));
-            self.observer.on_event(&Event::PhaseFinished(phase, begun.elapsed()));
-        }
-    }
-
-    fn end(mut self) -> Vec<(Phase, std::time::Duration)> {
-        self.close();
-        self.over
-    }
 }

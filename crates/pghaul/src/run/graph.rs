@@ -7,6 +7,9 @@
 //! all ─► privileges ─► refreshes ─► sequences ─► statistics ─► event triggers
 //! ```
 //!
+//! Large tables have the greater weight and are taken first, but for one lane that prefers small ones
+//! (`lane.rs`): their indexes are built while the large ones are copied.
+//!
 //! Invariants: pre-data is not here, it is done before any lane starts; nothing that takes a
 //! stronger lock than a reader's runs before its table is read back; what waits only for the end
 //! of something goes on when that was left out; what is made of rows waits for all rows itself, since

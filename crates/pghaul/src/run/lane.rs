@@ -6,10 +6,12 @@
 
 mod batch;
 mod read_back;
+mod source;
 
 pub(super) use batch::Alone;
+pub(super) use source::Beginning;
 
-use super::board::{LaneKind, TaskId, Verdict};
+use super::board::{LaneKind, TaskId, Taste, Verdict};
 use super::claim::ClaimKey;
 use super::options::Verify;
 use super::origin::Origin;
@@ -24,26 +26,19 @@ use crate::state::{self, Receipts, StepReceipt};
 use crate::transfer::large_objects::{self, Attributes};
 use crate::transfer::{Ended, archived};
 
-/// Runs tasks until the board has none left for this kind of lane.
-pub(super) async fn work(run: &Run, kind: LaneKind, number: usize) {
-    let lane = match kind {
-        LaneKind::Copy => format!("copy {number}"),
-        LaneKind::Step => format!("step {number}"),
-    };
-    let mut sessions = Sessions { run, lane, source: None, target: None, reader: None };
-    while let Some(first) = run.board.next(kind).await {
-        let along = batch::take_along(run, kind, first);
-        if along.is_empty() {
-            let verdict = sessions.alone(first).await;
-            end(run, first, verdict);
-            continue;
-        }
-        for id in sessions.together([vec![first], along].concat()).await {
-            let verdict =
-                if run.board.may_begin(id) { sessions.alone(id).await } else { Verdict::Again };
-            end(run, id, verdict);
-        }
-    }
+/// Runs what moves rows until the board has no more of it. Where there are several such lanes, the
+/// last prefers small tasks, so that what waits for a small table does not wait for all large ones.
+pub(super) async fn copy(run: &Run, number: usize, beginning: &Beginning) {
+    let lanes = run.options.jobs.get();
+    let taste = if lanes > 1 && number == lanes { Taste::Small } else { Taste::Heavy };
+    let mut sessions = Sessions::of(run, format!("copy {number}"));
+    sessions.begin(number, beginning).await;
+    sessions.work(LaneKind::Copy, taste).await;
+}
+
+/// Runs all other statements until the board has no more of them.
+pub(super) async fn step(run: &Run, number: usize) {
+    Sessions::of(run, format!("step {number}")).work(LaneKind::Step, Taste::Heavy).await;
 }
 
 /// Gives a task back to the board.
@@ -103,7 +98,40 @@ fn report_left_out(run: &Run, cause: TaskId, left_out: TaskId) {
     );
 }
 
-impl Sessions<'_> {
+impl<'a> Sessions<'a> {
+    fn of(run: &'a Run, lane: String) -> Self {
+        Self { run, lane, source: None, target: None, reader: None, barred: false }
+    }
+
+    async fn work(mut self, kind: LaneKind, taste: Taste) {
+        let run = self.run;
+        while let Some(first) = run.board.next(kind, taste).await {
+            let reads = run.reads_source(&run.board.task(first).work);
+            self.barred &= reads;
+            if reads && !self.may_read().await {
+                end(run, first, Verdict::Again);
+                self.wait_for_reader().await;
+                continue;
+            }
+            let along = batch::take_along(run, kind, first);
+            run.at_work.begin(&self.lane, doing(run, first, along.len()));
+            if along.is_empty() {
+                let verdict = self.alone(first).await;
+                end(run, first, verdict);
+            } else {
+                for id in self.together([vec![first], along].concat()).await {
+                    let may_begin = run.board.may_begin(id) && !self.leaves_it_to_others();
+                    let verdict = if may_begin { self.alone(id).await } else { Verdict::Again };
+                    end(run, id, verdict);
+                }
+            }
+            run.at_work.end(&self.lane, run.observer.as_ref());
+            if self.leaves_it_to_others() {
+                self.wait_for_reader().await;
+            }
+        }
+    }
+
     /// Carries out one task, as often as it takes.
     async fn alone(&mut self, id: TaskId) -> Verdict {
         let run = self.run;
@@ -129,12 +157,7 @@ impl Sessions<'_> {
         self.source = None;
         self.target = None;
         self.reader = None;
-    }
-
-    /// What large rows have left behind of one side would stand beside those of the other.
-    fn drop_grown(&mut self) {
-        self.source = self.source.take().filter(|session| !session.has_grown());
-        self.reader = self.reader.take().filter(|session| !session.has_grown());
+        self.run.at_work.has_none(&self.lane);
     }
 
     /// None: stopped.
@@ -144,13 +167,13 @@ impl Sessions<'_> {
         let mut committed = self.pieces(id);
         loop {
             match self.attempt(id).await {
-                Ok(verdict) => {
-                    self.drop_grown();
-                    return Ok(verdict);
-                }
+                Ok(verdict) => return Ok(verdict),
                 Err(error) => {
                     self.note_silent_death(id, &error);
                     self.drop_sessions();
+                    if self.leaves_it_to_others() {
+                        return Ok(Some(Verdict::Again));
+                    }
                     if self.pieces(id) > committed {
                         committed = self.pieces(id);
                         run.facts().progress = true;
@@ -160,7 +183,10 @@ impl Sessions<'_> {
                     let give_up = attempt >= run.options.attempts
                         || run.stop.soon.is_cancelled()
                         || !retry::is_worth_another_try(&error)
-                        || !run.budget.take();
+                        || !(self.barred || run.budget.take());
+                    if give_up && self.barred {
+                        return Ok(Some(self.end_reading(error)));
+                    }
                     if give_up {
                         return Err(error);
                     }
@@ -253,7 +279,7 @@ impl Sessions<'_> {
                     run.transfer.load_part((archive, target), table, id, committed).await
                 }
                 (Origin::Server(_), Some(source)) => {
-                    let both = (source, target);
+                    let both = (&**source, target);
                     run.transfer.copy_part(both, table, part, resume, committed).await
                 }
                 (Origin::Server(_), None) => Err(lost()),
@@ -335,23 +361,41 @@ impl Sessions<'_> {
         Ok(Some(Verdict::Done))
     }
 
-    /// The source's session, inside the run's snapshot.
-    pub(super) async fn open_source(&mut self) -> Result<(), Error> {
-        if self.source.as_ref().is_none_or(Session::is_closed) {
-            self.source = Some(self.run.open_reader(&self.lane).await?);
-        }
-        Ok(())
-    }
-
     /// The target's session, one of those that may write receipts.
     pub(super) async fn open_target(&mut self, purpose: Purpose) -> Result<(), Error> {
         if self.target.as_ref().is_none_or(Session::is_closed) {
             let name = format!("{} {}", self.run.id, self.lane);
             let target = self.run.target.connect(purpose, &name).await?;
+            self.run.at_work.has(&self.lane, &target);
             ClaimKey::of_writers().take_shared(&target).await?;
             self.target = Some(target);
         }
         Ok(())
+    }
+}
+
+/// What a lane is at, for those who ask why it takes so long.
+fn doing(run: &Run, first: TaskId, along: usize) -> String {
+    let doing = match &run.board.task(first).work {
+        Work::Part(part) => {
+            format!("writing `{}`", run.plan.tables[run.plan.parts[part.0].table].name)
+        }
+        Work::LargeObjects(_) => "writing large objects".to_owned(),
+        Work::ReadSlice(part) => {
+            format!("reading `{}` back", run.plan.tables[run.plan.parts[part.0].table].name)
+        }
+        Work::ReadBack(at) => format!("reading `{}` back", run.plan.read_backs[*at].name),
+        Work::Schema(at) => {
+            let step = &run.steps[*at].step;
+            format!("{} {}", step.kind.name(), step.object)
+        }
+        Work::Analyze(name) => format!("ANALYZE {name}"),
+        Work::Sequences => "setting sequences".to_owned(),
+        Work::Gate(name) => (*name).to_owned(),
+    };
+    match along {
+        0 => doing,
+        more => format!("{doing} and {more} more"),
     }
 }
 

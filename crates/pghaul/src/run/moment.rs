@@ -1,15 +1,9 @@
-//! The source's moment: what a later session needs to prove that nothing has changed since, and
-//! who wrote meanwhile.
-
-use std::collections::BTreeMap;
+//! The source's moment: what a later session needs to prove that nothing has changed since.
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::oid;
 use crate::connect::Session;
 use crate::error::{Error, ErrorKind};
-use crate::finding::{Finding, Severity};
-use crate::name::RelationName;
 
 /// The moment of a snapshot, as stored with the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,64 +114,6 @@ impl Transactions {
         let xmin = if quiet { self.xmin + ids } else { self.xmin };
         Self { xmin, xmax: self.xmax + ids, in_progress: self.in_progress.clone() }
     }
-}
-
-/// How many rows were inserted, updated and deleted in each table since the statistics began.
-#[derive(Debug, Clone, Default)]
-pub struct WriteCounters(BTreeMap<u32, (RelationName, i64)>);
-
-impl WriteCounters {
-    /// Reads the counters of all user tables (manual, 27.2, `pg_stat_user_tables`).
-    ///
-    /// # Errors
-    /// What the source said.
-    pub async fn read(source: &Session) -> Result<Self, Error> {
-        let rows = source
-            .query(
-                "read the counters of writes",
-                "select relid::int8, schemaname::text, relname::text \
-                      , n_tup_ins + n_tup_upd + n_tup_del \
-                   from pg_catalog.pg_stat_user_tables \
-                  where schemaname <> 'pghaul'",
-                &[],
-            )
-            .await?;
-        Ok(Self(
-            rows.iter()
-                .map(|row| {
-                    let name = RelationName::new(row.get::<_, String>(1), row.get::<_, String>(2));
-                    (oid(row.get(0)), (name, row.get(3)))
-                })
-                .collect(),
-        ))
-    }
-
-    /// The tables that were written to between `self` and `later`.
-    pub fn moved(&self, later: &Self) -> Vec<RelationName> {
-        let before = |table: &u32| self.0.get(table).map(|(_, count)| *count);
-        later
-            .0
-            .iter()
-            .filter(|(table, (_, count))| before(table).unwrap_or(0) != *count)
-            .map(|(_, (name, _))| name.clone())
-            .collect()
-    }
-}
-
-/// The finding about tables that were written to while the run went on.
-pub(crate) fn written_meanwhile(tables: &[RelationName], severity: Severity) -> Vec<Finding> {
-    tables
-        .iter()
-        .map(|table| {
-            Finding::new(
-                severity,
-                "written_meanwhile",
-                "rows of this table were written on the source after the snapshot; they are not in the copy",
-                "stop what writes to the source and clone again, or say --live-source if that is meant",
-            )
-            .about(table)
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::finding::{Finding, Severity};
 use crate::name::{Ident, RelationName};
 use crate::pg_dump::PgDump;
 use crate::plan::Plan;
-use crate::preflight::rows_only::{self, Destination, Terms};
+use crate::preflight::rows_only::{self, Destination, ForeignKey, Terms};
 use crate::preflight::{
     self, Carry, Intent, Writers, large_objects_in_the_way, object_in_the_way, rules,
 };
@@ -214,7 +214,7 @@ pub(super) fn refuse(mut findings: Vec<Finding>) -> Result<(), Error> {
 }
 
 /// On what terms rows go into tables that are there, in the order of the plan's tables.
-pub(super) async fn terms(control: &Session, plan: &Plan) -> Result<Terms, Error> {
+async fn terms(control: &Session, plan: &Plan) -> Result<Terms, Error> {
     // Leaves that go in through one root are one destination.
     let mut places: HashMap<&RelationName, usize> = HashMap::new();
     let mut destinations: Vec<Destination<'_>> = Vec::new();
@@ -246,8 +246,18 @@ pub(super) async fn terms(control: &Session, plan: &Plan) -> Result<Terms, Error
     })
 }
 
-/// Refuses what a run that has begun cannot be blamed for: its own rows are there.
-pub(super) fn refuse_terms(terms: &Terms, goes_on: bool) -> Result<(), Error> {
-    let own = |finding: &&Finding| goes_on && finding.code == rules::TABLE_NOT_EMPTY.code;
-    refuse(terms.findings.iter().filter(|finding| !own(finding)).cloned().collect())
+/// Plans rows for tables that are there, on their terms, or refuses; gives the foreign keys that
+/// nothing checks meanwhile. A run that has begun is not refused for its own rows.
+pub(super) async fn accept_terms(
+    control: &Session,
+    plan: &mut Plan,
+    goes_on: bool,
+) -> Result<Vec<ForeignKey>, Error> {
+    let terms = terms(control, plan).await?;
+    let own = |finding: &Finding| goes_on && finding.code == rules::TABLE_NOT_EMPTY.code;
+    refuse(terms.findings.into_iter().filter(|finding| !own(finding)).collect())?;
+    for ((table, guard), behind) in plan.tables.iter_mut().zip(terms.guards).zip(terms.behind) {
+        (table.guard, table.behind) = (guard, behind);
+    }
+    Ok(terms.unchecked)
 }

@@ -149,7 +149,8 @@ impl CloneOptions {
 /// The options of a clone.
 #[derive(Debug, Clone)]
 pub struct CloneOptions {
-    /// Parts that are copied at once: as many sessions on each side.
+    /// Parts that are copied at once: as many sessions on each side. Large tables go first; where
+    /// there are two jobs or more, one of them takes small tables before large ones.
     pub jobs: NonZeroUsize,
     /// Indexes and other steps that are built at once: as many sessions on the target.
     pub index_jobs: NonZeroUsize,

@@ -15,6 +15,7 @@ pub enum Ending {
 
 /// The result of a clone.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Outcome {
     /// How it ended.
     pub ending: Ending,
@@ -34,6 +35,7 @@ pub struct Outcome {
 
 /// What became of one table.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct TableOutcome {
     /// The table on the target.
     pub name: RelationName,

@@ -4,17 +4,18 @@
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::claim::ClaimKey;
 use super::finished;
-use super::moment::{Moment, WriteCounters};
+use super::moment::Moment;
 use super::obstacles;
 use super::options::{CloneOptions, Scope, Start};
 use super::origin::Origin;
 use super::outcome::Outcome;
 use super::source_schema::{self, Newness, Selected, SourceSchema};
 use super::stored::{StoredRun, large_objects_text};
+use super::writers::WriteCounters;
 use crate::catalog::{Catalog, Relation, Sizes, size};
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
@@ -53,6 +54,7 @@ pub struct PreparedClone {
 
 /// Why all that was read belongs to one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Consistency {
     /// All was read under one snapshot.
     Snapshot,
@@ -94,6 +96,7 @@ impl PreparedClone {
         target: Endpoint,
         options: CloneOptions,
     ) -> Result<Self, Error> {
+        let begun = Instant::now();
         let options = options.within_memory()?;
         let look = source.connect(Purpose::Catalog, "prepare").await?;
         let control = target.connect(Purpose::Schema, "control").await?;
@@ -107,7 +110,6 @@ impl PreparedClone {
         if let Some(stored) = stored.take_if(|stored| stored.is_finished(&options)) {
             return Self::of_finished((source, target), options, control, identities, stored).await;
         }
-        let writes = WriteCounters::read(&look).await?;
         let before = Catalog::read_with(&look, &Sizes::Of(Vec::new())).await?;
         let filter = Filter::new(&before, &options.include, &options.exclude)?;
         let known: HashMap<&RelationName, bool> = before
@@ -123,6 +125,8 @@ impl PreparedClone {
         } else {
             Vec::new()
         };
+        // Late, so that what was written before we came has been counted by now; the snapshot is newer.
+        let writes = WriteCounters::read(&look, begun).await?;
         let (keeper, same_snapshot) =
             keep((&source, &control), &options, stored.as_mut(), &wanted).await?;
         let inside = keeper.as_ref().map_or(&look, Keeper::session);
@@ -174,24 +178,13 @@ impl PreparedClone {
         };
         let mut unchecked = Vec::new();
         if options.scope == Scope::DataOnly {
-            let terms = obstacles::terms(&control, &plan).await?;
-            obstacles::refuse_terms(&terms, stored.is_some())?;
-            for ((table, guard), behind) in
-                plan.tables.iter_mut().zip(terms.guards).zip(terms.behind)
-            {
-                (table.guard, table.behind) = (guard, behind);
-            }
-            unchecked = terms.unchecked;
+            unchecked = obstacles::accept_terms(&control, &mut plan, stored.is_some()).await?;
         }
         let refreshes = &plan.refreshes;
         let schema =
             source_schema::steps(selected, &target, &control, refreshes, (&options, newness))
                 .await?;
-        let schema = schema.checking(&unchecked);
-        let schema = match options.scope {
-            Scope::Everything => schema.emptying(&plan),
-            Scope::SchemaOnly | Scope::DataOnly => schema,
-        };
+        let schema = schema.with_steps_for(&plan, options.scope, &unchecked);
         let prepared = Self {
             origin: Origin::Server(Arc::new(source)),
             target: Arc::new(target),

@@ -69,6 +69,7 @@ async fn look(run: &Run, control: &Session, seen: &mut Seen) -> Result<(), Error
     parts(run, control).await?;
     steps(run, control).await?;
     run.board.look_again();
+    run.at_work.look(control, run.observer.as_ref()).await;
     if run.board.unfinished_of(LaneKind::Copy) > 0 {
         publish(run, control, seen).await?;
     }

@@ -12,6 +12,7 @@ use pghaul_rows::TableDigest;
 use pghaul_rows::reader::{Digesting, RowReader};
 use tokio::task::JoinSet;
 
+use super::readers::Reader;
 use super::retry;
 use super::work::Run;
 use crate::connect::Session;
@@ -99,7 +100,7 @@ async fn read(
     next: &AtomicUsize,
     number: usize,
 ) -> Result<Vec<String>, Error> {
-    let mut source: Option<Session> = None;
+    let mut source: Option<Reader> = None;
     let mut changed = Vec::new();
     while let Some(again) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
         let mut attempt = 0;
@@ -183,7 +184,7 @@ async fn part(run: &Run, source: &Session, id: PartId) -> Result<TableDigest, Er
         run.transfer.counters.bytes_read_again.fetch_add(length, Ordering::Relaxed);
         run.transfer.pace.take(length).await;
         reader.feed(message).map_err(|error| broken(table, error))?;
-        while let Some(row) = reader.next_row().map_err(|error| broken(table, error))? {
+        let taken = reader.each_row(|row| {
             let counts = match (row.ctid, end) {
                 (Some(ctid), Some(end)) => ctid < end,
                 _ => true,
@@ -191,7 +192,9 @@ async fn part(run: &Run, source: &Session, id: PartId) -> Result<TableDigest, Er
             if let (true, Some(row)) = (counts, row.digest) {
                 digest.add_row(row);
             }
-        }
+            Ok(())
+        });
+        taken.map_err(|error| broken(table, error))?;
     }
     reader.finish().map_err(|error| broken(table, error))?;
     Ok(digest)

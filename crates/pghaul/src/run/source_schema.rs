@@ -64,6 +64,7 @@ pub(crate) async fn dump(
     schema::drop_partial(&mut entries);
     let names = schema::not_null_names::not_null_names(look).await?;
     schema::not_null_names::quote_not_null_names(&mut entries, &names);
+    schema::public::complete(look, target, &mut entries).await?;
     Ok((selected(entries, catalog, filter), pg_dump.version()))
 }
 
@@ -117,10 +118,24 @@ async fn contents(
 }
 
 impl SourceSchema {
+    /// With the steps that only the plan of the rows asks for.
+    pub(super) fn with_steps_for(
+        self,
+        plan: &Plan,
+        scope: Scope,
+        unchecked: &[ForeignKey],
+    ) -> Self {
+        let checking = self.checking(unchecked);
+        match scope {
+            Scope::Everything => checking.emptying(plan),
+            Scope::SchemaOnly | Scope::DataOnly => checking,
+        }
+    }
+
     /// With a step for each configuration table of an extension: rows that its script has put there
     /// come from the source as they are now. Only where this run has made the extension, which its
     /// receipt says.
-    pub(super) fn emptying(mut self, plan: &Plan) -> Self {
+    fn emptying(mut self, plan: &Plan) -> Self {
         for table in &plan.tables {
             let Some(extension) = &table.extension else { continue };
             let condition = match table.condition.as_str() {
@@ -144,7 +159,7 @@ impl SourceSchema {
     }
 
     /// With a step for each foreign key of the target that nothing checks while rows go in.
-    pub(super) fn checking(mut self, foreign_keys: &[ForeignKey]) -> Self {
+    fn checking(mut self, foreign_keys: &[ForeignKey]) -> Self {
         self.steps.extend(foreign_keys.iter().map(|key| SchemaStep {
             step: Step::checking(&key.child, &key.name, key.check_statement()),
             undo: String::new(),
@@ -174,6 +189,7 @@ pub(super) async fn steps(
     if options.scope == Scope::DataOnly {
         return Ok(SourceSchema { digest, findings, ..SourceSchema::default() });
     }
+    findings.extend(schema::public::leave_to_its_owner(control, &mut entries).await?);
     let superuser = is_superuser(control).await?;
     let refresh: HashSet<RelationName> = if options.deferred.contains(&Deferred::Matviews) {
         HashSet::new()

@@ -12,9 +12,11 @@ use super::lane::Alone;
 use super::ledger::Ledger;
 use super::options::CloneOptions;
 use super::origin::Origin;
+use super::readers::{Reader, Readers};
 use super::retry::Budget;
 use super::steps::{Counts, SchemaStep};
 use super::undisturbed::Undisturbed;
+use super::waits::AtWork;
 use crate::connect::{Endpoint, Session};
 use crate::error::Error;
 use crate::event::{Event, Observer};
@@ -90,6 +92,8 @@ pub(super) struct Run {
     /// Parts that are not read again, since the source server crashed over them.
     pub(super) given_up: BTreeSet<PartId>,
     pub(super) alone: Arc<Alone>,
+    pub(super) readers: Readers,
+    pub(super) at_work: AtWork,
 }
 
 /// What a run learns as it goes.
@@ -166,17 +170,6 @@ impl Run {
         self.facts().read_backs.values().any(|result| !result.equal)
     }
 
-    /// A session inside the run's snapshot.
-    pub(super) async fn open_reader(&self, what: &str) -> Result<Session, Error> {
-        let hold = self.hold.as_ref().ok_or_else(super::lane::lost)?;
-        let session = hold.open_reader(&format!("{} {what}", self.id)).await?;
-        if self.plan.tables.len() <= TABLES_A_READER_LOCKS {
-            let tables = self.plan.tables.iter().map(|table| &table.name);
-            crate::snapshot::hold_tables(&session, tables).await?;
-        }
-        Ok(session)
-    }
-
     /// Counts a step for the summary.
     pub(super) fn count(&self, step: &SchemaStep) {
         match step.counts() {
@@ -221,11 +214,9 @@ pub(super) fn digest_of(receipt: &str) -> Option<TableDigest> {
 pub(super) struct Sessions<'a> {
     pub(super) run: &'a Run,
     pub(super) lane: String,
-    pub(super) source: Option<Session>,
+    pub(super) source: Option<Reader>,
     pub(super) target: Option<Session>,
     pub(super) reader: Option<Session>,
+    /// Whether a reader of the source was not to be had because of somebody's lock.
+    pub(super) barred: bool,
 }
-
-/// Above this, readers lock a table only while they read it: the lock table of a server has room
-/// for some 6,400 locks by default (manual, 19.12).
-const TABLES_A_READER_LOCKS: usize = 500;

@@ -14,6 +14,7 @@ use crate::schema::compare::SchemaDifference;
 
 /// The result of a comparison.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct VerifyOutcome {
     /// How it ended. After a stop, `tables` holds what was compared until then.
     pub ending: Ending,
@@ -35,6 +36,7 @@ pub struct VerifyOutcome {
 
 /// What became of one table.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct VerifiedTable {
     /// Its name on both sides; of partitions that of their root.
     pub name: RelationName,
@@ -64,6 +66,7 @@ pub struct VerifiedTable {
 
 /// What became of rows that differ while they were looked at again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Rechecked {
     /// How often it was looked.
     pub looks: u32,
@@ -77,6 +80,7 @@ pub struct Rechecked {
 
 /// Rows that differ, told while the comparison goes on.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct TableDifferences {
     /// The table.
     pub table: RelationName,

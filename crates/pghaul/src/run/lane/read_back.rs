@@ -19,7 +19,7 @@ use crate::run::options::Verify;
 use crate::run::work::{ReadBackResult, Sessions, Work, receipt_of};
 use crate::transfer::pace::Pace;
 use crate::verify;
-use crate::verify::difference::{Difference, Naming, Values, differences};
+use crate::verify::difference::{Difference, Naming, differences};
 use crate::verify::reading::Reading;
 
 /// Rows named in the result for each table that differs.
@@ -126,7 +126,9 @@ impl Sessions<'_> {
     pub(super) async fn open_reader(&mut self) -> Result<&Session, Error> {
         if self.reader.as_ref().is_none_or(Session::is_closed) {
             let name = format!("{} {} read back", self.run.id, self.lane);
-            self.reader = Some(self.run.target.connect(Purpose::Read, &name).await?);
+            let reader = self.run.target.connect(Purpose::Read, &name).await?;
+            self.run.at_work.has(&self.lane, &reader);
+            self.reader = Some(reader);
         }
         self.reader.as_ref().ok_or_else(lost)
     }
@@ -169,7 +171,7 @@ impl Sessions<'_> {
         differences(
             Reading { session: source, table: &there, counters, pace },
             Reading { session: reader, table: &here, counters, pace },
-            Naming { limit: DIFFERENCES_NAMED, values: Values::Hidden },
+            &Naming { limit: DIFFERENCES_NAMED, ..Naming::default() },
             &mut named,
         )
         .await?;

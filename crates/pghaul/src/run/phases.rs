@@ -1,0 +1,39 @@
+//! The phases of a run, and how long each of them took.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::event::{Event, Observer, Phase};
+
+/// What a run is at, told as it changes, and how long each phase took.
+pub(super) struct Phases {
+    observer: Arc<dyn Observer>,
+    open: Option<(Phase, Instant)>,
+    over: Vec<(Phase, std::time::Duration)>,
+}
+
+impl Phases {
+    pub(super) fn new(observer: Arc<dyn Observer>) -> Self {
+        Self { observer, open: None, over: Vec::new() }
+    }
+
+    /// Ends the phase before.
+    pub(super) fn begin(&mut self, phase: Phase) {
+        self.close();
+        self.observer.on_event(&Event::PhaseStarted(phase));
+        self.open = Some((phase, Instant::now()));
+    }
+
+    fn close(&mut self) {
+        if let Some((phase, begun)) = self.open.take() {
+            self.over.push((phase, begun.elapsed()));
+            self.observer.on_event(&Event::PhaseFinished(phase, begun.elapsed()));
+        }
+    }
+
+    /// Ends the last one, and gives them all.
+    pub(super) fn end(mut self) -> Vec<(Phase, std::time::Duration)> {
+        self.close();
+        self.over
+    }
+}

@@ -1,0 +1,113 @@
+//! Writers that were forgotten: who believes that the source is quiet is told which tables were
+//! written to since the snapshot, since these rows are not in the copy.
+//!
+//! The server's own counters tell. A session tells them about its writes when it commits, at most
+//! once a second; what it wrote in the second before it fell idle is told when it commits again or
+//! ends, from 15 on after ten seconds at the latest (`src/backend/utils/activity/pgstat.c`).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::options::SourceUse;
+use super::work::Run;
+use crate::catalog::oid;
+use crate::connect::{Purpose, Session};
+use crate::error::Error;
+use crate::finding::{Finding, Severity};
+use crate::name::RelationName;
+
+/// How many rows were inserted, updated and deleted in each table since the statistics began.
+#[derive(Debug, Clone, Default)]
+pub(super) struct WriteCounters(BTreeMap<u32, (RelationName, i64)>);
+
+/// How long the statistics collector of 14 and older may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+const PAUSE: Duration = Duration::from_millis(40);
+
+impl WriteCounters {
+    /// Reads the counters of all user tables (manual, 27.2, `pg_stat_user_tables`), with all that
+    /// was told until `moment`.
+    ///
+    /// # Errors
+    /// What the source said.
+    pub(super) async fn read(source: &Session, moment: Instant) -> Result<Self, Error> {
+        if !source.version().at_least(15) {
+            settle(source, moment).await?;
+        }
+        let rows = source
+            .query(
+                "read the counters of writes",
+                "select relid::int8, schemaname::text, relname::text \
+                      , n_tup_ins + n_tup_upd + n_tup_del \
+                   from pg_catalog.pg_stat_user_tables \
+                  where schemaname <> 'pghaul'",
+                &[],
+            )
+            .await?;
+        Ok(Self(
+            rows.iter()
+                .map(|row| {
+                    let name = RelationName::new(row.get::<_, String>(1), row.get::<_, String>(2));
+                    (oid(row.get(0)), (name, row.get(3)))
+                })
+                .collect(),
+        ))
+    }
+
+    /// The tables that were written to between `self` and `later`.
+    fn moved(&self, later: &Self) -> Vec<RelationName> {
+        let before = |table: &u32| self.0.get(table).map(|(_, count)| *count);
+        later
+            .0
+            .iter()
+            .filter(|(table, (_, count))| before(table).unwrap_or(0) != *count)
+            .map(|(_, (name, _))| name.clone())
+            .collect()
+    }
+}
+
+/// Before 15 sessions read a file that the statistics collector writes, and are content with one
+/// that is half a second old: waits until it is not older than `moment`. A collector that does not
+/// answer is not waited for.
+async fn settle(source: &Session, moment: Instant) -> Result<(), Error> {
+    let begun = Instant::now();
+    loop {
+        let row = source
+            .query_one(
+                "ask how old the counters of writes are",
+                "select pg_catalog.pg_stat_get_snapshot_timestamp() \
+                     >= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1)",
+                &[&moment.elapsed().as_secs_f64()],
+            )
+            .await?;
+        let settled: Option<bool> = row.get(0);
+        if settled == Some(true) || begun.elapsed() > PATIENCE {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Finds the tables of the run that were written to between the counters of `before` and `moment`.
+pub(super) async fn find(run: &Run, before: &WriteCounters, moment: Instant) -> Result<(), Error> {
+    // An archive does not change.
+    let Some(source) = run.origin.server() else { return Ok(()) };
+    let look = source.connect(Purpose::Catalog, &format!("{} end", run.id)).await?;
+    let moved = before.moved(&WriteCounters::read(&look, moment).await?);
+    let severity = match run.options.source_use {
+        SourceUse::Quiet => Severity::Warning,
+        SourceUse::Live => Severity::Note,
+    };
+    let is_planned = |name: &RelationName| run.plan.tables.iter().any(|table| table.name == *name);
+    for table in moved.into_iter().filter(is_planned) {
+        let finding = Finding::new(
+            severity,
+            "written_meanwhile",
+            "rows of this table were written on the source after the snapshot; they are not in the copy",
+            "stop what writes to the source and clone again, or say --live-source if that is meant",
+        );
+        run.find(finding.about(table));
+    }
+    Ok(())
+}

@@ -1,0 +1,292 @@
+//! Statements of others that want a table for themselves while it is copied: they wait for the run, the
+//! run does not wait for them, and where it has to, they are named.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use pghaul::event::{Counters, Event};
+use pghaul::holder::Holder;
+use pghaul::run::{CloneOptions, Ending, Outcome, Stop};
+use pghaul::{Error, ErrorKind};
+use pghaul_testbed::oracle::{self, Options as OracleOptions};
+use pghaul_testbed::{Database, Major};
+
+use crate::harness::{OnEvent, TABLES, database, fill, options, prepare, recount, terminate_on};
+
+/// Statements that want tables for themselves, each over a connection of its own; what becomes of
+/// them is not waited for.
+fn want(source: &'static Database<'static>, statements: &[&str]) {
+    for statement in statements {
+        source.execute(*statement).forget();
+    }
+    for _ in 0..200 {
+        let waiting = "select count(*) from pg_locks where not granted and database = \
+                       (select oid from pg_database where datname = current_database())";
+        let waiting = source.server().connect(source.name()).wait().unwrap().value(waiting);
+        if waiting.wait().unwrap() == Some(statements.len().to_string()) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("nobody waits for a lock");
+}
+
+/// What was heard.
+#[derive(Default)]
+struct Heard {
+    waiting: Mutex<Vec<(String, Vec<Holder>)>>,
+    retried: AtomicU64,
+    pieces: AtomicU64,
+}
+
+/// Clones with two readers, slowly, and strikes once after the first piece.
+async fn clone_and_strike(
+    source: &'static Database<'static>,
+    target: &Database<'static>,
+    options: CloneOptions,
+    strike: impl Fn() + Send + Sync + 'static,
+    waiting: impl Fn(&Holder) + Send + Sync + 'static,
+) -> (Result<Outcome, Error>, Arc<Heard>) {
+    let heard = Arc::new(Heard::default());
+    let (ears, struck) = (Arc::clone(&heard), AtomicBool::new(false));
+    let observer = OnEvent(move |event: &Event<'_>| match event {
+        Event::PieceCommitted { .. } => {
+            ears.pieces.fetch_add(1, Ordering::SeqCst);
+            if !struck.swap(true, Ordering::SeqCst) {
+                strike();
+            }
+        }
+        Event::Waiting { what, holders } => {
+            ears.waiting.lock().unwrap().push(((*what).to_owned(), holders.to_vec()));
+            holders.iter().for_each(&waiting);
+        }
+        Event::Retrying { .. } => {
+            ears.retried.fetch_add(1, Ordering::SeqCst);
+        }
+        _ => {}
+    });
+    let prepared = prepare(&source.url(), &target.url(), options).await.unwrap();
+    let outcome =
+        prepared.run(Arc::new(observer), Arc::new(Counters::default()), Stop::default()).await;
+    (outcome, heard)
+}
+
+/// Two readers that take some seconds.
+fn slowly() -> CloneOptions {
+    CloneOptions {
+        jobs: NonZeroUsize::new(2).unwrap(),
+        part_size: Some(256 << 10),
+        max_rate: NonZeroU64::new(200 << 10),
+        ..options()
+    }
+}
+
+async fn filled(major: Major, hint: &str) -> (&'static Database<'static>, Database<'static>) {
+    // The servers live as long as the process, so their databases' connections may too.
+    let source: &'static _ = Box::leak(Box::new(database(major, &format!("{hint}_src"))));
+    fill(source).await;
+    (source, database(Major::V18, &format!("{hint}_dst")))
+}
+
+/// A connection of ours dies while somebody's ALTER waits: the other reader does all the work.
+async fn a_reader_is_cut_off(major: Major) {
+    let (source, target) = filled(major, "cut_off").await;
+    let before = recount(source).await;
+    let strike = move || {
+        want(source, &["alter table t12 alter column id type bigint"]);
+        assert_eq!(terminate_on(source.server(), source.name(), "pghaul% copy 1"), 1);
+    };
+    let once = CloneOptions { retries_per_run: 1, ..slowly() };
+    let (outcome, heard) = clone_and_strike(source, &target, once, strike, |_| {}).await;
+    let outcome = outcome.unwrap();
+    assert_eq!(outcome.ending, Ending::Complete);
+    assert_eq!(outcome.consistency, "snapshot");
+    assert_eq!(heard.pieces.load(Ordering::SeqCst), TABLES as u64, "each once");
+    assert_eq!(before, recount(&target).await);
+    let waiting = heard.waiting.lock().unwrap();
+    let (what, holders) = waiting.first().expect("nobody says who is in the way");
+    assert_eq!(what, "a reader of the source");
+    assert_names_the_alter(&holders[0]);
+}
+
+fn assert_names_the_alter(holder: &Holder) {
+    let lock = holder.lock.as_ref().unwrap();
+    assert!(holder.pid.is_some() && holder.age.is_some(), "{holder:?}");
+    assert_eq!(holder.user.as_deref(), Some("postgres"));
+    assert_eq!(lock.mode, "AccessExclusiveLock");
+    assert_eq!(lock.relation.as_deref(), Some("public.t12"));
+    assert!(!lock.granted, "it waits as well");
+    let said = holder.to_string();
+    assert!(said.contains("waits for AccessExclusiveLock on public.t12"), "{said}");
+    assert!(!said.contains("alter"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_is_barred_leaves_its_work_to_the_others() {
+    tokio::join!(
+        a_reader_is_cut_off(Major::V9_6),
+        a_reader_is_cut_off(Major::V14),
+        a_reader_is_cut_off(Major::V18),
+    );
+}
+
+/// All readers die: the run waits, says for whom, and goes on under its snapshot as soon as it may.
+async fn all_readers_are_cut_off(major: Major) {
+    let (source, target) = filled(major, "all_cut").await;
+    let strike = move || {
+        want(source, &["truncate t12"]);
+        assert_eq!(terminate_on(source.server(), source.name(), "pghaul% copy _"), 2);
+    };
+    let cancelled = AtomicBool::new(false);
+    let end = move |holder: &Holder| {
+        assert_names_the_alter(holder);
+        if !cancelled.swap(true, Ordering::SeqCst) {
+            let sql = format!("select pg_cancel_backend({})", holder.pid.unwrap());
+            source.server().execute(sql).wait().unwrap();
+        }
+    };
+    let (outcome, heard) = clone_and_strike(source, &target, slowly(), strike, end).await;
+    let outcome = outcome.unwrap();
+    assert_eq!(outcome.ending, Ending::Complete);
+    assert_eq!(outcome.consistency, "snapshot");
+    let goes_on = heard.waiting.lock().unwrap().iter().any(|(_, holders)| holders.is_empty());
+    assert!(goes_on, "it does not say that it goes on");
+    assert_eq!(recount(source).await, recount(&target).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_without_readers_waits_until_it_may_read() {
+    tokio::join!(
+        all_readers_are_cut_off(Major::V9_6),
+        all_readers_are_cut_off(Major::V14),
+        all_readers_are_cut_off(Major::V18),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_without_readers_ends_and_names_who_is_in_the_way() {
+    let (source, target) = filled(Major::V14, "barred").await;
+    let strike = move || {
+        want(source, &["alter table t12 alter column id type bigint"]);
+        assert_eq!(terminate_on(source.server(), source.name(), "pghaul% copy _"), 2);
+    };
+    let twice = CloneOptions { attempts: 2, ..slowly() };
+    let (outcome, heard) = clone_and_strike(source, &target, twice, strike, |_| {}).await;
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transfer, "{error:?}");
+    assert_eq!(error.sqlstate(), Some("55P03"));
+    let said = format!("{error:?}");
+    assert!(said.contains("stands in the way of a session that has to read the tables"), "{said}");
+    assert!(said.contains("waits for AccessExclusiveLock on public.t12"), "{said}");
+    assert!(error.hint().unwrap().contains("pg_terminate_backend("), "{:?}", error.hint());
+    assert!(heard.pieces.load(Ordering::SeqCst) < TABLES as u64, "the rest was not given up alone");
+    let parts = "select count(*) from pghaul.receipt";
+    assert_ne!(target.value(parts).await.unwrap().as_deref(), Some("0"), "what is done is kept");
+}
+
+/// A table of the target that somebody has locked: the piece, and the step, wait without an end, and
+/// say for whom.
+async fn somebody_locks_on_the_target(
+    major: Major,
+    (lock, from): (&'static str, fn(&Event<'_>) -> bool),
+    cancels: bool,
+) -> Vec<(String, Vec<Holder>)> {
+    let (source, target) = (database(major, "held_src"), database(major, "held_dst"));
+    fill(&source).await;
+    let (server, name) = (target.server(), target.name().to_owned());
+    let heard = Arc::new(Heard::default());
+    let (ears, locked) = (Arc::clone(&heard), Mutex::new(None));
+    let cancelled = AtomicBool::new(false);
+    let observer = OnEvent(move |event: &Event<'_>| {
+        if from(event) && locked.lock().unwrap().is_none() {
+            let session = server.connect(&name).wait().unwrap();
+            session.execute("set application_name = 'somebody'; begin").wait().unwrap();
+            session.execute(lock).wait().unwrap();
+            *locked.lock().unwrap() = Some(session);
+        }
+        if let Event::Retrying { .. } = event {
+            ears.retried.fetch_add(1, Ordering::SeqCst);
+        }
+        if let Event::Waiting { what, holders } = event {
+            ears.waiting.lock().unwrap().push(((*what).to_owned(), holders.to_vec()));
+            if let Some(holder) = holders.first() {
+                assert_eq!(holder.application.as_deref(), Some("somebody"), "{holder:?}");
+                if cancels && !cancelled.swap(true, Ordering::SeqCst) {
+                    let sql = format!(
+                        "select count(pg_cancel_backend(pid)) from pg_stat_activity \
+                         where datname = '{name}' and application_name like 'pghaul% step _' \
+                         and wait_event_type = 'Lock'"
+                    );
+                    let count = server.value(sql).wait().unwrap().unwrap();
+                    assert_ne!(count, "0", "no step waits");
+                }
+                let end = locked.lock().unwrap();
+                end.as_ref().unwrap().execute("rollback").wait().unwrap();
+            }
+        }
+    });
+    let prepared = prepare(&source.url(), &target.url(), options()).await.unwrap();
+    let outcome = prepared
+        .run(Arc::new(observer), Arc::new(Counters::default()), Stop::default())
+        .await
+        .unwrap();
+    assert_eq!(outcome.ending, Ending::Complete);
+    assert!(outcome.tables.iter().all(|table| table.verified));
+    // Indexes, keys and their validity as well.
+    let all = OracleOptions::new();
+    oracle::compare(&source.url(), &target.url(), &all).await.unwrap().check().unwrap();
+    let mut waiting = heard.waiting.lock().unwrap();
+    std::mem::take(&mut *waiting)
+}
+
+async fn a_piece_waits(major: Major) {
+    let from = |event: &Event<'_>| matches!(event, Event::Planned { .. });
+    let lock = "lock table t7 in share row exclusive mode";
+    let waiting = somebody_locks_on_the_target(major, (lock, from), false).await;
+    let (what, holders) = &waiting[0];
+    assert!(what.starts_with("writing `public.t"), "{what}");
+    let lock = holders[0].lock.as_ref().unwrap();
+    assert_eq!(lock.mode, "ShareRowExclusiveLock");
+    assert_eq!(lock.relation.as_deref(), Some("public.t7"));
+    assert!(lock.granted);
+    assert_eq!(holders[0].state.as_deref(), Some("idle in transaction"));
+    let over = waiting.last().unwrap();
+    assert!(over.1.is_empty() && over.0 == *what, "it goes on: {over:?}");
+}
+
+async fn a_step_waits(major: Major) {
+    let from = |event: &Event<'_>| matches!(event, Event::TableVerified { table, .. } if table.name.as_str() == "t2");
+    let lock = "lock table t2 in access share mode";
+    let waiting = somebody_locks_on_the_target(major, (lock, from), false).await;
+    let (what, holders) = &waiting[0];
+    assert!(what.contains("CONSTRAINT "), "{what}");
+    assert_eq!(holders[0].lock.as_ref().unwrap().relation.as_deref(), Some("public.t2"));
+    assert!(waiting.last().unwrap().1.is_empty());
+}
+
+/// Rows go in beside this lock, indexes do not, and those of a table are begun together.
+async fn a_step_is_cancelled(major: Major) {
+    let from = |event: &Event<'_>| matches!(event, Event::Planned { .. });
+    let lock = "lock table t2 in row exclusive mode";
+    let waiting = somebody_locks_on_the_target(major, (lock, from), true).await;
+    let (what, _) = &waiting[0];
+    assert!(what.ends_with(" more"), "{what} is no batch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_lock_on_the_target_is_named() {
+    tokio::join!(
+        a_piece_waits(Major::V9_6),
+        a_piece_waits(Major::V18),
+        a_step_waits(Major::V9_6),
+        a_step_waits(Major::V18),
+    );
+}
+
+/// One step of a batch is cancelled, by an operator or a timeout, while the others go on: it is done
+/// alone afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_is_cancelled_in_a_batch_is_done_afterwards() {
+    tokio::join!(a_step_is_cancelled(Major::V9_6), a_step_is_cancelled(Major::V18));
+}
