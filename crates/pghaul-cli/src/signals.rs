@@ -35,6 +35,13 @@ const TERMINATE: u8 = 2;
 /// system ends the process there; so the write fails and is reported like any other.
 const FILE_TOO_LARGE: i32 = 25;
 
+/// For a verb that leaves all other signals to the system: a file that may not grow is an error of
+/// the write, and no end.
+pub fn file_limits_are_errors() {
+    // Listening is all: whoever writes gets the error. A system without this signal has none.
+    let _ = signal(SignalKind::from_raw(FILE_TOO_LARGE));
+}
+
 impl Watch {
     /// Begins to watch.
     ///
@@ -46,12 +53,9 @@ impl Watch {
                 Error::new(ErrorKind::LocalIo, "cannot watch for signals").caused_by(error)
             })
         };
-        // A limit for files (SIGXFSZ, 25 wherever Postgres runs) is an error of the write, and no end.
-        drop(watched(SignalKind::from_raw(25))?);
         let mut interrupts = watched(SignalKind::interrupt())?;
         let mut terminations = watched(SignalKind::terminate())?;
-        // Listening is all: whoever writes gets the error. A system without this signal has none.
-        let _ = signal(SignalKind::from_raw(FILE_TOO_LARGE));
+        file_limits_are_errors();
         let stop = Stop::default();
         let first = Arc::new(AtomicU8::new(NONE));
         let voice = Arc::new(RwLock::new(None::<Voice>));

@@ -421,8 +421,16 @@ async fn without_permission_or_table_nothing_begins() {
     let (database, paper) = alone(Major::V18).await;
     let before = digests(&database).await;
     let role = pghaul_testbed::Role::create(database.server(), "reader", "").unwrap();
-    database.execute(format!("grant select on a to \"{}\"", role.name)).await.unwrap();
-    let error = repair(&database.url_as(&role), &paper.plan()).await.unwrap_err();
+    let (reader, name) = (database.url_as(&role), database.name());
+    let error = repair(&reader, &paper.plan()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Preflight, "{error:?}");
+    assert!(error.to_string().contains("may not create the schema `pghaul`"), "{error:?}");
+    let grants = format!(
+        "grant select on a to \"{0}\"; grant create on database \"{name}\" to \"{0}\"",
+        role.name
+    );
+    database.execute(grants).await.unwrap();
+    let error = repair(&reader, &paper.plan()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Preflight, "{error:?}");
     assert!(error.to_string().contains("public.a: SELECT, UPDATE and DELETE"), "{error:?}");
     equal(&before, &digests(&database).await);

@@ -113,7 +113,7 @@ async fn the_row_stays_that_the_script_keeps() {
             damage = damage.only("src.deleted_at is null");
         }
         damage.plant(&session).await.unwrap();
-        let keys = "select string_agg(format('t.%I is not distinct from u.%I', a.attname, a.attname), ' and ') \
+        let keys = "select string_agg(format('t.%I = u.%I', a.attname, a.attname), ' and ') \
                     from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey) \
                     where i.indexrelid = ";
         let keys = database.value(format!("{keys}'{index}'::regclass")).await.unwrap().unwrap();

@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::flags::Database;
 use crate::quantity::parse_size;
 use crate::report;
+use crate::signals::file_limits_are_errors;
 
 /// Flags of `duplicates plan`.
 #[derive(Debug, Args)]
@@ -55,6 +56,7 @@ pub struct Flags {
 /// Runs the verb.
 pub async fn run(flags: &Flags, console: &Console) -> Exit {
     let begun = Instant::now();
+    file_limits_are_errors();
     match make(flags).await {
         Ok(planned) => report::repair::planned(console, begun.elapsed(), &planned, &flags.out),
         Err(error) => report::failure::end(console, "duplicates plan", begun.elapsed(), &error),

@@ -131,6 +131,7 @@ impl Script {
             questions: 0,
         };
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let mut ascending = true;
         loop {
             let (number, offset) = (reader.number(), reader.offset());
             let Some(line) = reader.next_line()? else { break };
@@ -147,13 +148,12 @@ impl Script {
                     let place = place(&group.table)
                         .ok_or_else(|| reader.wrong("a table that the plan does not describe"))?;
                     script.check_group(place, &group).map_err(|why| reader.wrong(&why))?;
-                    if script.groups.last().is_some_and(|last| *last >= group.group) {
-                        return Err(reader.wrong("a group that was there already, or out of order"));
-                    }
+                    ascending &= script.groups.last().is_none_or(|last| *last < group.group);
                     script.groups.push(group.group);
                     script.count(Kind::Group, place, number, offset);
                 }
                 Line::Change(change) => {
+                    script.settle(&mut ascending).map_err(|why| reader.wrong(&why))?;
                     let place = place(&change.change)
                         .ok_or_else(|| reader.wrong("a table that the plan does not describe"))?;
                     script
@@ -182,9 +182,22 @@ impl Script {
                 Line::Counts(counts) => script.counts = counts,
             }
         }
+        script.settle(&mut ascending).map_err(|why| reader.wrong(&why))?;
         script.linked.sort_unstable();
         script.linked.shrink_to_fit();
         Ok(script)
+    }
+
+    /// The groups come in the order of their numbers, if nobody has edited them.
+    fn settle(&mut self, ascending: &mut bool) -> Result<(), String> {
+        if !std::mem::replace(ascending, true) {
+            self.groups.sort_unstable();
+            let twice = self.groups.windows(2).find(|pair| pair[0] == pair[1]);
+            if let Some([group, ..]) = twice {
+                return Err(format!("group {group} is there twice"));
+            }
+        }
+        Ok(())
     }
 
     fn count(&mut self, kind: Kind, place: usize, number: u64, offset: u64) {

@@ -10,17 +10,19 @@ use super::script::{Phase, What};
 use crate::error::Error;
 use crate::name::{Ident, RelationName, literal};
 
+/// Keys that are looked for in one pass; each needs some 150 bytes.
+const KEYS_A_PASS: usize = 100_000;
+
 impl Repairing<'_> {
     /// Rows to be deleted that something without a foreign key refers to all the same: one pass
-    /// over each table that could.
+    /// over each table that could, for [`KEYS_A_PASS`] of them.
     pub(super) async fn still_referred_to(
         &self,
         place: usize,
         done: u64,
     ) -> Result<HashSet<Tid>, Error> {
-        let table = &self.script.tables[place];
         let mut found = HashSet::new();
-        if table.referred_by.is_empty() {
+        if self.script.tables[place].referred_by.is_empty() {
             return Ok(found);
         }
         let mut keys: BTreeMap<String, Tid> = BTreeMap::new();
@@ -34,10 +36,24 @@ impl Repairing<'_> {
             {
                 keys.insert(key, job.tid);
             }
+            if keys.len() == KEYS_A_PASS {
+                self.look_for_strangers(place, &keys, &mut found).await?;
+                keys.clear();
+            }
         }
-        if keys.is_empty() {
-            return Ok(found);
+        if !keys.is_empty() {
+            self.look_for_strangers(place, &keys, &mut found).await?;
         }
+        Ok(found)
+    }
+
+    async fn look_for_strangers(
+        &self,
+        place: usize,
+        keys: &BTreeMap<String, Tid>,
+        found: &mut HashSet<Tid>,
+    ) -> Result<(), Error> {
+        let table = &self.script.tables[place];
         let list: Vec<&String> = keys.keys().collect();
         let subject = &self.subjects[place];
         for reference in &table.referred_by {
@@ -62,6 +78,6 @@ impl Repairing<'_> {
                 found.extend(keys.get(row.get::<_, &str>(0)));
             }
         }
-        Ok(found)
+        Ok(())
     }
 }
