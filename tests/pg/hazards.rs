@@ -59,13 +59,22 @@ async fn hostile_settings_of_roles_and_databases_change_nothing() {
         )
         .await
         .unwrap();
-    let on_source = ["lc_monetary=de_DE.utf8"];
-    let on_target = ["lc_monetary=en_US.utf8", "default_transaction_read_only=on"];
+    // What one side writes, the other would read as something else.
+    let on_source = [
+        "lc_monetary=de_DE.utf8",
+        "datestyle=SQL, DMY",
+        "intervalstyle=sql_standard",
+        "timezone=Asia/Kathmandu",
+    ];
+    let on_target = [
+        "lc_monetary=en_US.utf8",
+        "datestyle=SQL, MDY",
+        "intervalstyle=postgres",
+        "timezone=America/St_Johns",
+        "default_transaction_read_only=on",
+    ];
     for (database, more) in [(&source, &on_source[..]), (&target, &on_target[..])] {
         let settings = [
-            "datestyle=SQL,DMY",
-            "intervalstyle=sql_standard",
-            "timezone=Asia/Kathmandu",
             "bytea_output=escape",
             "extra_float_digits=-5",
             "array_nulls=off",
@@ -80,11 +89,7 @@ async fn hostile_settings_of_roles_and_databases_change_nothing() {
                 .execute(format!(
                     "alter database \"{}\" set {name} = {}",
                     database.name(),
-                    if name == "datestyle" {
-                        "'SQL, DMY'".to_owned()
-                    } else {
-                        format!("'{value}'")
-                    }
+                    if name == "datestyle" { value.to_owned() } else { format!("'{value}'") }
                 ))
                 .await
                 .unwrap();

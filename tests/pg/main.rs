@@ -38,6 +38,7 @@ mod restart_tables;
 mod resume;
 mod reverify;
 mod schema;
+mod schema_public;
 mod silence;
 mod slow_link;
 mod trees;

@@ -114,6 +114,26 @@ async fn ddl_on_the_source_waits_and_no_table_arrives_empty() {
     }
 }
 
+/// Between the snapshot and the first reader only the keeper holds the locks.
+#[tokio::test(flavor = "multi_thread")]
+async fn once_there_is_a_snapshot_nobody_rewrites_a_table() {
+    for major in [Major::V9_6, Major::V18] {
+        let source = shared(major, "keeper_src");
+        let target = shared(Major::V18, "keeper_dst");
+        source.execute(TWO_TABLES).await.unwrap();
+        let prepared = prepare(&source.url(), &target.url(), options()).await.unwrap();
+        for statement in ["truncate a", "alter table b alter column id type bigint", "drop table b"]
+        {
+            let hasty = format!("set lock_timeout = '200ms'; {statement}");
+            let error = source.execute(hasty).await.unwrap_err();
+            assert_eq!(error.sqlstate(), Some("55P03"), "{statement}: {error}");
+        }
+        drop(prepared);
+        // And nobody who was not asked for is kept waiting for long.
+        source.execute("truncate a").await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_changes_on_the_target_is_found_and_named() {
     // In one part, and in slices.
@@ -356,33 +376,45 @@ async fn an_old_server_scans_each_table_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_and_an_owner_without_superuser_are_enough() {
-    let source = shared(Major::V14, "plain_src");
-    source.execute(TWO_TABLES).await.unwrap();
-    let reader = Role::create(source.server(), "reader", "").unwrap();
-    source
-        .execute(format!(
-            "create sequence s; select nextval('s'); \
-             grant select on all tables in schema public to \"{0}\"; \
-             grant select on all sequences in schema public to \"{0}\"",
-            reader.name
-        ))
-        .await
-        .unwrap();
-    let server = Server::shared(Major::V18).unwrap();
-    let owner = Role::create(server, "owner", "").unwrap();
-    let target = shared(Major::V18, "plain_dst");
-    server
-        .execute(format!("alter database \"{}\" owner to \"{}\"", target.name(), owner.name))
-        .await
-        .unwrap();
-    let refused = clone(&source.url_as(&reader), &target.url_as(&owner), options()).await;
-    let refused = refused.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Preflight, "{refused:?}");
-    let options = CloneOptions { owners: Keep::LeaveOut, privileges: Keep::LeaveOut, ..options() };
-    let outcome = clone(&source.url_as(&reader), &target.url_as(&owner), options).await.unwrap();
-    assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
-    let rows = target.value("select count(*) from a").await.unwrap();
-    assert_eq!(rows.as_deref(), Some("20000"));
+    for (from, to) in [(Major::V9_6, Major::V14), (Major::V14, Major::V18)] {
+        let source = shared(from, "plain_src");
+        source.execute(TWO_TABLES).await.unwrap();
+        let reader = Role::create(source.server(), "reader", "").unwrap();
+        source
+            .execute(format!(
+                "create sequence s; select nextval('s'); comment on schema public is 'Ours'; \
+                 grant select on all tables in schema public to \"{0}\"; \
+                 grant select on all sequences in schema public to \"{0}\"",
+                reader.name
+            ))
+            .await
+            .unwrap();
+        let server = Server::shared(to).unwrap();
+        let owner = Role::create(server, "owner", "").unwrap();
+        let target = shared(to, "plain_dst");
+        server
+            .execute(format!("alter database \"{}\" owner to \"{}\"", target.name(), owner.name))
+            .await
+            .unwrap();
+        let refused = clone(&source.url_as(&reader), &target.url_as(&owner), options()).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Preflight, "{refused:?}");
+        let options =
+            CloneOptions { owners: Keep::LeaveOut, privileges: Keep::LeaveOut, ..options() };
+        let outcome =
+            clone(&source.url_as(&reader), &target.url_as(&owner), options).await.unwrap();
+        assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+        let rows = target.value("select count(*) from a").await.unwrap();
+        assert_eq!(rows.as_deref(), Some("20000"));
+        // Before 15 the schema public is not the database owner's.
+        let comment = "select obj_description('public'::regnamespace, 'pg_namespace')";
+        let comment = target.value(comment).await.unwrap().unwrap();
+        let left = codes(&outcome, Severity::Note).contains(&"comment_of_public_left");
+        match to {
+            Major::V14 => assert!(left && comment == "standard public schema"),
+            _ => assert!(!left && comment == "Ours"),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,7 @@ pub(crate) mod needs;
 pub mod not_null_names;
 pub mod objects;
 pub mod owner_grant;
+pub(crate) mod public;
 pub mod roles;
 mod scan;
 pub mod select;

@@ -21,14 +21,15 @@
 //!
 //! 1. `COPY (SELECT ctid, key…)` of the whole heap, in one transaction, with the keys of all unique
 //!    indexes of the table. A key with a NULL is passed over, unless NULLs are not distinct.
-//! 2. Of each key pghaul makes a digest of 128 bits. For built-in types, and arrays, ranges,
+//! 2. Of each key pghaul makes a digest of 128 bits (XXH3: equal digests are a reason to look, no
+//!    proof, so it need not withstand those who look for two keys of one). For built-in types, and arrays, ranges,
 //!    composites and domains of them, it is made of a normal form: a numeric without its scale, a
 //!    float with one zero and one NaN, an interval in microseconds, `char(n)` without its blanks.
 //!    For all other types, and texts under a nondeterministic collation, the server is asked for a
 //!    hash, by the function that belongs to the very operator by which the index compares.
 //! 3. The digests are kept within `--memory`; what does not fit goes to `--spill-dir`, 22 bytes for
 //!    each row and index (26 in partition trees), in files without a name that are gone when the
-//!    process ends, and is sorted part by part. The room is checked before a table is read, by the
+//!    process ends, and is read back part by part: what is alone goes, the rest is sorted. The room is checked before a table is read, by the
 //!    server's estimate of the rows. Millions of rows that share one key need it twice.
 //! 4. Rows with equal digests are fetched by ctid and compared by the server, with the index's own
 //!    operator and collation. Only what is equal by that is a group.

@@ -38,10 +38,11 @@
 //!
 //! # Memory
 //!
-//! Rows are passed on in the message they came in, so memory does not depend on the size of a table
-//! or part: some 15 MiB for four jobs. A row needs up to three times its size in each job that
-//! reads one: the bytes that arrived, the buffer in which they were gathered, and what is under way
-//! to the target.
+//! Who works on the rows of a COPY reads the socket too, at most 64 KiB at once and many rows at a
+//! time, past the driver, which would hand over each row by itself and keep room for the largest. So
+//! memory does not depend on the size of a table or part: some 15 MiB for four jobs. A row needs up
+//! to three times its size in each job that reads one: the buffer in which its bytes are gathered,
+//! which grows as they come, and what is under way to the target.
 //!
 //! # Locks
 //!

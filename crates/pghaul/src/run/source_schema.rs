@@ -64,6 +64,7 @@ pub(crate) async fn dump(
     schema::drop_partial(&mut entries);
     let names = schema::not_null_names::not_null_names(look).await?;
     schema::not_null_names::quote_not_null_names(&mut entries, &names);
+    schema::public::complete(look, target, &mut entries).await?;
     Ok((selected(entries, catalog, filter), pg_dump.version()))
 }
 
@@ -188,6 +189,7 @@ pub(super) async fn steps(
     if options.scope == Scope::DataOnly {
         return Ok(SourceSchema { digest, findings, ..SourceSchema::default() });
     }
+    findings.extend(schema::public::leave_to_its_owner(control, &mut entries).await?);
     let superuser = is_superuser(control).await?;
     let refresh: HashSet<RelationName> = if options.deferred.contains(&Deferred::Matviews) {
         HashSet::new()
