@@ -13,8 +13,14 @@ use crate::command::{clone, server};
 
 const KILLS: u64 = 50;
 
-/// Parts that may be on their way at once: four jobs, each with small tables of 64 KiB together.
-const IN_FLIGHT: usize = 4 * 16;
+const JOBS: u64 = 4;
+
+/// Of a part, and of the small tables that travel in one transaction.
+const PART: u64 = 64 << 10;
+
+/// Parts that may be on their way at once: each job has one, or 64 small tables of a part's size
+/// together.
+const IN_FLIGHT: usize = 4 * 64;
 
 /// Where a kill is aimed at. They overlap, as the work does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,12 +140,14 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// How often a part was read, by what the server logged from a place on.
-    fn reads(&self, from: usize) -> usize {
+    /// The statements that read parts, by what the server logged from a place on.
+    fn reads(&self, from: usize) -> Vec<String> {
         let log = self.database.server().log();
         // A statement that failed is logged once more.
         let reads = log[from..].lines().filter(|line| line.contains(": LOG:  "));
-        reads.filter(|line| line.contains("copy (select ")).count()
+        reads
+            .filter_map(|line| line.find("copy (select ").map(|at| line[at..].to_owned()))
+            .collect()
     }
 
     fn logged(&self) -> usize {
@@ -148,6 +156,29 @@ impl Source<'_> {
 }
 
 const FLAGS: [&str; 6] = ["--progress", "json", "--part-size", "64KiB", "--jobs", "4"];
+
+/// How many transactions of the target it takes at least to bring these parts there: a piece each, but
+/// that small tables travel together, as many as a part's size holds.
+fn transactions(target: &Database<'_>, reads: &[&String]) -> u64 {
+    let sql = "select quote_ident(schema_name) || '.' || quote_ident(table_name), max(p.bytes) \
+               from pghaul.relation r join pghaul.part p on p.relation = r.id group by 1";
+    let bytes: BTreeMap<String, u64> = target
+        .query_text(sql)
+        .wait()
+        .unwrap()
+        .into_iter()
+        .map(|row| (row[0].clone().unwrap(), row[1].clone().unwrap().parse().unwrap()))
+        .collect();
+    let (mut alone, mut together) = (0, 0);
+    for read in reads {
+        let name = read.split(" only ").nth(1).unwrap().split([' ', ')']).next().unwrap();
+        match bytes[&name.replace('"', "")] {
+            small if small < PART => together += small,
+            _ => alone += 1,
+        }
+    }
+    alone + together.div_ceil(PART)
+}
 
 /// One kill. Gives the phases that it hit.
 fn kill(source: &Source<'_>, number: u64, aim: Phase) -> Vec<Phase> {
@@ -202,11 +233,13 @@ fn kill(source: &Source<'_>, number: u64, aim: Phase) -> Vec<Phase> {
     if let Some(left) = left {
         // What was on its way to be committed may have arrived after we looked.
         let unread = left.saturating_sub(IN_FLIGHT)..=left;
-        assert!(unread.contains(&read_after), "kill {number}: {read_after} parts read, not {left}");
-        assert!(
-            read_before + read_after <= parts + IN_FLIGHT,
-            "kill {number}: {read_before} of {parts}"
-        );
+        let count = read_after.len();
+        assert!(unread.contains(&count), "kill {number}: {count} parts read, not {left}");
+        let again: Vec<&String> =
+            read_after.iter().filter(|read| read_before.contains(read)).collect();
+        assert!(read_before.len() + count - again.len() <= parts, "kill {number}: of {parts}");
+        let lost = transactions(&target, &again);
+        assert!(lost <= JOBS, "kill {number}: {lost} pieces or batches were lost: {again:#?}");
     }
     assert!(killed.by_us, "kill {number}: it had ended");
     hit

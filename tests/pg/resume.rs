@@ -1,10 +1,17 @@
 //! Stopped anywhere, a run goes on: every row once, nothing that has a receipt copied again.
 
-use pghaul::run::{CloneOptions, Ending, options::Start};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pghaul::ErrorKind;
+use pghaul::event::{Counters, Event};
+use pghaul::run::{CloneOptions, Ending, Stop, options::Start};
 use pghaul_testbed::mastodon::{self, Shape, Version};
 use pghaul_testbed::{Database, Major};
 
-use crate::harness::{How, clone, clone_until, database, options};
+use crate::harness::{
+    How, OnEvent, clone, clone_until, database, fill, one_by_one, options, prepare, recount,
+};
 
 /// Parts small enough that one table has several.
 fn small_parts() -> CloneOptions {
@@ -55,4 +62,63 @@ async fn stopped_at_once_from_9_6() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_soon_from_14() {
     stopped_and_resumed(Major::V14, Major::V18, How::Soon).await;
+}
+
+/// A run that is stopped at once while a session that may write receipts of it, a worker's or one that
+/// died without the server's knowledge, lives on. Gives that session.
+async fn stopped_beside_a_writer(
+    source: &Database<'_>,
+    target: &Database<'static>,
+) -> pghaul_testbed::servers::Session {
+    let (server, name, stop) = (target.server(), target.name().to_owned(), Stop::default());
+    let writer = Arc::new(Mutex::new(None));
+    let (kept, ends) = (Arc::clone(&writer), stop.clone());
+    let observer = OnEvent(move |event: &Event<'_>| {
+        let mut kept = kept.lock().unwrap();
+        if matches!(event, Event::PieceCommitted { .. }) && kept.is_none() {
+            let session = server.connect(&name).wait().unwrap();
+            // What all sessions that write receipts of the run share.
+            let share = "select pg_advisory_lock_shared((classid::int8 << 32) | objid::int8) \
+                         from pg_locks where locktype = 'advisory' and mode = 'ShareLock' \
+                         and database = (select oid from pg_database \
+                                         where datname = current_database()) limit 1";
+            assert_eq!(session.query_text(share).wait().unwrap().len(), 1, "nobody shares a lock");
+            *kept = Some(session);
+            ends.now.cancel();
+        }
+    });
+    let prepared = prepare(&source.url(), &target.url(), one_by_one()).await.unwrap();
+    let outcome = prepared.run(Arc::new(observer), Arc::new(Counters::default()), stop).await;
+    assert_eq!(outcome.unwrap().ending, Ending::Stopped);
+    let writer = writer.lock().unwrap().take();
+    writer.unwrap()
+}
+
+async fn waits_for_a_writer(leaves: bool) {
+    let (source, target) = (database(Major::V14, "late_src"), database(Major::V18, "late_dst"));
+    fill(&source).await;
+    let writer = stopped_beside_a_writer(&source, &target).await;
+    let options = CloneOptions { start: Start::Resume, ..options() };
+    let urls = (source.url(), target.url());
+    let resume = tokio::spawn(async move { clone(&urls.0, &urls.1, options).await });
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert!(!resume.is_finished(), "it goes on beside somebody who may write receipts");
+    if leaves {
+        drop(writer);
+        let outcome = resume.await.unwrap().unwrap();
+        assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+        assert_eq!(recount(&source).await, recount(&target).await);
+    } else {
+        let before = receipts(&target).await;
+        let refused = resume.await.unwrap().unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::RunState, "{refused:?}");
+        assert!(format!("{refused:?}").contains("workers are still at work"), "{refused:?}");
+        assert_eq!(receipts(&target).await, before);
+        drop(writer);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_another_snapshot_it_waits_for_who_may_write_under_the_old_one() {
+    tokio::join!(waits_for_a_writer(true), waits_for_a_writer(false));
 }

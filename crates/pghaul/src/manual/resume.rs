@@ -17,8 +17,12 @@
 //! | a step: a schema entry, an index, a constraint, a read-back, a batch of large objects, … | `pghaul.step` | in the transaction that did it |
 //!
 //! So a row is there if and only if its receipt is, at any instant, whatever dies. What is lost are
-//! the pieces and steps in flight: at most one for each of `--jobs` and `--index-jobs`. An index
-//! that was half built was never committed and is built again.
+//! the pieces and steps in flight. For each of `--jobs` that is at most one transaction: a piece of one
+//! table, or a batch of small tables (each up to 1 MiB on disk; at most 64, together at most 8 MiB on
+//! disk or `--part-size`, if that is less), which is one transaction with a receipt for each table. For
+//! each of `--index-jobs` it is at most one step that moves rows or builds something; of small steps,
+//! which are sent up to 64 at a time, each in a transaction of its own, those that were not reached.
+//! An index that was half built was never committed and is built again.
 //!
 //! # Phases
 //!
