@@ -104,3 +104,37 @@ fn bad_input_is_named() {
     let little = run(&database, "plan", &["--keep", "lowest", "--memory", "3MiB", "--out", out]);
     assert_eq!(little.code, 0, "{little:?}");
 }
+
+/// No room for the plan, or for what is kept while it is made: no plan, and nothing that looks like
+/// one.
+#[test]
+fn a_full_disk_leaves_no_plan() {
+    let database = database("full_plan");
+    database
+        .execute(
+            "create table people (id int primary key, email text not null);
+             insert into people select g, 'p' || g % 4000 from generate_series(1, 8000) g;
+             create index people_email on people (email);
+             update pg_index set indisunique = true where indexrelid = 'people_email'::regclass",
+        )
+        .wait()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let plan = folder.path().join("plan");
+    // The plan has 1.1 MB, its groups 0.3 MB.
+    for kib in ["0", "80", "700"] {
+        let full =
+            pghaul(&["duplicates", "plan", "--keep", "lowest", "--progress", "none", "--out"])
+                .arg(&plan)
+                .env("PGHAUL_DATABASE", database.url())
+                .env("TMPDIR", folder.path())
+                .with_files_of_at_most(kib)
+                .run();
+        assert_eq!(full.code, 40, "{kib}: {full:?}");
+        assert!(full.stderr.contains("hint") || full.stderr.contains("plan"), "{kib}: {full:?}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{kib}");
+    }
+    let out = plan.to_str().unwrap();
+    let planned = run(&database, "plan", &["--keep", "lowest", "--out", out]);
+    assert_eq!(planned.code, 0, "{planned:?}");
+}

@@ -1,13 +1,17 @@
-//! The memory of a whole scan, kept by the allocator: what goes above aborts the test.
+//! The memory of a whole scan, of a plan and its repair, kept by the allocator: what goes above aborts
+//! the test.
 //!
-//! A binary of its own with one test, since the limit holds for whatever happens in the process; the
-//! servers are processes of their own.
+//! A binary of its own, with one test at a time, since the limit holds for whatever happens in the
+//! process; the servers are processes of their own.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::alloc::System;
 
 use cap::Cap;
 use pghaul::connect::{Endpoint, Side};
+use pghaul::duplicates::plan::{PlanOptions, plan};
+use pghaul::duplicates::repair::{RepairOptions, repair};
+use pghaul::duplicates::rules::Rules;
 use pghaul::duplicates::{Found, ScanOptions, SurveyOptions, survey};
 use pghaul::event::Counters;
 use pghaul_testbed::{Database, Major, Server};
@@ -20,16 +24,28 @@ static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 /// handed over and confirmed, samples.
 const BESIDE: usize = 4 << 20;
 
+/// What a plan needs beside its budget: as a scan, rows that are fetched by ctid and decided about,
+/// keys on their way to the server.
+const BESIDE_PLAN: usize = 12 << 20;
+
 const ROWS: u64 = 1_000_000;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_scan_stays_within_its_budget() {
-    // A panic needs memory to say why.
+/// One at a time.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// A panic needs memory to say why.
+fn say_why() {
     let say_why = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         ALLOCATOR.set_limit(usize::MAX).unwrap();
         say_why(panic);
     }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_stays_within_its_budget() {
+    let _alone = ALONE.lock().await;
+    say_why();
     let database = Database::new(Server::shared(Major::V18).unwrap(), "memory").unwrap();
     database
         .execute(format!(
@@ -75,4 +91,51 @@ async fn scan(database: &Database<'_>, indexes: &[&str], memory: usize) -> Vec<F
     let found = survey(&endpoint, &options, &mut (), (&(), &counters, &stop)).await;
     ALLOCATOR.set_limit(usize::MAX).unwrap();
     found.unwrap().unwrap().indexes.iter().map(|index| index.found).collect()
+}
+
+/// 30,000 customers are there twice, and each pair has an order that becomes the same one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_and_its_repair_stay_within_their_budget() {
+    const PAIRS: u64 = 30_000;
+    let _alone = ALONE.lock().await;
+    say_why();
+    let database = Database::new(Server::shared(Major::V18).unwrap(), "memory_plan").unwrap();
+    database
+        .execute(format!(
+            "create table customer (id int8 primary key, email text);
+             create table purchase (id int8 primary key, customer int8 not null, number int, unique (customer, number));
+             create index on purchase (customer);
+             insert into customer select g, 'somebody' || g % {PAIRS} || '@shop.example' from generate_series(1, 2 * {PAIRS}) g;
+             insert into purchase select g, g, 1 from generate_series(1, 2 * {PAIRS}) g;
+             insert into purchase select 1000000 + g, g, 2 from generate_series({PAIRS} + 1, 2 * {PAIRS}, 3) g;
+             alter table purchase add foreign key (customer) references customer on delete cascade;
+             create index customer_email on customer (email);
+             update pg_index set indisunique = true where indexrelid = 'customer_email'::regclass;
+             analyze"
+        ))
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let rules =
+        "format = 1\nname = 'shop'\n[[table]]\nname = 'customer'\n[[table]]\nname = 'purchase'";
+    let options = PlanOptions {
+        rules: Rules::parse(rules, "shop").unwrap(),
+        memory: 8 << 20,
+        spill_dir: folder.path().to_owned(),
+        ..PlanOptions::default()
+    };
+    let endpoint = Endpoint::parse(Side::Database, &database.url()).unwrap();
+    let out = folder.path().join("plan");
+    ALLOCATOR.set_limit(ALLOCATOR.allocated() + (8 << 20) + BESIDE_PLAN).unwrap();
+    let planned = plan(&endpoint, None, &options, &out, &Counters::default()).await;
+    ALLOCATOR.set_limit(usize::MAX).unwrap();
+    let counts = planned.unwrap().counts;
+    assert_eq!((counts.groups, counts.collisions, counts.questions), (2 * PAIRS, PAIRS, 0));
+    // Some bytes for each group, and what a batch does.
+    ALLOCATOR.set_limit(ALLOCATOR.allocated() + BESIDE_PLAN).unwrap();
+    let stop = pghaul::run::Stop::default();
+    let repaired = repair(&endpoint, &out, RepairOptions::default(), &(), &stop).await;
+    ALLOCATOR.set_limit(usize::MAX).unwrap();
+    let repaired = repaired.unwrap();
+    assert_eq!((repaired.groups, repaired.skipped, repaired.deleted), (2 * PAIRS, 0, 2 * PAIRS));
 }

@@ -1,6 +1,7 @@
 //! Databases go into archives and out of them: the same rows, whatever was interrupted.
 
 mod against;
+mod against_rows;
 mod by_hand;
 mod damaged;
 pub(crate) mod harness;

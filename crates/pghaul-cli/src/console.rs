@@ -3,9 +3,10 @@
 //! Invariants: decided once from the flags; a reader that went away is no failure of the work, a
 //! full disk is.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 
 use anstream::{AutoStream, ColorChoice};
+use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::flags::{Color, LogFormat, Output, ProgressStyle};
@@ -86,7 +87,19 @@ impl Console {
     /// Writes a result to stdout. Gives the exit code that says so if that fails.
     pub fn result(&self, text: &str) -> Result<(), Exit> {
         let mut stream = AutoStream::new(io::stdout(), self.color);
-        match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
+        self.written(stream.write_all(text.as_bytes()).and_then(|()| stream.flush()))
+    }
+
+    /// Writes a result to stdout as one JSON object on a line, while it is made. Gives the exit code
+    /// that says so if that fails.
+    pub fn json(&self, result: &impl Serialize) -> Result<(), Exit> {
+        let mut stream = BufWriter::new(io::stdout());
+        let written = serde_json::to_writer(&mut stream, result).map_err(io::Error::from);
+        self.written(written.and_then(|()| stream.write_all(b"\n")).and_then(|()| stream.flush()))
+    }
+
+    fn written(&self, written: io::Result<()>) -> Result<(), Exit> {
+        match written {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 self.message(&format!(
                     "error: cannot write the result to stdout\n  cause: {error}\n"

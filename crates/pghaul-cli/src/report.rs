@@ -12,6 +12,8 @@ pub mod log;
 pub mod plan;
 pub mod rebuild;
 pub mod repair;
+pub mod result_file;
+pub mod rows;
 pub mod scan;
 pub mod status;
 pub mod verify;

@@ -13,6 +13,7 @@
 
 mod grouping;
 mod merge;
+pub mod pairing;
 mod partitions;
 mod plan;
 mod sieve;

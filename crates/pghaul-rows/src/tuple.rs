@@ -54,6 +54,36 @@ impl Tuple {
     }
 }
 
+/// The fields of a line of a text stream that a [`RowReader`](crate::RowReader) framed, without
+/// their escapes, NULL as `None`.
+pub fn text_fields(line: &[u8]) -> Vec<Option<Vec<u8>>> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let field = |field: &[u8]| {
+        if field == b"\\N" {
+            return None;
+        }
+        let mut value = Vec::with_capacity(field.len());
+        let mut bytes = field.iter();
+        while let Some(byte) = bytes.next() {
+            value.push(match byte {
+                b'\\' => match bytes.next() {
+                    Some(b'b') => 8,
+                    Some(b'f') => 12,
+                    Some(b'n') => b'\n',
+                    Some(b'r') => b'\r',
+                    Some(b't') => b'\t',
+                    Some(b'v') => 11,
+                    Some(other) => *other,
+                    None => b'\\',
+                },
+                byte => *byte,
+            });
+        }
+        Some(value)
+    };
+    line.split(|byte| *byte == b'\t').map(field).collect()
+}
+
 /// A row as it lies in the bytes that it came in, for who keeps nothing of it.
 #[derive(Debug, Clone, Copy)]
 pub struct RowRef<'a> {
@@ -123,5 +153,18 @@ impl Inline {
 
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len.min(2))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text_fields;
+
+    #[test]
+    fn fields_of_a_line_lose_their_escapes() {
+        let some = |text: &str| Some(text.as_bytes().to_vec());
+        let line = b"a\\tb\\\\\t\\N\t\tc\\n\\r\\b\\f\\v\n";
+        let expected = [some("a\tb\\"), None, some(""), some("c\n\r\u{8}\u{c}\u{b}")];
+        assert_eq!(text_fields(line), expected);
     }
 }

@@ -28,6 +28,7 @@ pub mod survey;
 pub mod tables;
 pub mod undo;
 
+pub(crate) use candidates::failed as cannot_sort;
 pub use groups::{DuplicateRow, Found, Group, Groups};
 pub use index::{Backs, IndexDefinition, UniqueIndex};
 pub use key::Key;

@@ -5,7 +5,7 @@
 //! by the same image; a table that could not be compared is a finding, never silence.
 
 pub mod difference;
-mod name_rows;
+pub(crate) mod name_rows;
 pub mod options;
 pub(crate) mod others;
 pub mod outcome;

@@ -9,7 +9,7 @@ use pghaul::dump::{Destination, DumpOptions, DumpOutcome, dump};
 use pghaul::event::Counters;
 use pghaul::restore;
 use pghaul::run::{CloneOptions, Outcome, Stop};
-use pghaul::verify::VerifyOptions;
+use pghaul::verify::{TableDifferences, VerifyOptions};
 use pghaul::{Error, Finding, Severity};
 use pghaul_testbed::clients;
 
@@ -42,9 +42,27 @@ pub(crate) async fn restore_from(
 
 /// Holds a database against an archive.
 pub(crate) async fn against(folder: &Path, target: &str, options: VerifyOptions) -> Verified {
+    against_naming(folder, target, options).await.0
+}
+
+/// The same, with the rows that differ.
+pub(crate) async fn against_naming(
+    folder: &Path,
+    target: &str,
+    options: VerifyOptions,
+) -> (Verified, Vec<TableDifferences>) {
     let target = Endpoint::parse(Side::Target, target).unwrap();
     let company = (Arc::new(()) as _, Arc::new(Counters::default()), Stop::default());
-    verify::against(folder.to_owned(), target, options, company).await.unwrap()
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+    let mut told = Vec::new();
+    let collected = async {
+        while let Some(some) = receiver.recv().await {
+            told.push(some);
+        }
+    };
+    let compared = verify::against(folder.to_owned(), target, options, company, sender);
+    let (verified, ()) = tokio::join!(compared, collected);
+    (verified.unwrap(), told)
 }
 
 /// Options that find the testbed's `pg_dump`.

@@ -165,8 +165,10 @@ async fn a_standby_of_9_6_is_refused_by_name() {
         pghaul::run::Stop::default(),
     );
     let options = super::harness::verify_options();
-    let refused =
-        pghaul::archive::verify::against(archive, endpoint, options, company).await.unwrap_err();
+    let (sender, _nobody) = tokio::sync::mpsc::channel(1);
+    let refused = pghaul::archive::verify::against(archive, endpoint, options, company, sender)
+        .await
+        .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Preflight, "{refused:?}");
     assert!(format!("{refused:?}").contains("target: it is a standby of 9.6"), "{refused:?}");
 }

@@ -7,7 +7,7 @@ use pghaul::duplicates::rules::Rules;
 use pghaul::event::Counters;
 use pghaul::run::{CloneOptions, Ending, Stop, options::Start};
 use pghaul::verify::pairs::PairKind;
-use pghaul::verify::{PreparedVerify, VerifyOptions};
+use pghaul::verify::{PreparedVerify, VerifyOptions, VerifyOutcome};
 use pghaul_testbed::damage::{Damage, Recipe};
 use pghaul_testbed::mastodon::{self, Version};
 use pghaul_testbed::{Database, Major, Role};
@@ -56,17 +56,7 @@ async fn a_clone_is_repaired_finished_and_verified() {
     assert_eq!(target.value(missing).await.unwrap().as_deref(), Some("1"));
 
     // Equal, but for what the repair accounts for.
-    let to = Endpoint::parse(Side::Target, &target.url()).unwrap();
-    let verify = VerifyOptions { pg_dump: options().pg_dump, ..VerifyOptions::default() };
-    let prepared = PreparedVerify::new(from, to, verify).await.unwrap();
-    let (sender, mut receiver) = tokio::sync::mpsc::channel(1024);
-    let company = (
-        std::sync::Arc::new(()) as std::sync::Arc<dyn pghaul::event::Observer>,
-        std::sync::Arc::new(Counters::default()),
-        Stop::default(),
-    );
-    let outcome = prepared.run(company, sender).await.unwrap();
-    receiver.close();
+    let outcome = compared(&source, &target).await;
     let unequal: Vec<String> = outcome
         .tables
         .iter()
@@ -82,6 +72,23 @@ async fn a_clone_is_repaired_finished_and_verified() {
     let undone = undo(&target.url(), true).await.unwrap();
     assert!(undone.rows > 0);
     assert_eq!(before.len(), digests(&target).await.len());
+}
+
+/// What verify says about two databases.
+pub(super) async fn compared(source: &Database<'_>, target: &Database<'_>) -> VerifyOutcome {
+    let from = Endpoint::parse(Side::Source, &source.url()).unwrap();
+    let to = Endpoint::parse(Side::Target, &target.url()).unwrap();
+    let verify = VerifyOptions { pg_dump: options().pg_dump, ..VerifyOptions::default() };
+    let prepared = PreparedVerify::new(from, to, verify).await.unwrap();
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(1024);
+    let company = (
+        std::sync::Arc::new(()) as std::sync::Arc<dyn pghaul::event::Observer>,
+        std::sync::Arc::new(Counters::default()),
+        Stop::default(),
+    );
+    let outcome = prepared.run(company, sender).await.unwrap();
+    receiver.close();
+    outcome
 }
 
 /// Gives a role all tables, and the right to make the schema.

@@ -1,9 +1,11 @@
 //! Groups that overlap, children of children, foreign keys over several columns, partitions.
 
+use pghaul::ErrorKind;
 use pghaul::duplicates::plan::PlanOptions;
 use pghaul::duplicates::rules::Rules;
 use pghaul_testbed::{Database, Major};
 
+use super::carried::compared;
 use super::mastodon::equal;
 use super::{Paper, clean, digests, orphans, plan_with, repair, under_a_broken_index, undo};
 use crate::harness::database;
@@ -235,6 +237,54 @@ async fn partitions_are_repaired_leaf_by_leaf() {
         })
         .await;
     }
+}
+
+/// Partition trees are compared by their roots, repaired by their leaves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repaired_partition_tree_is_accounted_for() {
+    for major in [Major::V12, Major::V18] {
+        let (source, target) = (database(major, "tree_src"), database(major, "tree_dst"));
+        for database in [&source, &target] {
+            database.execute(TREES).await.unwrap();
+            let sql = "insert into event select day, 1000 + id, key, place, 'twin' from event where id in (3, 70)";
+            let indexes = ["event_1_day_key_idx", "event_2_day_key_idx", "event_key"];
+            database.execute(under_a_broken_index(&indexes, sql)).await.unwrap();
+        }
+        let rule = rules(
+            "[[table]]\nname = 'event'\nkeep = [{ lowest = 'id' }]\n[table.merge]\nnote = 'first'",
+        );
+        let paper = Paper::new();
+        plan_with(&target.url(), &rule, &paper.plan()).await.unwrap();
+        let repaired = repair(&target.url(), &paper.plan()).await.unwrap();
+        assert_eq!((repaired.deleted, repaired.skipped), (2, 0), "{:?}", repaired.findings);
+        let event = async || {
+            let outcome = compared(&source, &target).await;
+            let is_event = |name: &pghaul::name::RelationName| name.name.as_str() == "event";
+            let equal = outcome.tables.iter().find(|table| is_event(&table.name)).unwrap().equal;
+            (equal, outcome.findings.iter().any(|finding| finding.code == "repaired"))
+        };
+        assert_eq!(event().await, (true, true), "{major:?}");
+        // Nothing else is forgiven, in no leaf.
+        target.execute("update event_2 set note = 'other' where id = 75").await.unwrap();
+        assert_eq!(event().await, (false, false), "{major:?}");
+    }
+}
+
+/// A column that refers only together with others is no value of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_take_a_reference_apart_are_refused() {
+    let database = database(Major::V14, "apart");
+    database.execute(TENANTS).await.unwrap();
+    let paper = Paper::new();
+    let rule = rules("[[table]]\nname = 'sale'\n[table.merge]\ncustomer = 'first'");
+    let error = plan_with(&database.url(), &rule, &paper.plan()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    let text = error.to_string();
+    assert!(
+        text.contains("`customer` of `public.sale`") && text.contains("tenant, customer"),
+        "{text}"
+    );
+    assert!(!paper.plan().exists());
 }
 
 /// Rows of two partitions that share a key: one of them is where it does not belong.

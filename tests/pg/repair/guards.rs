@@ -352,3 +352,84 @@ async fn repairs_of_the_same_rows_are_undone_one_after_the_other() {
         assert_eq!(error.kind(), ErrorKind::RunState);
     }
 }
+
+/// The server's disk is full in the middle: what was committed is there with its undo rows, and both
+/// ways are open.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_leaves_both_ways_open() {
+    for back in [false, true] {
+        let (database, paper) = customers(Major::V18, "on delete cascade").await;
+        let before = digests(&database).await;
+        let error = repair_while(&database, &paper, "change", |database| {
+            database
+                .execute(
+                    "create function full_disk() returns trigger language plpgsql as
+                       $$ begin raise exception 'could not extend file' using errcode = 'disk_full'; end $$;
+                     create trigger full_disk before insert on pghaul.undo_row for each row execute procedure full_disk()",
+                )
+                .wait()
+                .unwrap();
+        });
+        let error = error.await.unwrap_err();
+        assert_eq!(error.sqlstate(), Some("53100"), "{error:?}");
+        assert_ne!(before, digests(&database).await);
+        database.execute("drop function full_disk() cascade").await.unwrap();
+        if back {
+            undo(&database.url(), true).await.unwrap();
+            equal(&before, &digests(&database).await);
+        } else {
+            let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
+            assert_eq!((repaired.groups, repaired.skipped), (5, 0), "{:?}", repaired.findings);
+            clean(&database).await;
+        }
+    }
+}
+
+/// While one is at work, neither another repair nor an undo begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_at_a_time() {
+    let (database, paper) = alone(Major::V14).await;
+    let session = database.connect().await.unwrap();
+    let before = digests(&database).await;
+    // As another process has it: by whatever lock the first one took.
+    let held = std::sync::Mutex::new(None);
+    repair_while(&database, &paper, "release", |database| {
+        let locks = "select format('select pg_advisory_lock(%s)', (classid::int8 << 32) | objid::int8) from pg_locks \
+                     where locktype = 'advisory' and objsubid = 1 \
+                       and database = (select oid from pg_database where datname = current_database())";
+        *held.lock().unwrap() = database.value(locks).wait().unwrap();
+    })
+    .await
+    .unwrap();
+    undo(&database.url(), true).await.unwrap();
+    equal(&before, &digests(&database).await);
+    let lock = held.lock().unwrap().take().unwrap();
+    session.execute(lock).await.unwrap();
+    for error in [
+        repair(&database.url(), &paper.plan()).await.unwrap_err(),
+        undo(&database.url(), true).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::RunState, "{error:?}");
+        assert!(error.to_string().contains("is at work"), "{error:?}");
+    }
+    equal(&before, &digests(&database).await);
+}
+
+/// Who may not write is told before anything is written, and so is who comes too late.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_permission_or_table_nothing_begins() {
+    let (database, paper) = alone(Major::V18).await;
+    let before = digests(&database).await;
+    let role = pghaul_testbed::Role::create(database.server(), "reader", "").unwrap();
+    database.execute(format!("grant select on a to \"{}\"", role.name)).await.unwrap();
+    let error = repair(&database.url_as(&role), &paper.plan()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Preflight, "{error:?}");
+    assert!(error.to_string().contains("public.a: SELECT, UPDATE and DELETE"), "{error:?}");
+    equal(&before, &digests(&database).await);
+    database.execute("alter table a rename to b").await.unwrap();
+    let error = repair(&database.url(), &paper.plan()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Preflight, "{error:?}");
+    assert!(error.to_string().contains("`public.a` of the plan is not there"), "{error:?}");
+    let state = "select count(*) from pg_namespace where nspname = 'pghaul'";
+    assert_eq!(database.value(state).await.unwrap().as_deref(), Some("0"));
+}

@@ -84,6 +84,68 @@ async fn every_unique_index_in_the_wrong_order() {
     }
 }
 
+/// Where Mastodon's own script loses nothing by it, the same row stays as there: which, by SQL.
+const STAYS_BY_THE_SCRIPT: &[(&str, &str, &str)] = &[
+    ("conversations", "index_conversations_on_uri", "id desc"),
+    ("custom_emojis", "index_custom_emojis_on_shortcode_and_domain", "id desc"),
+    ("custom_emoji_categories", "index_custom_emoji_categories_on_name", "id desc"),
+    ("domain_allows", "index_domain_allows_on_domain", "id desc"),
+    ("domain_blocks", "index_domain_blocks_on_domain", "array_position(array[1, 0, 2], severity)"),
+    ("unavailable_domains", "index_unavailable_domains_on_domain", "id desc"),
+    ("email_domain_blocks", "index_email_domain_blocks_on_domain", "(parent_id is null) desc"),
+    ("preview_cards", "index_preview_cards_on_url", "id desc"),
+    ("statuses", "index_statuses_on_uri", "id"),
+    ("webauthn_credentials", "index_webauthn_credentials_on_external_id", "id desc"),
+    ("webhooks", "index_webhooks_on_url", "id desc"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_row_stays_that_the_script_keeps() {
+    let database = small(Major::V18, Version::V4_2_0, "script");
+    let session = database.connect().await.unwrap();
+    let mut expected: Vec<(String, String)> = Vec::new();
+    for (table, index, order) in STAYS_BY_THE_SCRIPT {
+        let mut damage = Damage::new(*index, Recipe::DoubleEntries).groups(3).extra(2);
+        if *table == "domain_blocks" {
+            damage = damage.set("severity", "(src.severity + picked.copy) % 3");
+        }
+        if *table == "statuses" {
+            damage = damage.only("src.deleted_at is null");
+        }
+        damage.plant(&session).await.unwrap();
+        let keys = "select string_agg(format('t.%I is not distinct from u.%I', a.attname, a.attname), ' and ') \
+                    from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey) \
+                    where i.indexrelid = ";
+        let keys = database.value(format!("{keys}'{index}'::regclass")).await.unwrap().unwrap();
+        let stays = format!(
+            "set enable_indexscan = off; set enable_indexonlyscan = off; set enable_bitmapscan = off; \
+             select distinct (select u.ctid::text from {table} u where {keys} order by {order}, id limit 1) from {table} t \
+              where (select count(*) from {table} u where {keys}) > 1"
+        );
+        let rows = session.query_text(stays).await.unwrap();
+        assert_eq!(rows.len(), 3, "{table}");
+        let named = |row: Vec<Option<String>>| (format!("public.{table}"), row[0].clone().unwrap());
+        expected.extend(rows.into_iter().map(named));
+    }
+    let paper = Paper::new();
+    let planned = plan_mastodon(&database.url(), &paper.plan()).await.unwrap();
+    assert_eq!(planned.counts.questions, 0, "{:?}", planned.findings);
+    let plan = std::fs::read_to_string(paper.plan()).unwrap();
+    let mut kept: Vec<(String, String)> = plan
+        .lines()
+        .filter(|line| line.starts_with("{\"group\""))
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|group| group["by"][0].as_str().unwrap().starts_with("index_"))
+        .map(|group| {
+            let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            (text(&group["table"]), text(&group["keep"]["row"]["ctid"]))
+        })
+        .collect();
+    kept.sort();
+    expected.sort();
+    assert_eq!(kept, expected);
+}
+
 /// Tables of releases that the testbed's two have not: before 3.5, and after 4.2.
 const OTHER_RELEASES: &str = "
 create table account_identity_proofs (id bigserial primary key, account_id bigint references accounts on delete cascade

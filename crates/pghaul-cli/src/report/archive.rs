@@ -1,12 +1,14 @@
 //! The result of looking at an archive.
 
+use pghaul::run::TableOutcome;
 use serde::Serialize;
 
-use crate::console::style::{GOOD, STRONG, WARNING, paint};
+use crate::console::style::{BAD, GOOD, STRONG, WARNING, paint};
 use crate::console::{Console, Detail, Results};
 use crate::exit::Exit;
 use crate::quantity::{bytes, duration, grouped};
-use crate::report::verify::{SchemaEntry, VERB, schema_entry};
+use crate::report::rows::Rows;
+use crate::report::verify::{SchemaEntry, VERB, rows_text, schema_entry};
 use crate::report::wire::{self, Envelope};
 use crate::report::{self, findings};
 use crate::verbs::verify::archive::{Against, Looked};
@@ -19,7 +21,7 @@ struct Body<'a> {
     archive_bytes: u64,
     large_objects: usize,
     compared_with_database: bool,
-    tables: Vec<wire::Table<'a>>,
+    tables: Vec<wire::Table<'a, Rows<'a>>>,
     schema: Vec<SchemaEntry<'a>>,
     sequences: usize,
 }
@@ -38,7 +40,11 @@ pub fn done(console: &Console, looked: &Looked) -> Exit {
                 archive_bytes: archive.bytes,
                 large_objects: archive.large_objects,
                 compared_with_database: looked.against == Against::Database,
-                tables: verified.tables.iter().map(wire::table).collect(),
+                tables: verified
+                    .tables
+                    .iter()
+                    .map(|table| wire::table_with(table, looked.differences.all(&table.name)))
+                    .collect(),
                 schema: verified.schema.iter().map(schema_entry).collect(),
                 sequences: verified.sequences,
             };
@@ -76,6 +82,21 @@ fn text(looked: &Looked, exit: Exit, detail: Detail) -> String {
     if archive.large_objects > 0 {
         row("objects", &format!("{} large objects", grouped(archive.large_objects as u64)));
     }
+    for table in looked.verified.tables.iter().filter(|table| !table.verified) {
+        text.push_str(&different(table, looked));
+    }
     text.push_str(&findings::text(&looked.verified.findings, detail));
     text
+}
+
+fn different(table: &TableOutcome, looked: &Looked) -> String {
+    let named = looked.verified.named.get(&table.name).copied().unwrap_or_default();
+    format!(
+        "\n{} {}: {} rows in the archive, {} in the database\n{}",
+        paint(BAD, "differs"),
+        table.name,
+        grouped(table.source_rows),
+        grouped(table.target_rows.unwrap_or(0)),
+        rows_text(&looked.differences, &table.name, (named.rows, named.all))
+    )
 }

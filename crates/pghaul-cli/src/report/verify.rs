@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use pghaul::event::Phase;
-use pghaul::name::Ident;
+use pghaul::name::{Ident, RelationName};
 use pghaul::run::Ending;
 use pghaul::schema::compare::{SchemaDifference, SchemaDifferenceKind};
+use pghaul::verify::VerifiedTable;
 use pghaul::verify::difference::Difference;
 use pghaul::verify::pairs::PairKind;
-use pghaul::verify::{TableDifferences, VerifiedTable};
 use serde::Serialize;
 
 use crate::console::style::{BAD, FAINT, GOOD, STRONG, WARNING, paint};
@@ -17,14 +17,13 @@ use crate::exit::Exit;
 use crate::quantity::{duration, grouped};
 use crate::report;
 use crate::report::findings;
+use crate::report::rows::{DifferentRows, Rows, SHOWN};
 use crate::report::wire::{self, Envelope};
 use crate::signals::Signal;
 use crate::verbs::verify::Verified;
 
 /// The name of the verb.
 pub const VERB: &str = "verify";
-/// Rows that differ, named by table.
-const DIFFERENCES_NAMED: usize = 10;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -53,7 +52,7 @@ struct Table<'a> {
     sampled: bool,
     all_differences: bool,
     recheck: Option<Recheck>,
-    differences: Vec<wire::RowDifference<'a>>,
+    differences: Rows<'a>,
 }
 
 #[derive(Serialize)]
@@ -111,18 +110,6 @@ pub fn stopped(console: &Console, took: Duration, signal: Option<Signal>) -> Exi
     }
 }
 
-fn rows_of<'a>(
-    table: &'a VerifiedTable,
-    verified: &'a Verified,
-) -> impl Iterator<Item = (&'a [Ident], &'a Difference)> {
-    let of_table = move |some: &&TableDifferences| some.table == table.name;
-    verified
-        .differences
-        .iter()
-        .filter(of_table)
-        .flat_map(|some| some.rows.iter().map(|row| (some.key.as_slice(), row)))
-}
-
 fn table<'a>(table: &'a VerifiedTable, verified: &'a Verified) -> Table<'a> {
     let digest = |digest: pghaul_rows::TableDigest| table.digest_kind.map(|_| digest.to_string());
     Table {
@@ -147,9 +134,7 @@ fn table<'a>(table: &'a VerifiedTable, verified: &'a Verified) -> Table<'a> {
             stayed: seen.stayed,
             moving: seen.moving,
         }),
-        differences: rows_of(table, verified)
-            .map(|(key, row)| wire::difference(key, row))
-            .collect(),
+        differences: verified.differences.all(&table.name),
     }
 }
 
@@ -239,14 +224,23 @@ fn different(table: &VerifiedTable, verified: &Verified) -> String {
         grouped(table.source.rows),
         grouped(table.target.rows)
     );
-    for (key, one) in rows_of(table, verified).take(DIFFERENCES_NAMED) {
-        text.push_str(&format!("  {}\n", difference_line(key, one)));
+    text.push_str(&rows_text(&verified.differences, &table.name, (table.named, table.all_named)));
+    text
+}
+
+/// Some of the rows of a table that differ, how many more were named, and whether these are all.
+pub(super) fn rows_text(
+    rows: &DifferentRows,
+    table: &RelationName,
+    (named, all_named): (usize, bool),
+) -> String {
+    let lines = rows.first(table).map(|(key, one)| format!("  {}\n", difference_line(key, one)));
+    let mut text: String = lines.collect();
+    if named > SHOWN {
+        let more = grouped((named - SHOWN) as u64);
+        text.push_str(&format!("  and {more} more in --json and --out\n"));
     }
-    if table.named > DIFFERENCES_NAMED {
-        let more = grouped((table.named - DIFFERENCES_NAMED) as u64);
-        text.push_str(&format!("  and {more} more in --json\n"));
-    }
-    if !table.all_named && table.named > 0 {
+    if !all_named && named > 0 {
         text.push_str("  more differ than were named; --max-differences names more\n");
     }
     text
@@ -279,7 +273,7 @@ fn difference_line(key: &[Ident], one: &Difference) -> String {
             shown(&value.target)
         ));
     }
-    let relation = |name: &Option<pghaul::name::RelationName>| {
+    let relation = |name: &Option<RelationName>| {
         name.as_ref().map(|name| format!("{name} ")).unwrap_or_default()
     };
     let places: Vec<String> = [

@@ -70,14 +70,7 @@ impl<T: Serialize> Envelope<T> {
 
     /// Prints it, and gives the exit code.
     pub fn print(&self, console: &Console, exit: Exit) -> Exit {
-        match serde_json::to_string(self) {
-            Ok(object) => match console.result(&format!("{object}\n")) {
-                Ok(()) => exit,
-                Err(exit) => exit,
-            },
-            // Plain structs of text and numbers always can be written.
-            Err(_) => Exit::Bug,
-        }
+        console.json(self).err().unwrap_or(exit)
     }
 }
 
@@ -204,9 +197,9 @@ pub fn phase(phase: pghaul::event::Phase, took: Duration) -> Phase {
     Phase { name: report::phase(phase), duration_ms: milliseconds(took) }
 }
 
-/// A table that was carried.
+/// A table that was carried, and the rows of it that differ.
 #[derive(Debug, Serialize)]
-pub struct Table<'a> {
+pub struct Table<'a, D = Vec<RowDifference<'a>>> {
     schema: &'a str,
     name: &'a str,
     source_rows: u64,
@@ -215,7 +208,7 @@ pub struct Table<'a> {
     digest: Option<&'a str>,
     digest_kind: Option<&'a str>,
     verified: bool,
-    differences: Vec<RowDifference<'a>>,
+    differences: D,
 }
 
 /// A row that differs.
@@ -245,6 +238,12 @@ pub struct SideValues<'a> {
 
 /// A table as it is printed.
 pub fn table(table: &TableOutcome) -> Table<'_> {
+    let rows = table.differences.iter().map(|one| difference(&table.key, one)).collect();
+    table_with(table, rows)
+}
+
+/// The same with rows that are elsewhere.
+pub fn table_with<D>(table: &TableOutcome, differences: D) -> Table<'_, D> {
     Table {
         schema: table.name.schema.as_str(),
         name: table.name.name.as_str(),
@@ -254,7 +253,7 @@ pub fn table(table: &TableOutcome) -> Table<'_> {
         digest: table.digest.as_ref().map(|(hex, _)| hex.as_str()),
         digest_kind: table.digest.as_ref().map(|(_, kind)| *kind),
         verified: table.verified,
-        differences: table.differences.iter().map(|one| difference(&table.key, one)).collect(),
+        differences,
     }
 }
 

@@ -11,17 +11,21 @@ use clap::{Args, ValueEnum};
 use pghaul::Error;
 use pghaul::connect::{Endpoint, Side};
 use pghaul::event::Counters;
+use pghaul::run::Ending;
 use pghaul::schema::compare::Compared;
 use pghaul::state::DatabaseIdentity;
 use pghaul::verify::difference::Values;
 use pghaul::verify::options::{Depth, DigestOn, Recheck, Scope};
 use pghaul::verify::{PreparedVerify, TableDifferences, VerifyOptions, VerifyOutcome};
+use tokio::sync::mpsc::Receiver;
 
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::resources::{jobs, part_size, rate};
 use crate::progress::Progress;
+use crate::quantity::parse_size;
 use crate::report;
+use crate::report::rows::DifferentRows;
 use crate::signals::{Signal, Watch};
 
 /// Flags of `verify`.
@@ -100,9 +104,20 @@ pub struct Flags {
     #[arg(long, help_heading = "How")]
     show_keys: bool,
 
+    /// Write all rows that are named to this file too, one JSON object a line
+    #[arg(long, value_name = "FILE", help_heading = "How")]
+    out: Option<PathBuf>,
+
     /// Parts read at once: as many sessions on each side [1 to 256]
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Resources")]
     jobs: u16,
+    /// Memory of the whole process, such as 64MiB; fewer jobs run if it is small [from 36MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
+    memory: Option<u64>,
+    /// Where goes what is known of rows that differ and does not fit it: 42 bytes for each row that
+    /// is looked through, and those that are named [default: the system's folder for temporary files]
+    #[arg(long, value_name = "FOLDER", help_heading = "Resources")]
+    spill_dir: Option<PathBuf>,
     /// Bytes a second read from each side, all jobs together, such as 50MB [1kB to 1TB]
     #[arg(long, value_name = "BYTES", value_parser = rate, help_heading = "Resources")]
     max_rate: Option<NonZeroU64>,
@@ -163,6 +178,8 @@ impl Flags {
             }),
             max_differences: self.max_differences,
             values: if self.show_keys { Values::Shown } else { Values::Hidden },
+            memory: self.memory,
+            spill_dir: self.spill_dir.clone().unwrap_or_else(std::env::temp_dir),
             max_rate: self.max_rate,
             part_size: self.part_size,
             pg_dump: self.pg_dump.clone(),
@@ -184,19 +201,20 @@ pub struct Verified {
     /// What the engine says.
     pub outcome: VerifyOutcome,
     /// Rows that differ.
-    pub differences: Vec<TableDifferences>,
+    pub differences: DifferentRows,
     /// What stopped it, if anything did.
     pub signal: Option<Signal>,
 }
 
 /// Differences that may wait to be taken, in turns of at most some hundred rows.
-const WAITING: usize = 4;
+const WAITING: usize = 1;
 
 /// Runs the verb.
 pub async fn run(flags: &Flags, console: &Console) -> Exit {
     if let Some(folder) = &flags.archive {
         let target = flags.target.as_deref();
-        return Box::pin(archive::run(folder, target, flags.options(), console)).await;
+        let options = (flags.options(), flags.out.as_deref());
+        return Box::pin(archive::run(folder, target, options, console)).await;
     }
     let begun = Instant::now();
     match verify(flags, console, begun).await {
@@ -227,6 +245,9 @@ async fn verify(flags: &Flags, console: &Console, begun: Instant) -> Result<Veri
     let given = |url: &Option<String>| url.clone().unwrap_or_default();
     let source = Endpoint::parse(Side::Source, &given(&flags.source))?;
     let target = Endpoint::parse(Side::Target, &given(&flags.target))?;
+    let options = flags.options();
+    let differences =
+        DifferentRows::new(console.results, &options.spill_dir, flags.out.as_deref())?;
     let watch = Watch::start()?;
     let counters = Arc::new(Counters::default());
     let (progress, display) = Progress::start_comparison(console, Arc::clone(&counters));
@@ -234,32 +255,41 @@ async fn verify(flags: &Flags, console: &Console, begun: Instant) -> Result<Veri
     let prepared = tokio::select! {
         biased;
         () = watch.stop.soon.cancelled() => return Err(Unfinished::Stopped(watch.signal())),
-        prepared = PreparedVerify::new(source, target, flags.options()) => prepared?,
+        prepared = PreparedVerify::new(source, target, options) => prepared?,
     };
     let prepared_in = begun.elapsed();
     progress.expect_comparison(&prepared);
     let (source, target) = prepared.identities();
     let (source, target) = (source.clone(), target.clone());
-    let (sender, mut receiver) = tokio::sync::mpsc::channel(WAITING);
+    let (sender, receiver) = tokio::sync::mpsc::channel(WAITING);
     let company = (Arc::clone(&progress) as _, counters, watch.stop.clone());
-    let collected = async {
-        let mut all = Vec::new();
-        while let Some(some) = receiver.recv().await {
-            all.push(some);
-        }
-        all
-    };
-    let (outcome, differences) = tokio::join!(Box::pin(prepared.run(company, sender)), collected);
+    let run = Box::pin(prepared.run(company, sender));
+    let ended = tokio::try_join!(run, collected(receiver, differences));
     display.finish();
+    let (outcome, mut differences) = ended?;
+    if outcome.ending == Ending::Complete {
+        differences.publish()?;
+    }
     Ok(Verified {
         source,
         target,
         took: begun.elapsed(),
         prepared_in,
-        outcome: outcome?,
+        outcome,
         differences,
         signal: watch.signal(),
     })
+}
+
+/// Takes rows as they come, until no more do.
+async fn collected(
+    mut receiver: Receiver<TableDifferences>,
+    mut rows: DifferentRows,
+) -> Result<DifferentRows, Error> {
+    while let Some(some) = receiver.recv().await {
+        rows.take(some)?;
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]

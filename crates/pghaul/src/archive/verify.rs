@@ -5,20 +5,23 @@
 //! be compared is a finding, never silence.
 
 mod beside_rows;
+mod name_rows;
+mod texts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pghaul_archive::{Folder, check, contents};
+use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 
 use super::whole::{Whole, joined};
 use super::{Summary, failed, from_name, from_table, to_catalog};
 use crate::catalog::RelationKind;
-use crate::connect::{Endpoint, Session};
+use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Counters, Event, Observer};
 use crate::finding::{Finding, Severity};
@@ -29,10 +32,16 @@ use crate::restore;
 use crate::run::retry::{self, Budget};
 use crate::run::{Ending, Stop, TableOutcome};
 use crate::schema::compare::SchemaDifference;
+use crate::transfer::pace::Pace;
+use crate::verify::TableDifferences;
+use crate::verify::difference::{Named, Naming, search};
+use crate::verify::name_rows::Told;
 use crate::verify::options::{Scope, VerifyOptions};
 use crate::verify::prepare::{SideAt, look};
 use crate::verify::read_all::{ends_all, not_compared};
+use crate::verify::reading::Reading;
 use crate::verify::{self, pairs};
+use name_rows::ArchivedRows;
 use pghaul_rows::TableDigest;
 
 /// What was found.
@@ -45,6 +54,9 @@ pub struct Verified {
     pub archive: Summary,
     /// Its tables, with what the database holds where one was asked.
     pub tables: Vec<TableOutcome>,
+    /// Of the tables that differ: how many rows were told to the receiver of differences, and
+    /// whether these are all.
+    pub named: BTreeMap<RelationName, Named>,
     /// What differs in the schemas, an entry each.
     pub schema: Vec<SchemaDifference>,
     /// Sequences compared.
@@ -103,6 +115,7 @@ async fn alone(
         ending: if stop.now.is_cancelled() { Ending::Stopped } else { Ending::Complete },
         archive: Summary::of(&whole.manifest, &whole.contents),
         tables: tables.collect(),
+        named: BTreeMap::new(),
         schema: Vec::new(),
         sequences: 0,
         large_objects: 0,
@@ -113,7 +126,10 @@ async fn alone(
 /// Reads all of an archive, and holds a database against it: rows, schema, sequences and large
 /// objects, as far as the archive has them and `options` ask for them. The archive's own filters
 /// say what of the database counts; of the options `jobs`, `scope`, `owners`, `privileges`,
-/// `max_rate`, `pg_dump`, `attempts` and `retries` matter.
+/// `max_differences`, `values`, `memory`, `spill_dir`, `max_rate`, `pg_dump`, `attempts` and
+/// `retries` matter. Rows that differ go to `differences` as they are named, by their keys: as the
+/// source the archive, whose rows have no ctid, nor has a target that is read by its root. While
+/// its receiver is full, the comparison waits.
 ///
 /// # Errors
 /// As [`archive`]; [`ErrorKind::Connect`],
@@ -123,7 +139,9 @@ pub async fn against(
     target: Endpoint,
     options: VerifyOptions,
     (observer, counters, stop): Company,
+    differences: Sender<TableDifferences>,
 ) -> Result<Verified, Error> {
+    let options = options.within_memory()?;
     let opened = restore::open(folder.clone()).await?;
     let whole = Whole {
         folder: Folder::new(folder),
@@ -140,7 +158,8 @@ pub async fn against(
         findings.extend(std::mem::take(&mut *shared.not_compared()));
         findings.extend(tables.iter().filter(|table| !table.verified).map(rows_differ));
         let beside = beside_rows::compare(&whole, &shared.there, &shared.counters).await?;
-        Ok::<_, Error>((tables, findings, beside))
+        let named = shared.name_all(&whole, &tables, &differences, &mut findings).await?;
+        Ok::<_, Error>((tables, named, findings, beside))
     };
     let stopped = async {
         tokio::select! {
@@ -148,7 +167,7 @@ pub async fn against(
             () = stop.now.cancelled() => {}
         }
     };
-    let (tables, mut findings, beside) = tokio::select! {
+    let (tables, named, mut findings, beside) = tokio::select! {
         biased;
         () = stopped => {
             verified.ending = Ending::Stopped;
@@ -164,6 +183,7 @@ pub async fn against(
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok(Verified {
         tables,
+        named,
         schema: beside.schema,
         sequences: beside.sequences,
         large_objects: beside.large_objects,
@@ -207,7 +227,7 @@ impl There {
         let (include, exclude) = (&contents.asked.include, &contents.asked.exclude);
         let catalogs = [&to_catalog(contents), &before];
         let filter = Filter::over(&catalogs, "the archive or of the target", include, exclude)?;
-        let side = SideAt::take(&target, &before, &filter, &options).await?;
+        let side = SideAt::take(&target, Some(&before), &filter, &options).await?;
         Ok(Self { side, filter, options, scope })
     }
 
@@ -392,6 +412,96 @@ impl Shared {
             _ => session.insert(self.there.side.reader(name).await?),
         };
         verify::read_back(session, table, (what, None), &self.counters).await
+    }
+
+    /// Names the rows of tables that differ.
+    async fn name_all(
+        &self,
+        whole: &Whole,
+        tables: &[TableOutcome],
+        sender: &Sender<TableDifferences>,
+        findings: &mut Vec<Finding>,
+    ) -> Result<BTreeMap<RelationName, Named>, Error> {
+        let mut all = BTreeMap::new();
+        if self.there.options.max_differences == 0 {
+            return Ok(all);
+        }
+        for table in tables.iter().filter(|table| !table.verified) {
+            let Some(what) = self.found.iter().find(|what| what.name == table.name) else {
+                continue;
+            };
+            let Some(first) = what.tables.first().and_then(|at| self.plans.get(*at)) else {
+                continue;
+            };
+            if !name_rows::can_be_named(first) {
+                let text = "the rows that differ cannot be named: it travels as text and has columns \
+                            whose text depends on the version, so the archive does not hold all \
+                            that its digests are made of";
+                let remedy = "restore it elsewhere, and compare the two databases";
+                findings.push(
+                    Finding::new(Severity::Note, "rows_not_named", text, remedy).about(&what.name),
+                );
+                continue;
+            }
+            let (mut attempt, mut told) = (0, 0);
+            let named = loop {
+                let key = first.key.clone();
+                let mut sink = Told::new((&what.name, &key), sender);
+                let ended = self.name_rows(whole, (first, what), table, &mut sink).await;
+                told += sink.rows();
+                attempt += 1;
+                match ended {
+                    // What was told was told: it is not told again.
+                    Err(error)
+                        if told == 0
+                            && attempt < self.there.options.attempts
+                            && retry::is_worth_another_try(&error)
+                            && self.budget.take() =>
+                    {
+                        let after = retry::pause(attempt, 0);
+                        let what = format!("{error:?}");
+                        self.observer.on_event(&Event::Retrying { what: &what, after });
+                        tokio::time::sleep(after).await;
+                    }
+                    ended => break ended?,
+                }
+            };
+            all.insert(what.name.clone(), named);
+        }
+        Ok(all)
+    }
+
+    async fn name_rows(
+        &self,
+        whole: &Whole,
+        (table, what): (&TablePlan, &ReadBack),
+        outcome: &TableOutcome,
+        sink: &mut Told<'_>,
+    ) -> Result<Named, Error> {
+        let there = &self.there;
+        let target = verify::on_target(table, what);
+        let session = there.side.reader("differences").await?;
+        // Not the one of the snapshot, which an error would end.
+        let texts = there.side.endpoint.connect(Purpose::Catalog, "verify texts").await?;
+        let archived = ArchivedRows {
+            whole,
+            table,
+            tables: &what.tables,
+            key: &target.key,
+            types: name_rows::types(&texts, table).await?,
+            texts: &texts,
+        };
+        let pace = Pace::new(there.options.max_rate);
+        let reading =
+            Reading { session: &session, table: &target, counters: &self.counters, pace: &pace };
+        let naming = Naming {
+            limit: there.options.max_differences,
+            values: there.options.values,
+            rows: outcome.source_rows.checked_add(outcome.target_rows.unwrap_or(0)),
+            memory: there.options.memory_for_differences(),
+            spill_dir: there.options.spill_dir.clone(),
+        };
+        search(&archived, &reading, &naming, sink).await
     }
 }
 

@@ -162,7 +162,7 @@ fn joined(ended: Result<Result<(), FinderError>, tokio::task::JoinError>) -> Res
 }
 
 /// The finder's failures are of this machine: memory and disk.
-pub(super) fn failed(cause: FinderError) -> Error {
+pub(crate) fn failed(cause: FinderError) -> Error {
     let (kind, hint) = match &cause {
         FinderError::BudgetTooSmall { .. } => {
             (ErrorKind::Usage, "give more with --memory; 64MiB are good for any table")

@@ -1,10 +1,12 @@
 //! What a repair would do, row by row, as a file to read and edit. Writes nothing to the database.
 //!
-//! Groups come from a [`Scan`], and everything else is read in its snapshot, from the heap. What is
-//! held in memory are the rows of groups, some 200 bytes each, and of the rows that refer to them
-//! their places, 8 bytes each; both are counted against the budget, and a plan that would need more
-//! is refused. Temporary tables on the server are not used: they would be writes, which a standby
-//! cannot do. The file is written line by line.
+//! Groups come from a [`Scan`], and everything else is read in its snapshot, from the heap. Groups
+//! are kept in temporary files. What is held in memory are the rows that share a key of an index,
+//! the groups of one table, some 40 bytes a row, what takes the place of each key that others refer
+//! to, 24 bytes for a whole number, and the places of the rows that refer to rows that go, 8 bytes
+//! each; all of it is counted against the budget, and a plan that would need more is refused.
+//! Temporary tables on the server are not used: they would be writes, which a standby cannot do. The
+//! file is written line by line.
 //!
 //! Invariants: the same data gives the same file, byte for byte; a row stands in at most one group;
 //! what is doubtful is a question and left alone.
@@ -14,8 +16,13 @@ mod decide;
 pub(in crate::duplicates) mod digests;
 mod emit;
 pub mod file;
+mod finds;
+mod groups;
 mod mapped;
+mod mapping;
 mod release;
+mod sets;
+mod spool;
 mod work;
 
 pub(in crate::duplicates) use work::text_of;
@@ -23,11 +30,10 @@ pub(in crate::duplicates) use work::text_of;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use pghaul_rows::Tid;
-
 use self::answers::Answers;
 use self::digests::Digests;
 use self::file::{Counts, PlanWriter};
+use self::finds::Finds;
 use self::work::Work;
 use super::index::IndexDefinition;
 use super::moment::Scan;
@@ -53,7 +59,7 @@ pub struct PlanOptions {
     pub tables: Vec<String>,
     /// Memory, in bytes.
     pub memory: u64,
-    /// Where the scan puts what does not fit its memory.
+    /// Where that goes which is not held in memory.
     pub spill_dir: PathBuf,
 }
 
@@ -95,19 +101,13 @@ pub struct Planned {
     pub findings: Vec<Finding>,
 }
 
-/// Rows that share a key of an index. Places in [`Tables::list`] and its indexes.
-struct Find {
-    table: usize,
-    unique: usize,
-    rows: Vec<Tid>,
-}
-
 /// Makes a plan and writes it to `out`, which is there only once it is whole. `elsewhere` is the
 /// source of a clone whose target `database` is: its indexes and foreign keys that could not be
 /// built there yet are heeded too.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] for answers to no question, or tables that are not there;
+/// [`ErrorKind::Usage`] for answers to no question, rules that take a reference over several columns
+/// apart, or tables that are not there;
 /// [`ErrorKind::Preflight`] for a budget too small; [`ErrorKind::Connect`]; what the server said.
 pub async fn plan(
     database: &Endpoint,
@@ -130,32 +130,24 @@ pub async fn plan(
     let mut scan = Scan::start(database, scan_options.clone()).await?;
     let tables = Tables::read(scan.session(), source.as_ref(), &options.rules);
     let tables = scan.session().with_catalog_indexes(tables).await?;
+    tables.check_rules()?;
     let mut findings = scan.findings().to_vec();
-    let mut finds = Vec::new();
-    let mut limit = Limit { left: options.memory / 200 };
+    let mut finds = Finds::new(&tables, options.memory / 2);
     for at in 0..scan.indexes().len() {
-        let found = (&mut finds, &mut findings);
-        collect(&mut scan, at, &tables, found, &mut limit, counters).await?;
+        finds.collect(&mut scan, at, &tables, &mut findings, counters).await?;
     }
     if let Some(source) = &source {
         for definition in unbuilt(source, scan.session(), &tables).await? {
             let mut scan = Scan::of_definition(database, definition, scan_options.clone()).await?;
             findings.extend(scan.findings().to_vec());
             for at in 0..scan.indexes().len() {
-                let found = (&mut finds, &mut findings);
-                collect(&mut scan, at, &tables, found, &mut limit, counters).await?;
+                finds.collect(&mut scan, at, &tables, &mut findings, counters).await?;
             }
         }
     }
-    // Their order must not depend on how they were found.
-    finds.sort_by(|a, b| (a.table, a.unique, &a.rows).cmp(&(b.table, b.unique, &b.rows)));
     let session = scan.session();
     let digests = Digests::of(session).await?;
-    let mut work = Work::new(session, &tables, &digests, (&options.answers, options));
-    for find in &finds {
-        work.add(find)?;
-    }
-    drop(finds);
+    let mut work = Work::new(session, &tables, &digests, (&options.answers, options), finds);
     work.settle().await?;
     work.check_answers()?;
     let mut writer = PlanWriter::create(out)?;
@@ -163,72 +155,6 @@ pub async fn plan(
     let counts = work.write(&mut writer, identity, &mut findings).await?;
     writer.finish()?;
     Ok(Planned { counts, findings })
-}
-
-/// How many rows may still be held.
-struct Limit {
-    left: u64,
-}
-
-/// Takes the groups of one index.
-async fn collect(
-    scan: &mut Scan,
-    at: usize,
-    tables: &Tables,
-    (finds, findings): (&mut Vec<Find>, &mut Vec<Finding>),
-    limit: &mut Limit,
-    counters: &Counters,
-) -> Result<(), Error> {
-    let definition = scan.indexes()[at].definition.clone();
-    let Some(table) = tables.place(&definition.table) else { return Ok(()) };
-    let by_name = |unique: &super::tables::Unique| unique.name == definition.name;
-    let Some(unique) = tables.list[table].uniques.iter().position(by_name) else { return Ok(()) };
-    let mut groups = scan.read(at, counters).await?;
-    let mut across = 0_u64;
-    while let Some(mut group) = groups.next_group().await? {
-        let mut rows = Vec::new();
-        let mut relations = BTreeSet::new();
-        while let Some(row) = group.next_member().await? {
-            limit.left = limit.left.checked_sub(1).ok_or_else(|| {
-                Error::new(ErrorKind::Preflight, "there are more duplicates than the memory holds")
-                    .with_hint("raise --memory: a row that shares a key needs 200 bytes")
-            })?;
-            relations.insert(tables.place(&row.relation).unwrap_or(table));
-            rows.push(row.tid);
-        }
-        rows.sort_unstable();
-        let mut holders = relations.into_iter();
-        // A leaf of a partition tree is a table like all others, and so is its index.
-        match (holders.next(), holders.next()) {
-            (Some(holder), None) if tables.counterpart(table, unique, holder).is_some() => {
-                let unique = tables.counterpart(table, unique, holder).unwrap_or(unique);
-                finds.push(Find { table: holder, unique, rows });
-            }
-            _ => {
-                limit.left += rows.len() as u64;
-                across += 1;
-            }
-        }
-    }
-    if across > 0 {
-        findings.push(across_partitions(&definition, across));
-    }
-    Ok(())
-}
-
-/// Rows of several leaves share a key: which leaf each belongs to is the question then.
-fn across_partitions(definition: &IndexDefinition, groups: u64) -> Finding {
-    Finding::new(
-        Severity::Warning,
-        "duplicates_across_partitions",
-        format!(
-            "{groups} groups of rows that share a key of {} lie in several partitions, and are left alone",
-            definition.name
-        ),
-        "find out which partition they belong to (`pghaul duplicates scan` names them), and delete \
-         or move the others by hand",
-    )
-    .about(&definition.table)
 }
 
 /// Unique indexes of the source that are not built here.

@@ -21,7 +21,8 @@
 //! identity = [{ column = "tax_number" }]
 //! # How a row gets another name, where an answer says so.
 //! rename = { column = "name", to = "{value} ({n})" }
-//! # How the columns of the row that stays take in those of the others.
+//! # How the columns of the row that stays take in those of the others. Not for a column that is one
+//! # of several of a foreign key: these follow as a whole.
 //! [table.merge]
 //! note = "first"          # the first that is neither NULL nor empty, in the order of `keep`
 //! vip = "highest"         # of numbers, times, texts; of booleans: true if any is

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::{Oid, oid};
 use crate::connect::Session;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::name::{Ident, RelationName};
 
 use super::references::Reference;
@@ -121,6 +121,31 @@ impl Tables {
         }
         tables.apply_rules(rules);
         Ok(tables)
+    }
+
+    /// Refuses rules that would take a part of a reference over several columns out of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] that names table, column and what is referred to.
+    pub fn check_rules(&self) -> Result<(), Error> {
+        for reference in self.references.iter().filter(|reference| reference.columns.len() > 1) {
+            let child = &self.list[reference.child];
+            let part = reference.columns.iter().find(|c| child.rule.merge.contains_key(*c));
+            if let Some(column) = part {
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    format!(
+                        "the rules merge `{column}` of `{}`, which refers to `{}` only together with \
+                         others: {}",
+                        child.name,
+                        self.list[reference.parent].name,
+                        reference.columns.join(", ")
+                    ),
+                )
+                .with_hint("leave it out of `merge`: such a reference follows as a whole"));
+            }
+        }
+        Ok(())
     }
 
     /// The place of a table in the list.
@@ -274,6 +299,14 @@ impl Tables {
     pub fn to(&self, parent: usize) -> impl Iterator<Item = &Reference> {
         self.references.iter().filter(move |reference| reference.parent == parent)
     }
+}
+
+/// The leaves of all partition trees, and the root of each.
+pub(super) async fn roots(
+    session: &Session,
+) -> Result<BTreeMap<RelationName, RelationName>, Error> {
+    let trees = Tree::all(session).await?;
+    Ok(trees.into_iter().map(|(leaf, tree)| (leaf, tree.root)).collect())
 }
 
 /// A leaf of a partition tree.

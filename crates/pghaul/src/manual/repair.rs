@@ -103,6 +103,22 @@
 //!
 //! # Memory
 //!
-//! `plan` needs 200 bytes for each row of a group and 16 for each row that refers to one, and
-//! refuses to go beyond `--memory`. `repair` and `undo` need what one batch does (`--batch-rows`),
-//! and some bytes for each group; counting anew, some 300 bytes for each of 50,000 numbers.
+//! `plan` keeps groups in temporary files (`--spill-dir`). It holds 36 bytes for each row that shares a
+//! key of an index; 24 for each whole number by which rows that go are referred to, and some 120 and
+//! its text for each other such key; some 40 for each row of a group, one table at a time; 8 for each
+//! row that refers to a row that goes. All of that it counts, and refuses to go beyond `--memory`.
+//! 64 MiB do for a million groups with what refers to them. `repair` and `undo` need what one batch
+//! does (`--batch-rows`), and 12 bytes for each group; counting anew, some 300 bytes for each of
+//! 50,000 numbers.
+//!
+//! # Rows that share a key in two partitions
+//!
+//! They are reported (`duplicates_across_partitions`) and left alone. A unique index of a partition
+//! tree contains the columns that decide about the partition (Postgres manual, 5.12.2.3), so rows
+//! that share its key belong in one partition, and all but those lie where they do not belong: the
+//! bounds of a partition are violated, not an index. No query by that key finds them, nor does the
+//! server when it looks for what a foreign key refers to, so what refers to "the row" refers to the
+//! one in the right place; which of them is the right one a changed collation or hash may have
+//! changed for all other rows of the tree too. To delete some of them would hide that damage. What
+//! helps is to put all rows of the tree where they belong (`clone` loads them through the root), and
+//! then to repair what are ordinary duplicates by then.

@@ -29,19 +29,24 @@
 //! # Rows that differ
 //!
 //! A table whose digests differ is read again: first into 4,096 buckets by the digest of the key
-//! (65,536 above 2 million rows, 262,144 above 64 million, as its size suggests), then the
-//! rows of the buckets that differ, 150,000 at a time. So memory stays below 96 MiB when all rows
-//! differ. Rows are named by the primary key, else by a unique index over columns that are not
-//! null, else by the digest of the row; `missing`, `extra` or `changed`, with the columns that differ
-//! and the ctid on each side. A doubled row is `extra` as often as it is there too much. Values are
-//! shown by `--show-keys` only, each cut to 200 characters; without it the values of primary keys
-//! are. `--max-differences` rows are named of each table, by default 100; the library gives them as a
-//! stream that waits for its reader, the program holds them until it prints.
+//! (65,536 above half a million rows, 262,144 above 16 million, as its size suggests), then the rows of
+//! the buckets that differ, at once as many as four for each row that may still be named, and at
+//! least 150,000; when both sides together have no more, one scan is enough. What is known of these
+//! rows, 42 bytes each, is kept in memory up to what `--memory` leaves for it (16 MiB without), and
+//! beyond that in a file without a name in `--spill-dir`. So memory stays below 96 MiB when all rows
+//! differ and all are to be named. Rows are named by the primary key, else by a unique index over
+//! columns that are not null, else by the digest of the row; `missing`, `extra` or `changed`, with the
+//! columns that differ and the ctid on each side. A doubled row is `extra` as often as it is there too
+//! much. Values are shown by `--show-keys` only, each cut to 200 characters; without it the values of
+//! primary keys are. `--max-differences` rows are named of each table, by default 100; the library
+//! gives them as a stream that waits for its reader, the program writes them as they come: to the
+//! file of `--out`, a JSON object on each line, which gets its name when all are in it, and to one
+//! without a name in `--spill-dir`, from which `--json` takes them in the end.
 //!
 //! # Databases that are being written to
 //!
 //! `--recheck` looks at the keys that differ again, up to 5 times, each time under fresh snapshots of
-//! both sides, after a pause of `--recheck-wait` seconds: set it above the lag of the replication.
+//! both sides, after a pause of `--recheck-wait` seconds, 20,000 rows together: set it above the lag of the replication.
 //! A key *agrees* when its rows are equal in one look. It *stays different* when it differs in two
 //! looks in a row and neither side changed it between them. What does neither was *moving*. Each look
 //! reads the table once on each side. A table whose keys all agree counts as equal.

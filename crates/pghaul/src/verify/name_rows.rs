@@ -1,7 +1,7 @@
 //! Names the rows that differ, table by table.
 //!
 //! Invariants: one table at a time, so memory is that of one; what is named goes to the receiver
-//! and is not kept, but for the digests of keys when they are to be looked at again; a table
+//! and is not kept, but for [`LOOKED_AT_AGAIN`] rows when they are to be looked at again; a table
 //! counts as named only when all that could be told of it was.
 
 use std::collections::BTreeMap;
@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc::Sender;
 
 use super::difference::{Difference, Differences, Named, Naming, differences};
-use super::options::Depth;
-use super::outcome::{TableDifferences, VerifiedTable};
+use super::options::{Depth, Recheck};
+use super::outcome::{Rechecked, TableDifferences, VerifiedTable};
 use super::pairs::TablePair;
 use super::prepare::{Company, Moment};
 use super::read_all::{differing, finding, undecided};
@@ -19,8 +19,14 @@ use super::recheck;
 use crate::connect::Session;
 use crate::error::Error;
 use crate::event::Event;
-use crate::name::RelationName;
+use crate::name::{Ident, RelationName};
 use crate::run::retry;
+
+/// Rows that are looked at again together; when there are more, they are in several turns.
+const LOOKED_AT_AGAIN: usize = 20_000;
+
+/// Rows that are sent to the receiver at once, at most.
+const ROWS_SENT: usize = 500;
 
 /// Names what differs.
 pub(super) async fn name_all(
@@ -103,26 +109,36 @@ async fn name_rows(
         return Ok(());
     }
     let (source, target) = readings(company, moment, &pair, &sessions);
-    let naming = Naming { limit: company.options.max_differences, values: company.options.values };
+    let naming = Naming {
+        limit: company.options.max_differences,
+        values: company.options.values,
+        rows: table.source.rows.checked_add(table.target.rows),
+        memory: company.options.memory_for_differences(),
+        spill_dir: company.options.spill_dir.clone(),
+    };
+    let mut told = Told::new((&pair.name, &pair.key), &company.differences);
     let Some(again) = company.options.recheck else {
-        let mut told = Told { pair: &pair, sender: &company.differences, rows: 0 };
-        let ended = differences(source, target, naming, &mut told).await;
+        let ended = differences(source, target, &naming, &mut told).await;
         table.named = told.rows;
         note(table, ended?);
         return Ok(());
     };
-    let mut rows: Vec<Difference> = Vec::new();
-    let named = differences(source, target, naming, &mut rows).await?;
-    note(table, named);
+    let (looks, waiting) = (Rechecked::default(), Vec::new());
+    let mut looking = Looking { company, moment, pair: &pair, again, told, waiting, looks };
+    let ended = differences(source, target, &naming, &mut looking).await;
     drop(sessions);
-    let seen = recheck::look_again(company, moment, &pair, &rows, again).await?;
-    rows.retain(|row| !seen.agreed.contains(&row.key_digest));
-    table.named = rows.len();
-    table.equal = named.all && rows.is_empty();
-    table.recheck = Some(seen.summary);
-    company.find(recheck::finding(table, &seen.summary));
-    let mut told = Told { pair: &pair, sender: &company.differences, rows: 0 };
-    told.take(rows).await
+    let looked = match &ended {
+        Ok(_) => looking.look().await,
+        Err(_) => Ok(()),
+    };
+    table.named = looking.told.rows;
+    looked?;
+    let named = ended?;
+    table.all_named = named.all;
+    table.equal = named.all && table.named == 0;
+    table.recheck = Some(looking.looks);
+    company.find(recheck::finding(table, &looking.looks));
+    Ok(())
 }
 
 fn note(table: &mut VerifiedTable, named: Named) {
@@ -152,21 +168,72 @@ async fn whole(reading: Reading<'_>) -> Result<pghaul_rows::TableDigest, Error> 
 }
 
 /// Passes differences on to the receiver, and waits while it is full.
-struct Told<'a> {
-    pair: &'a TablePair,
+pub(crate) struct Told<'a> {
+    /// The table, and the columns of its key.
+    table: (&'a RelationName, &'a [Ident]),
     sender: &'a Sender<TableDifferences>,
     rows: usize,
 }
 
+impl<'a> Told<'a> {
+    pub(crate) fn new(
+        table: (&'a RelationName, &'a [Ident]),
+        sender: &'a Sender<TableDifferences>,
+    ) -> Self {
+        Self { table, sender, rows: 0 }
+    }
+
+    /// How many were told.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+}
+
 impl Differences for Told<'_> {
     async fn take(&mut self, rows: Vec<Difference>) -> Result<(), Error> {
+        self.rows += rows.len();
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let some = rows.by_ref().take(ROWS_SENT).collect();
+            let (table, key) = (self.table.0.clone(), self.table.1.to_vec());
+            // A receiver that is gone does not want to know.
+            let _ = self.sender.send(TableDifferences { table, key, rows: some }).await;
+        }
+        Ok(())
+    }
+}
+
+/// Looks at rows again before it passes on those that stay different.
+struct Looking<'a> {
+    company: &'a Company,
+    moment: &'a Moment,
+    pair: &'a TablePair,
+    again: Recheck,
+    told: Told<'a>,
+    waiting: Vec<Difference>,
+    looks: Rechecked,
+}
+
+impl Looking<'_> {
+    async fn look(&mut self) -> Result<(), Error> {
+        let mut rows = std::mem::take(&mut self.waiting);
         if rows.is_empty() {
             return Ok(());
         }
-        self.rows += rows.len();
-        let (table, key) = (self.pair.name.clone(), self.pair.key.clone());
-        // A receiver that is gone does not want to know.
-        let _ = self.sender.send(TableDifferences { table, key, rows }).await;
-        Ok(())
+        let Self { company, moment, pair, again, told, looks, .. } = self;
+        let seen = recheck::look_again(company, moment, pair, &rows, *again).await?;
+        looks.looks = looks.looks.max(seen.summary.looks);
+        looks.agreed += seen.summary.agreed;
+        looks.stayed += seen.summary.stayed;
+        looks.moving += seen.summary.moving;
+        rows.retain(|row| !seen.agreed.contains(&row.key_digest));
+        told.take(rows).await
+    }
+}
+
+impl Differences for Looking<'_> {
+    async fn take(&mut self, mut rows: Vec<Difference>) -> Result<(), Error> {
+        self.waiting.append(&mut rows);
+        if self.waiting.len() < LOOKED_AT_AGAIN { Ok(()) } else { self.look().await }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::difference::Values;
+use crate::error::Error;
+use crate::run::options::jobs_within;
 use crate::schema::compare::Compared;
 
 /// How much of the rows is compared.
@@ -83,6 +85,15 @@ pub struct VerifyOptions {
     pub max_differences: usize,
     /// Whether the values of what differs are told.
     pub values: Values,
+    /// Bytes of memory for the whole process. A comparison needs [`MEMORY`] and [`MEMORY_A_JOB`]
+    /// for each job, and beyond that twice the largest row of each side for each job; with a smaller
+    /// budget it runs fewer jobs. What is left is for the digests of rows that may differ: without a
+    /// budget, 16 MiB.
+    pub memory: Option<u64>,
+    /// The folder for digests that do not fit: a file without a name, of 42 bytes for each row of
+    /// either side that is looked through at once, which are four times
+    /// [`max_differences`](Self::max_differences) or 150,000, whichever is more.
+    pub spill_dir: PathBuf,
     /// Bytes a second read from each side, all jobs together.
     pub max_rate: Option<NonZeroU64>,
     /// Bytes of a part, TOAST included.
@@ -109,11 +120,67 @@ impl Default for VerifyOptions {
             recheck: None,
             max_differences: 100,
             values: Values::default(),
+            memory: None,
+            spill_dir: std::env::temp_dir(),
             max_rate: None,
             part_size: None,
             pg_dump: None,
             attempts: 10,
             retries: 1000,
         }
+    }
+}
+
+/// What a comparison needs at least, in bytes, whatever is compared and whatever differs.
+pub const MEMORY: u64 = 32 << 20;
+
+/// What each job needs beyond that: what is on its way from both sides.
+pub const MEMORY_A_JOB: u64 = 2 << 20;
+
+/// The digests of rows that may differ, by default.
+const MEMORY_FOR_DIFFERENCES: u64 = 16 << 20;
+
+/// The same at least.
+const LEAST_FOR_DIFFERENCES: u64 = 2 << 20;
+
+impl VerifyOptions {
+    /// As many jobs as fit the memory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if not even one fits.
+    pub(crate) fn within_memory(self) -> Result<Self, Error> {
+        let whole = MEMORY + LEAST_FOR_DIFFERENCES;
+        let jobs = jobs_within(self.memory, self.jobs, ("a comparison", whole, MEMORY_A_JOB))?;
+        Ok(Self { jobs, ..self })
+    }
+
+    /// Bytes for the digests of rows that may differ.
+    pub(crate) fn memory_for_differences(&self) -> usize {
+        let jobs = u64::try_from(self.jobs.get()).unwrap_or(u64::MAX);
+        let needed = MEMORY.saturating_add(jobs.saturating_mul(MEMORY_A_JOB));
+        let left = self.memory.map(|memory| memory.saturating_sub(needed));
+        let left = left.unwrap_or(MEMORY_FOR_DIFFERENCES).max(LEAST_FOR_DIFFERENCES);
+        usize::try_from(left).unwrap_or(usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_and_differences_share_the_memory() {
+        let with = |memory| VerifyOptions { memory, ..VerifyOptions::default() }.within_memory();
+        let shares = |memory| {
+            let options = with(memory).unwrap();
+            (options.jobs.get(), options.memory_for_differences() >> 20)
+        };
+        assert_eq!(shares(None), (4, 16));
+        assert_eq!(shares(Some(96 << 20)), (4, 56));
+        assert_eq!(shares(Some(40 << 20)), (3, 2));
+        assert_eq!(shares(Some(36 << 20)), (1, 2));
+        let refused = with(Some(35 << 20)).unwrap_err();
+        assert_eq!(refused.kind(), crate::ErrorKind::Usage);
+        assert!(refused.to_string().contains(&(36_u64 << 20).to_string()), "{refused}");
     }
 }

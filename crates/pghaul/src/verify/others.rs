@@ -14,35 +14,77 @@ use super::options::VerifyOptions;
 use super::prepare::{Company, Moment, SideAt};
 use crate::connect::{Purpose, Side};
 use crate::error::{Error, ErrorKind};
+use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::name::RelationName;
 use crate::pg_dump::{Contents, DumpRequest, PgDump};
 use crate::plan::filter::Filter;
+use crate::run::retry;
 use crate::schema::compare::{
     Leniency, SchemaComparison, SchemaDifference, SchemaDifferenceKind, compare as compare_entries,
 };
 use crate::schema::{Entry, Others, not_null_names, quote_not_null_names, select};
 
-/// How many were compared.
-#[derive(Debug, Default)]
+/// How many were compared; none: not yet.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Compared {
-    pub(super) large_objects: usize,
-    pub(super) sequences: usize,
+    pub(super) large_objects: Option<usize>,
+    pub(super) sequences: Option<usize>,
 }
 
 /// How long pg_dump waits for a table that somebody has locked exclusively. We hold locks of our
 /// own by then, so nobody has.
 const LOCK_WAIT: Duration = Duration::from_secs(60);
 
-/// Compares sequences and large objects.
-pub(super) async fn compare(company: &Company, moment: &Moment) -> Result<Compared, Error> {
-    let sequences = sequences::compare(company, moment).await?;
-    let large_objects = if moment.filter.is_everything() {
-        large_objects::compare(company, moment).await?
-    } else {
-        0
+/// Compares sequences and large objects, each once, as far as that is not done yet.
+pub(super) async fn compare(
+    company: &Company,
+    moment: &Moment,
+    compared: &mut Compared,
+) -> Result<(), Error> {
+    let Compared { large_objects, sequences } = compared;
+    let sequences = async {
+        if sequences.is_none() {
+            let done = until_done(company, || sequences::compare(company, moment)).await?;
+            *sequences = Some(done);
+        }
+        Ok(())
     };
-    Ok(Compared { large_objects, sequences })
+    let large_objects = async {
+        if large_objects.is_none() && moment.filter.is_everything() {
+            let done = until_done(company, || large_objects::compare(company, moment)).await?;
+            *large_objects = Some(done);
+        }
+        Ok(())
+    };
+    // Both to their end, so that what one has told is not told again.
+    let ended: (Result<(), Error>, Result<(), Error>) = futures::join!(sequences, large_objects);
+    ended.0.and(ended.1)
+}
+
+/// Tries again, with sessions of its own, after sessions were lost.
+async fn until_done<F: Future<Output = Result<usize, Error>>>(
+    company: &Company,
+    work: impl Fn() -> F,
+) -> Result<usize, Error> {
+    let mut attempt = 0;
+    loop {
+        let error = match work().await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        attempt += 1;
+        if attempt >= company.options.attempts
+            || !retry::is_worth_another_try(&error)
+            || !company.budget.take()
+        {
+            return Err(error);
+        }
+        let after = retry::pause(attempt, 0);
+        let what = format!("{error:?}");
+        company.observer.on_event(&Event::Retrying { what: &what, after });
+        tokio::time::sleep(after).await;
+    }
 }
 
 /// Compares the schemas, and what their dumps do not show.

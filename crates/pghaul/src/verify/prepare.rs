@@ -98,8 +98,11 @@ impl PreparedVerify {
         target: Endpoint,
         options: VerifyOptions,
     ) -> Result<Self, Error> {
-        let look = source.connect(Purpose::Catalog, "verify look").await?;
-        let other = target.connect(Purpose::Catalog, "verify look").await?;
+        let options = options.within_memory()?;
+        let (look, other) = futures::try_join!(
+            source.connect(Purpose::Catalog, "verify look"),
+            target.connect(Purpose::Catalog, "verify look")
+        )?;
         if is_same_database(&look, &other).await? {
             return Err(Error::new(
                 ErrorKind::Usage,
@@ -200,8 +203,14 @@ impl Moment {
         target: &Endpoint,
         options: &VerifyOptions,
     ) -> Result<Self, Error> {
-        let before = futures::try_join!(look(source), look(target))?;
-        let catalogs = [&before.0, &before.1];
+        // Without patterns, what is there need not be known before the snapshot.
+        let before = if options.include.is_empty() && options.exclude.is_empty() {
+            None
+        } else {
+            Some(futures::try_join!(look(source), look(target))?)
+        };
+        let catalogs: Vec<&Catalog> =
+            before.iter().flat_map(|(source, target)| [source, target]).collect();
         let filter = Filter::over(
             &catalogs,
             "the source or of the target",
@@ -209,8 +218,10 @@ impl Moment {
             &options.exclude,
         )?;
         let side = |endpoint, catalog| SideAt::take(endpoint, catalog, &filter, options);
-        let (source, target) =
-            futures::try_join!(side(source, &before.0), side(target, &before.1))?;
+        let (source, target) = futures::try_join!(
+            side(source, before.as_ref().map(|before| &before.0)),
+            side(target, before.as_ref().map(|before| &before.1))
+        )?;
         let sessions = futures::try_join!(source.reader("pairs"), target.reader("pairs"))?;
         let known = futures::try_join!(
             Known::read(&sessions.0, &source.catalog),
@@ -233,17 +244,18 @@ pub(crate) async fn look(endpoint: &Endpoint) -> Result<Catalog, Error> {
 }
 
 impl SideAt {
-    /// Takes the snapshot of one side.
+    /// Takes the snapshot of one side. `before` tells the names of partitions' roots, by which
+    /// patterns may mean them.
     pub(crate) async fn take(
         endpoint: &Endpoint,
-        before: &Catalog,
+        before: Option<&Catalog>,
         filter: &Filter,
         options: &VerifyOptions,
     ) -> Result<Self, Error> {
         let known: HashMap<&RelationName, bool> = before
-            .relations
-            .iter()
-            .map(|relation| (&relation.name, filter.wants(before, relation)))
+            .into_iter()
+            .flat_map(|catalog| catalog.relations.iter().map(move |relation| (catalog, relation)))
+            .map(|(catalog, relation)| (&relation.name, filter.wants(catalog, relation)))
             .collect();
         let wanted = |name: &RelationName| {
             known.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
@@ -273,8 +285,7 @@ impl SideAt {
 /// What is done so far, under whatever snapshots.
 #[derive(Default)]
 struct Progress {
-    looked_beside_rows: bool,
-    schema: Vec<SchemaDifference>,
+    schema: Option<Vec<SchemaDifference>>,
     others: others::Compared,
     pairs_told: bool,
     done: BTreeMap<RelationName, VerifiedTable>,
@@ -299,20 +310,29 @@ impl Progress {
             }
             depth_note(company);
         }
-        if !self.looked_beside_rows {
+        if self.schema.is_none() {
             let begun = self.begin(company, Phase::PreData);
-            if company.options.scope != Scope::DataOnly {
-                self.schema = others::schema(company, moment).await?;
-            }
-            if company.options.scope != Scope::SchemaOnly {
-                self.others = others::compare(company, moment).await?;
-            }
-            self.looked_beside_rows = true;
+            let schema = match company.options.scope {
+                Scope::DataOnly => Vec::new(),
+                Scope::Everything | Scope::SchemaOnly => others::schema(company, moment).await?,
+            };
+            self.schema = Some(schema);
             self.end(company, begun);
         }
         let begun = self.begin(company, Phase::Data);
-        let read = read_all::read_all(company, moment, &mut self.done).await;
+        let beside_rows = async {
+            match company.options.scope {
+                Scope::SchemaOnly => Ok(()),
+                Scope::Everything | Scope::DataOnly => {
+                    others::compare(company, moment, &mut self.others).await
+                }
+            }
+        };
+        // Both to their end, so that what one has done is not lost by a failure of the other.
+        let (others, read) =
+            futures::join!(beside_rows, read_all::read_all(company, moment, &mut self.done));
         self.end(company, begun);
+        others?;
         read?;
         repairs::account(company, moment, &mut self.done).await?;
         let begun = self.begin(company, Phase::PostData);
@@ -341,11 +361,11 @@ impl Progress {
         VerifyOutcome {
             ending,
             tables: self.order.iter().filter_map(|name| self.done.remove(name)).collect(),
-            schema: self.schema,
+            schema: self.schema.unwrap_or_default(),
             findings,
             moments,
-            large_objects: self.others.large_objects,
-            sequences: self.others.sequences,
+            large_objects: self.others.large_objects.unwrap_or(0),
+            sequences: self.others.sequences.unwrap_or(0),
             phases: self.phases,
         }
     }

@@ -138,6 +138,8 @@ pub struct FoundRow {
 /// Which rows to find.
 #[derive(Debug, Clone)]
 pub enum Wanted {
+    /// All.
+    Everything,
     /// Those in some buckets of the key's digest.
     Buckets(Buckets),
     /// Those with some keys.
@@ -175,8 +177,9 @@ pub fn bucket_of(digest: RowDigest, bits: u32) -> usize {
 }
 
 impl Wanted {
-    fn holds(&self, key: RowDigest) -> bool {
+    pub(crate) fn holds(&self, key: RowDigest) -> bool {
         match self {
+            Self::Everything => true,
             Self::Buckets(buckets) => buckets.holds(bucket_of(key, buckets.bits)),
             Self::Keys(keys) => keys.contains(&key),
         }
@@ -186,6 +189,7 @@ impl Wanted {
     /// numbered as [`Buckets`] has them: byte by byte, the lowest bit first.
     fn condition(&self) -> String {
         match self {
+            Self::Everything => "true".to_owned(),
             Self::Buckets(buckets) => format!(
                 "pg_catalog.get_bit('\\x{}'::pg_catalog.bytea, {}) = 1",
                 buckets.chosen.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
@@ -343,6 +347,7 @@ impl Reading<'_> {
             if let Some(row) = row.digest {
                 digest.add_row(row);
             }
+            Ok(())
         })
         .await?;
         Ok(digest)
@@ -378,23 +383,33 @@ impl Reading<'_> {
                         if let Some(bucket) = buckets.get_mut(bucket_of(key, bits)) {
                             bucket.add_row(digest);
                         }
+                        Ok(())
                     })
                     .await?;
                 }
                 DigestedBy::Server(image, hash) => {
-                    let sql = format!(
-                        "select {}, {SUMS} from (select {} as k, {} as h {} offset 0) as rows group by 1",
+                    let statement = format!(
+                        "copy (select {}, {SUMS} from (select {} as k, {} as h {} offset 0) as rows \
+                         group by 1) to stdout",
                         bucket_expression(bits),
                         self.key_hash(image, *hash),
                         hash.of(&image.of_row()),
                         self.table.from(heap, Blocks::default(), None)
                     );
-                    for row in self.session.simple_rows(&doing, &sql).await? {
-                        let at = row.first().and_then(|at| at.as_deref()?.parse::<usize>().ok());
+                    let reader = RowReader::new(Arc::new(texts_layout(4)), Digesting::Off);
+                    self.stream((&doing, heap), &statement, reader, |row| {
+                        let line = row.parts().concat();
+                        let line = String::from_utf8_lossy(&line);
+                        let mut fields = line.trim_end().split('\t');
+                        let at = fields.next().and_then(|at| at.parse::<usize>().ok());
                         if let Some(bucket) = at.and_then(|at| buckets.get_mut(at)) {
-                            bucket.add(sums(row.get(1..).unwrap_or_default(), &doing)?);
+                            let sum: Vec<Option<String>> =
+                                fields.map(|field| Some(field.to_owned())).collect();
+                            bucket.add(sums(&sum, &doing)?);
                         }
-                    }
+                        Ok(())
+                    })
+                    .await?;
                 }
             }
         }
@@ -404,18 +419,23 @@ impl Reading<'_> {
     /// Calls `each` for the rows that are wanted.
     ///
     /// # Errors
-    /// As [`Reading::digest`].
-    pub async fn find(&self, wanted: &Wanted, mut each: impl FnMut(FoundRow)) -> Result<(), Error> {
+    /// As [`Reading::digest`], and what `each` said.
+    pub async fn find(
+        &self,
+        wanted: &Wanted,
+        mut each: impl FnMut(FoundRow) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         for (at, heap) in self.table.heaps.iter().enumerate() {
             let doing = format!("read `{}` to find the rows that differ", heap.name);
             match &self.table.digested_by {
                 DigestedBy::Client => {
                     self.keyed((&doing, heap), WithCtid::of(heap), |row| {
                         let (key, digest) = self.key_and_row(row);
-                        if wanted.holds(key) {
-                            let place = Place { heap: at, tid: row.ctid };
-                            each(FoundRow { place, key, row: digest });
+                        if !wanted.holds(key) {
+                            return Ok(());
                         }
+                        let place = Place { heap: at, tid: row.ctid };
+                        each(FoundRow { place, key, row: digest })
                     })
                     .await?;
                 }
@@ -432,10 +452,8 @@ impl Reading<'_> {
                     let reader = RowReader::new(Arc::new(digests_layout()), Digesting::Off);
                     self.stream((&doing, heap), &statement, reader, |row| {
                         let tid = row.ctid.filter(|_| heap.has_ctid);
-                        if let Some((key, digest)) = two_digests(row) {
-                            let place = Place { heap: at, tid };
-                            each(FoundRow { place, key, row: digest });
-                        }
+                        let Some((key, digest)) = two_digests(row) else { return Ok(()) };
+                        each(FoundRow { place: Place { heap: at, tid }, key, row: digest })
                     })
                     .await?;
                 }
@@ -456,16 +474,19 @@ impl Reading<'_> {
         let Some(heap) = self.table.heaps.get(heap).filter(|heap| heap.has_ctid) else {
             return Ok(Vec::new());
         };
+        if tids.is_empty() {
+            return Ok(Vec::new());
+        }
         let doing = format!("read rows of `{}` that differ", heap.name);
-        let places: Vec<String> = tids.iter().map(|tid| format!("\"{tid}\"")).collect();
-        let at = format!("ctid = any ('{{{}}}'::pg_catalog.tid[])", places.join(","));
-        let statement = self.table.copy(heap, WithCtid::Yes, Blocks::default(), Some(at));
+        let at = Some(at_places(tids));
+        let statement = self.table.copy(heap, WithCtid::Yes, Blocks::default(), at);
         let each: Vec<Vec<usize>> =
             (0..self.table.format.columns.len()).map(|column| vec![column]).collect();
         let reader = RowReader::projecting(Arc::clone(&self.table.format.layout), &each);
         let mut found = Vec::with_capacity(tids.len());
         self.stream((&doing, heap), &statement, reader, |row| {
             found.extend(row.ctid.map(|tid| (tid, row.projected.to_vec())));
+            Ok(())
         })
         .await?;
         Ok(found)
@@ -476,7 +497,7 @@ impl Reading<'_> {
         &self,
         (doing, heap): (&str, &Heap),
         ctid: WithCtid,
-        each: impl FnMut(RowRef<'_>),
+        each: impl FnMut(RowRef<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let format = &self.table.format;
         let layout = match ctid {
@@ -511,7 +532,7 @@ impl Reading<'_> {
         (doing, heap): (&str, &Heap),
         statement: &str,
         reader: RowReader,
-        each: impl FnMut(RowRef<'_>),
+        each: impl FnMut(RowRef<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let stream = self.session.copy_out(doing, statement).await?;
         self.take_apart((doing, heap), stream, reader, each).await
@@ -522,7 +543,7 @@ impl Reading<'_> {
         (doing, heap): (&str, &Heap),
         stream: CopyOut,
         mut reader: RowReader,
-        mut each: impl FnMut(RowRef<'_>),
+        mut each: impl FnMut(RowRef<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let counter = match self.session.side() {
             Side::Source | Side::Database => &self.counters.bytes_read,
@@ -535,11 +556,11 @@ impl Reading<'_> {
             counter.fetch_add(message.len() as u64, Ordering::Relaxed);
             self.pace.take(message.len() as u64).await;
             reader.feed(message).map_err(broken)?;
-            let shown = reader.each_row(|row| {
-                each(row);
-                Ok(())
-            });
-            shown.map_err(broken)?;
+            let shown = reader.each_row(|row| each(row).map_err(Trouble::Caller));
+            shown.map_err(|trouble| match trouble {
+                Trouble::Stream(error) => broken(error),
+                Trouble::Caller(error) => error,
+            })?;
         }
         reader.finish().map_err(broken)
     }
@@ -554,13 +575,35 @@ impl Reading<'_> {
     }
 }
 
+/// Why a stream is not taken apart further.
+enum Trouble {
+    Stream(CopyError),
+    Caller(Error),
+}
+
+impl From<CopyError> for Trouble {
+    fn from(error: CopyError) -> Self {
+        Self::Stream(error)
+    }
+}
+
+/// A condition for rows that lie there.
+pub(super) fn at_places(tids: &[Tid]) -> String {
+    let places: Vec<String> = tids.iter().map(|tid| format!("\"{tid}\"")).collect();
+    format!("ctid = any ('{{{}}}'::pg_catalog.tid[])", places.join(","))
+}
+
 /// ctid, digest of the key, digest of the row.
 fn digests_layout() -> Layout {
-    let text = Column { image_type: 25, shape: Shape::Plain };
+    Layout { with_ctid: true, ..texts_layout(2) }
+}
+
+/// So many columns of text.
+fn texts_layout(columns: usize) -> Layout {
     Layout {
         format: CopyFormat::Text,
-        with_ctid: true,
-        columns: vec![text.clone(), text],
+        with_ctid: false,
+        columns: vec![Column { image_type: 25, shape: Shape::Plain }; columns],
         hidden: Vec::new(),
     }
 }

@@ -40,10 +40,10 @@ pub struct Flags {
     #[arg(long, value_name = "TABLE", help_heading = "What is planned")]
     table: Vec<String>,
 
-    /// Memory: a row that shares a key needs 200 bytes, one that refers to such a row 16
+    /// Memory: a row that shares a key needs some 60 bytes, one that refers to such a row 8
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size, help_heading = "Resources")]
     memory: u64,
-    /// Where digests go that do not fit it [default: the system's folder for temporary files]
+    /// Where digests go that do not fit it, and groups [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER", help_heading = "Resources")]
     spill_dir: Option<PathBuf>,
 

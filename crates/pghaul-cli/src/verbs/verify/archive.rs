@@ -16,12 +16,17 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::report;
+use crate::report::rows::DifferentRows;
 use crate::signals::{Signal, Watch};
+
+use super::{WAITING, collected};
 
 /// What became of an archive, for the report.
 pub struct Looked {
     /// What the engine says.
     pub verified: Verified,
+    /// Rows that differ.
+    pub differences: DifferentRows,
     /// Whether a database was compared with it.
     pub against: Against,
     /// From the beginning to the end.
@@ -41,16 +46,17 @@ pub enum Against {
 pub(super) async fn run(
     folder: &Path,
     target: Option<&str>,
-    options: VerifyOptions,
+    (options, out): (VerifyOptions, Option<&Path>),
     console: &Console,
 ) -> Exit {
     let begun = Instant::now();
-    match look(folder, target, options, console).await {
-        Ok((verified, _)) if verified.ending == Ending::Complete => {
+    match look(folder, target, (options, out), console).await {
+        Ok((verified, differences, _)) if verified.ending == Ending::Complete => {
             let against = if target.is_some() { Against::Database } else { Against::Itself };
-            report::archive::done(console, &Looked { verified, against, took: begun.elapsed() })
+            let took = begun.elapsed();
+            report::archive::done(console, &Looked { verified, differences, against, took })
         }
-        Ok((_, signal)) => report::verify::stopped(console, begun.elapsed(), signal),
+        Ok((.., signal)) => report::verify::stopped(console, begun.elapsed(), signal),
         Err(error) => report::failure::end(console, report::verify::VERB, begun.elapsed(), &error),
     }
 }
@@ -58,9 +64,9 @@ pub(super) async fn run(
 async fn look(
     folder: &Path,
     target: Option<&str>,
-    options: VerifyOptions,
+    (options, out): (VerifyOptions, Option<&Path>),
     console: &Console,
-) -> Result<(Verified, Option<Signal>), Error> {
+) -> Result<(Verified, DifferentRows, Option<Signal>), Error> {
     if folder.as_os_str() == "-" {
         return Err(Error::new(ErrorKind::Usage, "a stream is verified while it is restored")
             .with_hint("`tar x` makes a folder of it, which can be verified alone"));
@@ -69,6 +75,11 @@ async fn look(
         let what = "--schema-only and --data-only say what is compared with a database";
         return Err(Error::new(ErrorKind::Usage, what).with_hint("name the database with --target"));
     }
+    if let (None, Some(_)) = (target, out) {
+        return Err(Error::new(ErrorKind::Usage, "--out is for rows that differ from a database")
+            .with_hint("name the database with --target"));
+    }
+    let differences = DifferentRows::new(console.results, &options.spill_dir, out)?;
     let target = target.map(|target| Endpoint::parse(Side::Target, target)).transpose()?;
     let watch = Watch::start()?;
     let counters = Arc::new(Counters::default());
@@ -78,13 +89,18 @@ async fn look(
     watch.speak_through(progress.voice());
     let company = (Arc::clone(&progress) as _, counters, watch.stop.clone());
     let folder = folder.to_path_buf();
-    let verified = match target {
-        Some(target) => Box::pin(against(folder, target, options, company)).await,
-        None => archive(folder, jobs, company).await,
+    let ended = match target {
+        Some(target) => {
+            let (sender, receiver) = tokio::sync::mpsc::channel(WAITING);
+            let compared = Box::pin(against(folder, target, options, company, sender));
+            tokio::try_join!(compared, collected(receiver, differences))
+        }
+        None => archive(folder, jobs, company).await.map(|verified| (verified, differences)),
     };
     display.finish();
-    match (verified, watch.signal()) {
-        (Ok(verified), signal) => Ok((verified, signal)),
-        (Err(error), _) => Err(error),
+    let (verified, mut differences) = ended?;
+    if verified.ending == Ending::Complete {
+        differences.publish()?;
     }
+    Ok((verified, differences, watch.signal()))
 }

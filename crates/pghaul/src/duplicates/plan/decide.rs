@@ -4,14 +4,18 @@
 //! doubt is a question; ties end at the lowest key, then the lowest ctid.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use pghaul_rows::{RowDigest, Tid};
 use sha2::{Digest, Sha256};
 
 use super::Without;
 use super::answers::{Answer, AnswerFor};
-use super::mapped::{Mapped, Mapping, key_in, values_of};
-use super::work::{Fate, Group, ROWS_AT_ONCE, Work, text_of};
+use super::groups::{Fate, Group, GroupsWriter};
+use super::mapped::{key_in, values_of};
+use super::mapping::{Mapped, Mapping};
+use super::sets::{Components, Sets};
+use super::work::{ROWS_AT_ONCE, Work, text_of};
 use crate::duplicates::references::Reference;
 use crate::duplicates::rules::{Keep, Others, ReferenceKind, Removed, State as ColumnState};
 use crate::error::{Error, ErrorKind};
@@ -78,36 +82,39 @@ fn step_expression(step: &Keep) -> (String, &'static str) {
 }
 
 impl Work<'_> {
-    /// Decides about all groups of a table.
-    pub(super) async fn decide(&mut self, table: usize) -> Result<(), Error> {
-        let components = self.states[table].components();
-        let mut groups = Vec::with_capacity(components.len());
+    /// Decides about all groups of a table: rows that share a key, and those that merging makes
+    /// equal.
+    pub(super) async fn decide(&mut self, table: usize, sets: Sets) -> Result<(), Error> {
+        let components = sets.components(&self.states[table].removed);
+        let mut groups = GroupsWriter::new(&self.options.spill_dir);
         let mut at = 0;
         while at < components.len() {
             let mut rows = 0;
             let mut end = at;
             while end < components.len()
-                && (end == at || rows + components[end].0.len() <= ROWS_AT_ONCE)
+                && (end == at || rows + components.get(end).0.len() <= ROWS_AT_ONCE)
             {
-                rows += components[end].0.len();
+                rows += components.get(end).0.len();
                 end += 1;
             }
-            let (some, asked) = self.decide_some(table, &components[at..end]).await?;
-            groups.extend(some);
-            self.asked.extend(asked);
+            for group in self.decide_some(table, (&components, at..end)).await? {
+                groups.push(&group)?;
+            }
             at = end;
         }
-        self.states[table].groups = groups;
+        self.states[table].rows = components.rows();
+        self.states[table].groups = groups.finish()?;
         Ok(())
     }
 
     async fn decide_some(
-        &self,
+        &mut self,
         table: usize,
-        components: &[(Vec<Tid>, u64)],
-    ) -> Result<(Vec<Group>, Vec<String>), Error> {
+        (components, some): (&Components, Range<usize>),
+    ) -> Result<Vec<Group>, Error> {
+        let components: Vec<(&[Tid], u64)> = some.map(|at| components.get(at)).collect();
         let wanted = self.wanted(table);
-        let mut by_group = self.facts(table, components, &wanted).await?;
+        let mut by_group = self.facts(table, &components, &wanted).await?;
         let facts = &self.tables.list[table];
         let tids = components.iter().flat_map(|(rows, _)| rows.iter().copied());
         let digests = self.digests.read(self.session, &facts.name, tids).await?;
@@ -124,7 +131,10 @@ impl Work<'_> {
                 groups.push(self.decide_one(table, *found_by, rows, &wanted, &mut asked)?);
             }
         }
-        Ok((groups, asked))
+        // Only questions that somebody answers are looked for again.
+        asked.retain(|question| self.answers.to(question).is_some());
+        self.asked.extend(asked);
+        Ok(groups)
     }
 
     fn wanted(&self, table: usize) -> Wanted {
@@ -219,7 +229,7 @@ impl Work<'_> {
     async fn facts(
         &self,
         table: usize,
-        components: &[(Vec<Tid>, u64)],
+        components: &[(&[Tid], u64)],
         wanted: &Wanted,
     ) -> Result<Vec<Vec<Facts>>, Error> {
         let facts = &self.tables.list[table];
@@ -357,9 +367,11 @@ impl Work<'_> {
             }
             let key = wanted.key(row, &reference.columns);
             if let Some(Mapped { new: Some(new), .. }) =
-                key.and_then(|key| self.mapping(reference)?.entries.get(&key))
+                key.and_then(|key| self.mapping(reference)?.get(&key))
             {
-                return values_of(new, reference.columns.len()).get(place).map(ToString::to_string);
+                return values_of(&new, reference.columns.len())
+                    .get(place)
+                    .map(ToString::to_string);
             }
         }
         Some(value)
@@ -544,19 +556,28 @@ impl Work<'_> {
         let key_of_row = |row: &[Option<String>], columns: &[String]| {
             key_in(columns, |column| row[names.iter().position(|name| *name == column)?].as_deref())
         };
-        let groups = &self.states[table].groups;
-        let merged: Vec<(usize, &Group)> =
-            groups.iter().enumerate().filter(|(_, group)| group.fate == Fate::Merge).collect();
-        let mut at = 0;
-        while at < merged.len() {
-            let end = (at + ROWS_AT_ONCE / 4).min(merged.len());
+        let groups = std::mem::take(&mut self.states[table].groups);
+        let mut merged = groups.read().enumerate();
+        loop {
+            let mut some: Vec<(usize, Group)> = Vec::new();
+            while some.len() < ROWS_AT_ONCE / 4
+                && let Some((place, group)) = merged.next()
+            {
+                let group = group?;
+                if group.fate == Fate::Merge {
+                    some.push((place, group));
+                }
+            }
+            if some.is_empty() {
+                break;
+            }
             let tids: Vec<Tid> =
-                merged[at..end].iter().flat_map(|(_, group)| group.rows.iter().copied()).collect();
+                some.iter().flat_map(|(_, group)| group.rows.iter().copied()).collect();
             let mut values: BTreeMap<Tid, Vec<Option<String>>> = BTreeMap::new();
             for chunk in tids.chunks(ROWS_AT_ONCE) {
                 values.extend(self.values(table, chunk, &names).await?);
             }
-            for (group, decided) in &merged[at..end] {
+            for (group, decided) in &some {
                 let Some((first, others)) = decided.rows.split_first() else { continue };
                 for other in others {
                     for columns in &keys {
@@ -565,26 +586,29 @@ impl Work<'_> {
                             && old != new
                         {
                             let mapped = Mapped { new: Some(new), group: *group };
-                            maps.entry(columns.clone()).or_default().entries.insert(old, mapped);
+                            maps.entry(columns.clone()).or_default().insert(old, mapped);
                         }
                     }
                 }
             }
-            at = end;
+            self.check_memory(maps.values().map(Mapping::bytes).sum())?;
         }
+        let count = groups.len();
+        self.states[table].groups = groups;
         let removed: Vec<Tid> = self.states[table].removed.keys().copied().collect();
         for (chunk_number, chunk) in removed.chunks(ROWS_AT_ONCE).enumerate() {
             for (tid, row) in self.values(table, chunk, &names).await? {
                 let within = chunk.iter().position(|other| *other == tid).unwrap_or(0);
-                let group = groups.len() + chunk_number * ROWS_AT_ONCE + within;
+                let group = count + chunk_number * ROWS_AT_ONCE + within;
                 for columns in &keys {
                     if let Some(old) = key_of_row(&row, columns) {
                         let mapped = Mapped { new: None, group };
-                        maps.entry(columns.clone()).or_default().entries.insert(old, mapped);
+                        maps.entry(columns.clone()).or_default().insert(old, mapped);
                     }
                 }
             }
         }
+        maps.values_mut().for_each(Mapping::settle);
         self.states[table].maps = maps;
         Ok(())
     }
@@ -647,7 +671,7 @@ impl Work<'_> {
         steps: Vec<Keep>,
     ) -> Result<(Vec<Tid>, String), Error> {
         let wanted = Wanted { columns: Vec::new(), joined: Vec::new(), steps };
-        let component = [(rows.to_vec(), 0)];
+        let component = [(rows, 0)];
         let facts = self.facts(table, &component, &wanted).await?.pop().unwrap_or_default();
         let because = why(&facts, &wanted.steps);
         Ok((facts.into_iter().map(|row| row.tid).collect(), because))

@@ -6,48 +6,41 @@ mod changes;
 mod groups;
 mod links;
 mod merged;
+mod numbers;
 mod recounts;
+mod roles;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use futures::StreamExt;
 use pghaul_rows::{RowDigest, Tid};
 
 use self::links::Links;
+use self::numbers::Numbers;
+use self::roles::Roles;
 use super::file::{
     Counts, FORMAT, Header, Line, LinkedLine, PlanWriter, QuestionLine, ReferenceLine, RowLine,
     TableLine,
 };
 use super::left_alone;
 use super::mapped::{Overrides, Touched, key_in};
+use super::spool::Spool;
 use super::work::{ROWS_AT_ONCE, Work};
 use crate::duplicates::rules::ReferenceKind;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::finding::Finding;
 use crate::state::DatabaseIdentity;
-
-/// What a row of a group is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Stays,
-    /// Deleted at once: what it refers to does not matter.
-    GoesFirst,
-    GoesLast,
-    /// Stays, with another key.
-    Changes,
-}
 
 /// While the plan is written.
 struct Emit<'w> {
     writer: &'w mut PlanWriter,
     counts: Counts,
-    /// Numbers of groups, by table and place.
-    numbers: HashMap<(usize, usize), u32>,
-    next: u32,
+    numbers: Numbers,
     /// Groups of rows that are deleted before the indexes are rebuilt.
     first: BTreeSet<u32>,
     links: Links,
-    questions: Vec<QuestionLine>,
+    questions: Spool<QuestionLine>,
+    /// How many, by table.
+    asked: BTreeMap<String, u64>,
 }
 
 /// A group's rows as they were.
@@ -91,6 +84,10 @@ impl Work<'_> {
             {
                 writer.line(&Line::Table(self.table_line(*table)))?;
                 touched.push((*table, rows));
+                let all = touched.iter().map(|(_, rows)| rows);
+                self.check_memory(
+                    all.chain(recounts.iter().map(|(_, rows)| rows)).map(bytes).sum(),
+                )?;
             }
             if !counted.is_empty() {
                 recounts.push((*table, counted));
@@ -99,13 +96,13 @@ impl Work<'_> {
         let mut emit = Emit {
             writer,
             counts: Counts::default(),
-            numbers: HashMap::new(),
-            next: 1,
+            numbers: Numbers::default(),
             first: BTreeSet::new(),
             links: Links::default(),
-            questions: Vec::new(),
+            questions: Spool::new(&self.options.spill_dir),
+            asked: BTreeMap::new(),
         };
-        let mut roles: Vec<HashMap<Tid, (u32, Role)>> = Vec::new();
+        let mut roles: Vec<Roles> = Vec::new();
         for (table, _) in &touched {
             roles.push(self.write_groups(&mut emit, *table).await?);
         }
@@ -115,28 +112,30 @@ impl Work<'_> {
         for (table, rows) in &recounts {
             self.write_recounts(&mut emit, *table, rows).await?;
         }
-        for linked in emit.links.groups() {
-            emit.writer.line(&Line::Linked(LinkedLine { linked }))?;
+        let links = std::mem::take(&mut emit.links).groups();
+        for together in links.chunk_by(|left, right| left.0 == right.0) {
+            let top = together.first().map(|(top, _)| *top);
+            let linked = top.into_iter().chain(together.iter().map(|(_, number)| *number));
+            emit.writer.line(&Line::Linked(LinkedLine { linked: linked.collect() }))?;
         }
-        let mut asked: BTreeMap<String, u64> = BTreeMap::new();
-        for question in &emit.questions {
-            *asked.entry(question.table.clone()).or_default() += 1;
-            emit.writer.line(&Line::Question(question.clone()))?;
+        let questions = emit.questions.finish()?;
+        for question in questions.read() {
+            emit.writer.line(&Line::Question(question?))?;
         }
         for (table, _) in &touched {
             let name = &self.tables.list[*table].name;
-            if let Some(groups) = asked.get(&name.to_string()) {
+            if let Some(groups) = emit.asked.get(&name.to_string()) {
                 findings.push(left_alone(name, *groups));
             }
         }
-        emit.counts.questions = emit.questions.len() as u64;
+        emit.counts.questions = questions.len() as u64;
         emit.writer.line(&Line::Counts(emit.counts.clone()))?;
         Ok(emit.counts)
     }
 
     fn table_line(&self, table: usize) -> TableLine {
         let facts = &self.tables.list[table];
-        let found = self.states[table].groups.iter().fold(0, |all, group| all | group.found_by)
+        let found = self.states[table].groups.found_by
             | self.states[table].clears.keys().fold(0, |all, place| all | 1 << (*place).min(63));
         let rebuild = facts
             .uniques
@@ -199,29 +198,23 @@ impl Work<'_> {
             return Ok(Vec::new());
         }
         let facts = &self.tables.list[table];
-        let mut found: BTreeSet<Tid> = BTreeSet::new();
+        let mut found: Vec<Tid> = Vec::new();
         let mapped = self.mapped_table(table, Touched::Losers, &Overrides::new());
         let sql = format!("select t.ctid::text from {} where {}", mapped.from, mapped.condition);
         let doing = format!("find the rows of `{}` that refer to duplicates", facts.name);
-        let mut rows = Box::pin(self.session.stream(&doing, &sql, &mapped.parameters()).await?);
-        while let Some(row) = rows.next().await {
-            let row = row.map_err(|error| self.session.error(&doing, &error))?;
-            found.extend(Tid::from_text(row.get::<_, &str>(0).as_bytes()));
-            if found.len() as u64 > self.options.memory / 16 {
-                return Err(Error::new(
-                    ErrorKind::Preflight,
-                    format!(
-                        "more rows of `{}` refer to duplicates than the memory holds",
-                        facts.name
-                    ),
-                )
-                .with_hint("raise --memory: each needs 16 bytes"));
-            }
-        }
+        self.ctids(&doing, &sql, &mapped, |tid| {
+            found.push(tid);
+            bytes(&found)
+        })
+        .await?;
+        drop(mapped);
         for changes in self.overrides(table, Touched::Losers, |_| true).await?.values() {
             found.extend(changes.keys().filter_map(|ctid| Tid::from_text(ctid.as_bytes())));
         }
-        Ok(found.into_iter().collect())
+        found.sort_unstable();
+        found.dedup();
+        found.shrink_to_fit();
+        Ok(found)
     }
 
     async fn rows(&self, table: usize, tids: &[Tid]) -> Result<Rows, Error> {
@@ -255,12 +248,16 @@ impl Work<'_> {
 }
 
 impl Emit<'_> {
-    fn number(&mut self, table: usize, place: usize) -> u32 {
-        let number = self.next;
-        self.next += 1;
-        self.numbers.insert((table, place), number);
-        number
+    /// Leaves a group alone until a question is answered.
+    fn ask(&mut self, question: &QuestionLine) -> Result<(), Error> {
+        *self.asked.entry(question.table.clone()).or_default() += 1;
+        self.questions.push(question)
     }
+}
+
+/// The memory that a list of places needs.
+fn bytes(tids: &Vec<Tid>) -> u64 {
+    (tids.capacity() * size_of::<Tid>()) as u64
 }
 
 fn row_line(tid: Tid, rows: &Rows) -> Option<RowLine> {

@@ -8,27 +8,12 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::types::ToSql;
 
+use super::mapping::{List, Mapped, Mapping};
 use super::work::Work;
 use crate::duplicates::references::Reference;
 use crate::duplicates::rules::ReferenceKind;
 use crate::error::Error;
 use crate::name::{Ident, literal};
-
-/// What becomes of the rows that had a value of a column that others refer to.
-#[derive(Debug, Default)]
-pub(super) struct Mapping {
-    /// By the old value.
-    pub(super) entries: BTreeMap<String, Mapped>,
-}
-
-/// What takes the place of a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mapped {
-    /// The new value; none: the row goes for good.
-    pub(super) new: Option<String>,
-    /// The group, by its place among those of its table.
-    pub(super) group: usize,
-}
 
 /// Which rows are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,37 +60,6 @@ pub(super) fn key_in<'v>(
     Some(key_of(&values))
 }
 
-impl Mapping {
-    /// Old and new values, for the server. For members, the rows that stay map to themselves.
-    fn columns(&self, which: Touched) -> (Vec<&str>, Vec<Option<&str>>) {
-        let mut old = Vec::with_capacity(self.entries.len());
-        let mut new = Vec::with_capacity(self.entries.len());
-        for (from, to) in &self.entries {
-            if which == Touched::Gone && to.new.is_some() {
-                continue;
-            }
-            old.push(from.as_str());
-            new.push(to.new.as_deref());
-        }
-        if which == Touched::Members {
-            let mut stay: Vec<&str> =
-                self.entries.values().filter_map(|to| to.new.as_deref()).collect();
-            stay.sort_unstable();
-            stay.dedup();
-            for value in stay {
-                old.push(value);
-                new.push(Some(value));
-            }
-        }
-        (old, new)
-    }
-
-    /// Whether anything goes for good.
-    pub(super) fn has_gone(&self) -> bool {
-        self.entries.values().any(|to| to.new.is_none())
-    }
-}
-
 /// Values of array columns as they will be, by ctid.
 pub(super) type Overrides = BTreeMap<String, BTreeMap<String, ArrayChange>>;
 
@@ -125,7 +79,7 @@ pub(super) struct MappedTable {
     pub(super) columns: Vec<(String, String)>,
     /// Whether a row is wanted.
     pub(super) condition: String,
-    parameters: Vec<Vec<Option<String>>>,
+    parameters: Vec<List>,
 }
 
 impl MappedTable {
@@ -172,7 +126,7 @@ impl Work<'_> {
     /// What becomes of the values that a reference can have.
     pub(super) fn mapping(&self, reference: &Reference) -> Option<&Mapping> {
         let mapping = self.states[reference.parent].maps.get(&reference.parent_columns)?;
-        (!mapping.entries.is_empty()).then_some(mapping)
+        (!mapping.is_empty()).then_some(mapping)
     }
 
     /// A table as it will be.
@@ -184,7 +138,7 @@ impl Work<'_> {
     ) -> MappedTable {
         let facts = &self.tables.list[table];
         let mut from = format!("only {} as t", facts.name.quoted());
-        let mut parameters: Vec<Vec<Option<String>>> = Vec::new();
+        let mut parameters: Vec<List> = Vec::new();
         let mut conditions = Vec::new();
         let mut instead: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for reference in self.active(table) {
@@ -192,36 +146,31 @@ impl Work<'_> {
             if reference.kind == ReferenceKind::Array {
                 continue;
             }
-            let (old, new) = mapping.columns(which);
             let width = reference.columns.len();
             let at = parameters.len();
             let (mut lists, mut names, mut equal) = (Vec::new(), Vec::new(), Vec::new());
-            let mut list = |values: Vec<Option<String>>, column: &str| {
-                parameters.push(values);
+            for (place, list) in mapping.lists(which, width).into_iter().enumerate() {
+                let number = place % width;
+                let column = &reference.parent_columns[number];
                 let type_name = self.tables.list[reference.parent]
                     .column(column)
                     .map_or("text", |column| &column.type_name);
                 lists.push(format!(
-                    "pg_catalog.unnest(${}::text[]::{type_name}[])",
-                    parameters.len()
+                    "pg_catalog.unnest(${}::{}::{type_name}[])",
+                    parameters.len() + 1,
+                    list.type_name()
                 ));
-            };
-            for (number, column) in reference.parent_columns.iter().enumerate() {
-                let part = |key: &&str| values_of(key, width).get(number).map(ToString::to_string);
-                list(old.iter().map(part).collect(), column);
-                names.push(format!("old{number}"));
-                equal.push(format!("m{at}.old{number} = {}", own(&reference.columns[number])));
-            }
-            for (number, column) in reference.parent_columns.iter().enumerate() {
-                let part = |key: &Option<&str>| {
-                    values_of((*key)?, width).get(number).map(ToString::to_string)
-                };
-                list(new.iter().map(part).collect(), column);
-                names.push(format!("new{number}"));
-                instead
-                    .entry(&reference.columns[number])
-                    .or_default()
-                    .push(format!("m{at}.new{number}"));
+                parameters.push(list);
+                if place < width {
+                    names.push(format!("old{number}"));
+                    equal.push(format!("m{at}.old{number} = {}", own(&reference.columns[number])));
+                } else {
+                    names.push(format!("new{number}"));
+                    instead
+                        .entry(&reference.columns[number])
+                        .or_default()
+                        .push(format!("m{at}.new{number}"));
+                }
             }
             let is_type = match &reference.type_ {
                 Some(type_) => {
@@ -239,8 +188,9 @@ impl Work<'_> {
         }
         for (number, (column, values)) in overrides.iter().enumerate() {
             let at = parameters.len();
-            parameters.push(values.keys().map(|ctid| Some(ctid.clone())).collect());
-            parameters.push(values.values().map(|change| change.new.clone()).collect());
+            parameters.push(List::Texts(values.keys().map(|ctid| Some(ctid.clone())).collect()));
+            let news = values.values().map(|change| change.new.clone());
+            parameters.push(List::Texts(news.collect()));
             let type_name = facts.column(column).map_or("text", |column| &column.type_name);
             from.push_str(&format!(
                 " left join rows from (pg_catalog.unnest(${}::text[]), pg_catalog.unnest(${}::text[])) \
@@ -288,19 +238,20 @@ impl Work<'_> {
             }
             let Some(mapping) = self.mapping(reference) else { continue };
             let name = &self.tables.list[table].name;
-            let (old, _) = mapping.columns(which);
+            let list = mapping.keys(which).into_list();
             let sql = format!(
                 "select distinct t.ctid::text \
                    from only {} as t \
                   cross join lateral pg_catalog.unnest(t.{}::text[]) as e (value) \
-                   join pg_catalog.unnest($1::text[]) as m (old) on m.old = e.value \
+                   join pg_catalog.unnest($1::{}::text[]) as m (old) on m.old = e.value \
                   where pg_catalog.array_ndims(t.{}) = 1",
                 name.quoted(),
                 Ident::new(array).quoted(),
+                list.type_name(),
                 Ident::new(array).quoted(),
             );
             let doing = format!("find the arrays of `{name}` that name duplicates");
-            let rows = self.session.query(&doing, &sql, &[&old]).await?;
+            let rows = self.session.query(&doing, &sql, &[&list]).await?;
             let ctids: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
             let values = self.arrays(table, array, &ctids).await?;
             let column = all.entry(array.clone()).or_default();
@@ -309,7 +260,7 @@ impl Work<'_> {
                     .iter()
                     .flatten()
                     .flatten()
-                    .filter_map(|element| mapping.entries.get(element))
+                    .filter_map(|element| mapping.get(element))
                     .map(|mapped| (reference.parent, mapped.group))
                     .collect();
                 groups.dedup();
@@ -348,10 +299,10 @@ impl Work<'_> {
         let mapping = self.mapping(reference);
         let mut elements: Vec<Option<String>> = Vec::with_capacity(value.len());
         for element in value {
-            let mapped = element.as_ref().and_then(|old| mapping?.entries.get(old));
+            let mapped = element.as_ref().and_then(|old| mapping?.get(old));
             let new = match (mapped, element) {
                 (Some(Mapped { new: None, .. }), _) => continue,
-                (Some(Mapped { new: Some(new), .. }), _) => Some(new.clone()),
+                (Some(Mapped { new: Some(new), .. }), _) => Some(new),
                 (None, element) => element,
             };
             if new.is_none() || !elements.contains(&new) {

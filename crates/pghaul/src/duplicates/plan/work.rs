@@ -5,19 +5,24 @@
 //! parents can make children equal under a unique index of their own: they are groups like all
 //! others, and so on to any depth, until nothing is new.
 //!
-//! Invariants: rows that are one never come apart again, so it ends; what is held in memory is
-//! some 200 bytes a row of a group, counted before it is held; nothing is read through an index.
+//! Invariants: rows that are one never come apart again, so it ends; groups are kept in files, and
+//! what is held in memory beside them is counted and stays within the budget; nothing is read
+//! through an index.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use futures::StreamExt as _;
 use pghaul_rows::Tid;
 
 use super::answers::Answers;
 use super::digests::Digests;
-use super::mapped::{Mapping, Overrides, Touched, key_in};
-use super::{Find, PlanOptions};
+use super::groups::{Fate, Groups};
+use super::mapped::{MappedTable, Overrides, Touched, key_in};
+use super::mapping::{Keys, Mapping};
+use super::sets::Sets;
+use super::{Finds, PlanOptions};
 use crate::connect::Session;
-use crate::duplicates::rules::{Others, Removed};
+use crate::duplicates::rules::Removed;
 use crate::duplicates::tables::Tables;
 use crate::error::{Error, ErrorKind};
 use crate::name::Ident;
@@ -25,8 +30,11 @@ use crate::name::Ident;
 /// Rows fetched by ctid in one statement.
 pub(super) const ROWS_AT_ONCE: usize = 2000;
 
-/// Bytes that a row of a group costs until the plan is written.
-const BYTES_A_ROW: u64 = 200;
+/// How many rows are read until memory is looked at again.
+const CHECKED_EVERY: usize = 1000;
+
+/// Bytes of a row that goes for good.
+const BYTES_A_REMOVED: u64 = 48;
 
 /// Everything while a plan is made.
 pub(super) struct Work<'a> {
@@ -42,23 +50,21 @@ pub(super) struct Work<'a> {
     /// Groups that must be left alone because of a question about rows below them: table and the
     /// lowest ctid.
     withheld: BTreeSet<(usize, Tid)>,
-    /// Questions that were met, answered ones too.
+    /// Questions that were met and have an answer.
     pub(super) asked: BTreeSet<String>,
-    rows: u64,
 }
 
 /// What is known of one table.
 #[derive(Default)]
 pub(super) struct State {
-    nodes: HashMap<Tid, u32>,
-    tids: Vec<Tid>,
-    above: Vec<u32>,
-    /// Which unique indexes found the row in a group, by their places.
-    found_by: Vec<u64>,
+    /// Rows that share a key of an index.
+    pub(super) found: Sets,
     /// Groups whose rows all stay, but for the key: by the index's place.
     pub(super) clears: BTreeMap<usize, Vec<Vec<Tid>>>,
     /// The groups, by their lowest ctid.
-    pub(super) groups: Vec<Group>,
+    pub(super) groups: Groups,
+    /// How many rows are in them.
+    pub(super) rows: usize,
     /// Rows that go for good, and why.
     pub(super) removed: BTreeMap<Tid, &'static str>,
     /// By the columns that others refer to.
@@ -67,41 +73,14 @@ pub(super) struct State {
     pub(super) lowest: BTreeMap<String, i128>,
 }
 
-/// Rows that are one.
-#[derive(Debug)]
-pub(super) struct Group {
-    /// The row that stays first, then the others in the order of the rule.
-    pub(super) rows: Vec<Tid>,
-    /// Which unique indexes found it, by their places.
-    pub(super) found_by: u64,
-    /// Why the first stays.
-    pub(super) because: String,
-    /// What happens.
-    pub(super) fate: Fate,
-    /// Found by merging parents only.
-    pub(super) collision: bool,
-}
-
-/// What happens to a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// The others are merged into the first.
-    Merge,
-    /// The others get another name.
-    Rename,
-    /// The others get these keys, in the order of the rows.
-    NewKeys(Vec<String>),
-    /// It is asked: the question's name, and why.
-    Ask(String, String),
-}
-
 impl<'a> Work<'a> {
-    /// Begins; `found` says which rows share a key.
+    /// Begins; `finds` says which rows share a key.
     pub(super) fn new(
         session: &'a Session,
         tables: &'a Tables,
         digests: &'a Digests,
         (answers, options): (&'a Answers, &'a PlanOptions),
+        finds: Finds,
     ) -> Self {
         Self {
             session,
@@ -109,50 +88,32 @@ impl<'a> Work<'a> {
             digests,
             answers,
             options,
-            states: tables.list.iter().map(|_| State::default()).collect(),
+            states: finds.into_states(),
             order: order(tables),
             withheld: BTreeSet::new(),
             asked: BTreeSet::new(),
-            rows: 0,
         }
     }
 
-    /// Notes rows that share a key of an index.
-    pub(super) fn add(&mut self, find: &Find) -> Result<(), Error> {
-        self.count(find.rows.len())?;
-        let unique = &self.tables.list[find.table].uniques[find.unique];
-        if unique.others == Others::Clear {
-            self.states[find.table].clears.entry(find.unique).or_default().push(find.rows.clone());
-            return Ok(());
-        }
-        self.states[find.table].unite(&find.rows, find.unique);
-        Ok(())
-    }
-
-    fn count(&mut self, rows: usize) -> Result<(), Error> {
-        self.rows += rows as u64;
-        let needed = self.rows.saturating_mul(BYTES_A_ROW);
+    /// An error if what is held in memory, and so many bytes beside it, is more than it may be.
+    pub(super) fn check_memory(&self, beside: u64) -> Result<(), Error> {
+        let held: u64 = self.states.iter().map(State::bytes).sum();
+        let needed = held + beside;
         if needed <= self.options.memory {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::Preflight,
             format!(
-                "cannot plan more than {} rows of groups at once with {} MiB of memory",
-                self.options.memory / BYTES_A_ROW,
+                "cannot plan so many duplicates at once with {} MiB of memory",
                 self.options.memory >> 20
             ),
         )
-        .with_hint("raise --memory: a row that shares a key needs 200 bytes"))
+        .with_hint("raise --memory, or plan and repair some tables at a time with --table"))
     }
 
     /// Follows what merging means until nothing is new.
     pub(super) async fn settle(&mut self) -> Result<(), Error> {
-        let found: Vec<(Vec<Tid>, Vec<u32>, Vec<u64>)> = self
-            .states
-            .iter()
-            .map(|state| (state.tids.clone(), state.above.clone(), state.found_by.clone()))
-            .collect();
         loop {
             self.settle_once().await?;
             let blocked = self.blocked_by_questions().await?;
@@ -162,9 +123,7 @@ impl<'a> Work<'a> {
                 return Ok(());
             }
             // What they made equal below them is not equal after all: from the beginning.
-            for (state, (tids, above, found_by)) in self.states.iter_mut().zip(&found) {
-                state.restart(tids.clone(), above.clone(), found_by.clone());
-            }
+            self.states.iter_mut().for_each(State::restart);
         }
     }
 
@@ -200,20 +159,24 @@ impl<'a> Work<'a> {
 
     fn sizes(&self, table: usize) -> (usize, usize, usize) {
         let state = &self.states[table];
-        let mapped = state.maps.values().map(|mapping| mapping.entries.len()).sum();
-        (state.tids.len(), state.groups.len(), mapped)
+        let mapped = state.maps.values().map(Mapping::len).sum();
+        (state.rows, state.groups.len(), mapped)
     }
 
     async fn visit(&mut self, table: usize) -> Result<(), Error> {
-        let active = !self.active(table).is_empty();
-        if active {
-            self.find_removed(table).await?;
-            self.find_collisions(table).await?;
+        let mut sets = self.states[table].found.clone();
+        // What was one once stays one, so that there is an end.
+        for group in self.states[table].groups.read() {
+            sets.add_collision(&group?.rows);
         }
-        if self.states[table].tids.is_empty() && self.states[table].removed.is_empty() {
+        if !self.active(table).is_empty() {
+            self.find_removed(table).await?;
+            self.find_collisions(table, &mut sets).await?;
+        }
+        if sets.is_empty() && self.states[table].removed.is_empty() {
             return Ok(());
         }
-        self.decide(table).await?;
+        self.decide(table, sets).await?;
         self.map(table).await
     }
 
@@ -239,11 +202,11 @@ impl<'a> Work<'a> {
                 quoted(right)
             );
             let doing = format!("find rows of `{}` that would refer to themselves", facts.name);
-            for row in self.session.query(&doing, &sql, &mapped.parameters()).await? {
-                if let Some(tid) = Tid::from_text(row.get::<_, &str>(0).as_bytes()) {
-                    found.insert(tid, "it would refer to itself");
-                }
-            }
+            self.ctids(&doing, &sql, &mapped, |tid| {
+                found.insert(tid, "it would refer to itself");
+                found.len() as u64 * BYTES_A_REMOVED
+            })
+            .await?;
         }
         let gone = self
             .tables
@@ -253,8 +216,29 @@ impl<'a> Work<'a> {
         if gone {
             found.extend(self.rows_of_gone(table).await?);
         }
-        self.count(found.len().saturating_sub(self.states[table].removed.len()))?;
         self.states[table].removed.extend(found);
+        self.check_memory(0)
+    }
+
+    /// Reads a column of ctids; `take` says how many bytes are held then.
+    pub(super) async fn ctids(
+        &self,
+        doing: &str,
+        sql: &str,
+        of: &MappedTable,
+        mut take: impl FnMut(Tid) -> u64,
+    ) -> Result<(), Error> {
+        let mut rows = Box::pin(self.session.stream(doing, sql, &of.parameters()).await?);
+        let mut checked = 0;
+        while let Some(row) = rows.next().await {
+            let row = row.map_err(|error| self.session.error(doing, &error))?;
+            let Some(tid) = Tid::from_text(row.get::<_, &str>(0).as_bytes()) else { continue };
+            let held = take(tid);
+            checked += 1;
+            if checked % CHECKED_EVERY == 0 {
+                self.check_memory(held)?;
+            }
+        }
         Ok(())
     }
 
@@ -273,18 +257,18 @@ impl<'a> Work<'a> {
             let sql =
                 format!("select t.ctid::text from {} where {}", mapped.from, mapped.condition);
             let doing = format!("find rows of `{}` that go with others", facts.name);
-            for row in self.session.query(&doing, &sql, &mapped.parameters()).await? {
-                if let Some(tid) = Tid::from_text(row.get::<_, &str>(0).as_bytes()) {
-                    found.insert(tid, "what it refers to is removed");
-                }
-            }
+            self.ctids(&doing, &sql, &mapped, |tid| {
+                found.insert(tid, "what it refers to is removed");
+                found.len() as u64 * BYTES_A_REMOVED
+            })
+            .await?;
             break;
         }
         Ok(found)
     }
 
     /// Rows that are equal once their parents are merged.
-    async fn find_collisions(&mut self, table: usize) -> Result<(), Error> {
+    async fn find_collisions(&self, table: usize, sets: &mut Sets) -> Result<(), Error> {
         let tables = self.tables;
         let facts = &tables.list[table];
         let moved: BTreeSet<String> = self
@@ -292,7 +276,7 @@ impl<'a> Work<'a> {
             .iter()
             .flat_map(|reference| reference.columns.iter().cloned())
             .collect();
-        for (place, unique) in facts.uniques.iter().enumerate() {
+        for unique in &facts.uniques {
             if !unique.reads.iter().any(|column| moved.contains(column)) {
                 continue;
             }
@@ -324,37 +308,50 @@ impl<'a> Work<'a> {
                 keys.join(", "),
             );
             let doing = format!("find rows of `{}` that collide under {}", facts.name, unique.name);
-            let rows = self.session.query(&doing, &sql, &mapped.parameters()).await?;
-            for row in rows {
+            let mut rows = Box::pin(self.session.stream(&doing, &sql, &mapped.parameters()).await?);
+            let mut checked = 0;
+            while let Some(row) = rows.next().await {
+                let row = row.map_err(|error| self.session.error(&doing, &error))?;
                 let tids: Vec<Tid> = row
                     .get::<_, Vec<&str>>(0)
                     .into_iter()
                     .filter_map(|text| Tid::from_text(text.as_bytes()))
                     .collect();
-                let new = tids.iter().filter(|tid| !self.states[table].nodes.contains_key(tid));
-                self.count(new.count())?;
-                self.states[table].unite_by_collision(&tids, place);
+                sets.add_collision(&tids);
+                checked += 1;
+                if checked % CHECKED_EVERY == 0 {
+                    self.check_memory(sets.bytes())?;
+                }
             }
         }
-        Ok(())
+        self.check_memory(sets.bytes())
     }
 
     /// Groups above which a question stands: their parents must wait for the answer.
     async fn blocked_by_questions(&self) -> Result<BTreeSet<(usize, Tid)>, Error> {
         let mut blocked = BTreeSet::new();
         for table in 0..self.tables.list.len() {
-            let asked: Vec<Tid> = self.states[table]
-                .groups
-                .iter()
-                .filter(|group| group.collision && matches!(group.fate, Fate::Ask(..)))
-                .flat_map(|group| group.rows.iter().copied())
-                .collect();
+            let mut asked: Vec<Tid> = Vec::new();
+            for group in self.states[table].groups.read() {
+                let group = group?;
+                if group.collision && matches!(group.fate, Fate::Ask(..)) {
+                    asked.extend(group.rows);
+                }
+            }
             if asked.is_empty() {
                 continue;
             }
+            let mut parents: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
             for (parent, group) in self.parents_of(table, &asked).await? {
-                if let Some(lowest) = self.states[parent].groups[group].rows.iter().min() {
-                    blocked.insert((parent, *lowest));
+                parents.entry(parent).or_default().insert(group);
+            }
+            for (parent, groups) in parents {
+                for (place, group) in self.states[parent].groups.read().enumerate() {
+                    let group = group?;
+                    if let (true, Some(lowest)) = (groups.contains(&place), group.rows.iter().min())
+                    {
+                        blocked.insert((parent, *lowest));
+                    }
                 }
             }
         }
@@ -372,19 +369,27 @@ impl<'a> Work<'a> {
         let columns: Vec<&str> =
             active.iter().flat_map(|r| r.columns.iter().map(String::as_str)).collect();
         for chunk in tids.chunks(ROWS_AT_ONCE) {
-            for (_, values) in self.values(table, chunk, &columns).await? {
-                let value = |column: &str| {
-                    values[columns.iter().position(|other| *other == column)?].as_deref()
-                };
-                for reference in &active {
-                    let Some(mapping) = self.mapping(reference) else { continue };
-                    let key = key_in(&reference.columns, value);
-                    let own = key.as_ref().and_then(|key| mapping.entries.get(key));
-                    let as_new =
-                        mapping.entries.values().find(|to| to.new.is_some() && to.new == key);
-                    if let Some(mapped) = own.or(as_new) {
-                        parents.insert((reference.parent, mapped.group));
+            let rows = self.values(table, chunk, &columns).await?;
+            for reference in &active {
+                let Some(mapping) = self.mapping(reference) else { continue };
+                let mut keys = Keys::default();
+                for (_, values) in &rows {
+                    let value = |column: &str| {
+                        values[columns.iter().position(|other| *other == column)?].as_deref()
+                    };
+                    let Some(key) = key_in(&reference.columns, value) else { continue };
+                    match mapping.get(&key) {
+                        Some(mapped) => drop(parents.insert((reference.parent, mapped.group))),
+                        // It refers to one that stays, if to any.
+                        None => keys.insert(&key),
                     }
+                }
+                keys.settle();
+                if !keys.is_empty() {
+                    let stays =
+                        |new: &Option<String>| new.as_ref().is_some_and(|new| keys.contains(new));
+                    let groups = mapping.iter().filter(|(_, to)| stays(&to.new));
+                    parents.extend(groups.map(|(_, to)| (reference.parent, to.group)));
                 }
             }
         }
@@ -428,83 +433,20 @@ pub(in crate::duplicates) fn text_of(column: &str) -> String {
 }
 
 impl State {
-    fn restart(&mut self, tids: Vec<Tid>, above: Vec<u32>, found_by: Vec<u64>) {
-        self.nodes = (0..).zip(&tids).map(|(node, tid)| (*tid, node)).collect();
-        (self.tids, self.above, self.found_by) = (tids, above, found_by);
-        self.groups.clear();
+    fn restart(&mut self) {
+        self.groups = Groups::default();
+        self.rows = 0;
         self.removed.clear();
         self.maps.clear();
     }
 
-    fn node(&mut self, tid: Tid) -> u32 {
-        let next = u32::try_from(self.tids.len()).unwrap_or(u32::MAX);
-        let node = *self.nodes.entry(tid).or_insert(next);
-        if node == next {
-            self.tids.push(tid);
-            self.above.push(node);
-            self.found_by.push(0);
-        }
-        node
-    }
-
-    fn top(&self, mut node: u32) -> u32 {
-        while self.above[node as usize] != node {
-            node = self.above[node as usize];
-        }
-        node
-    }
-
-    fn unite(&mut self, tids: &[Tid], unique: usize) {
-        let nodes: Vec<u32> = tids.iter().map(|tid| self.node(*tid)).collect();
-        let Some(first) = nodes.first().map(|node| self.top(*node)) else { return };
-        let mut top = first;
-        for node in nodes {
-            self.found_by[node as usize] |= 1 << unique.min(63);
-            let other = self.top(node);
-            // The lower stays above, whatever the order in which they come.
-            let (upper, lower) = (top.min(other), top.max(other));
-            self.above[lower as usize] = upper;
-            self.above[node as usize] = upper;
-            top = upper;
-        }
-    }
-
-    /// Marks nothing as found by an index: no index is violated yet.
-    fn unite_by_collision(&mut self, tids: &[Tid], unique: usize) {
-        let before: Vec<(Tid, u64)> = tids
-            .iter()
-            .filter_map(|tid| Some((*tid, self.found_by[*self.nodes.get(tid)? as usize])))
-            .collect();
-        self.unite(tids, unique);
-        for tid in tids {
-            let mark = before.iter().find(|(other, _)| other == tid).map_or(0, |(_, mark)| *mark);
-            if let Some(node) = self.nodes.get(tid) {
-                self.found_by[*node as usize] = mark;
-            }
-        }
-    }
-
-    /// The rows of each group, and which indexes found it; groups by their lowest ctid.
-    pub(super) fn components(&self) -> Vec<(Vec<Tid>, u64)> {
-        let mut by_top: BTreeMap<u32, (Vec<Tid>, u64)> = BTreeMap::new();
-        for (node, tid) in (0..).zip(&self.tids) {
-            if self.removed.contains_key(tid) {
-                continue;
-            }
-            let group = by_top.entry(self.top(node)).or_default();
-            group.0.push(*tid);
-            group.1 |= self.found_by[node as usize];
-        }
-        let mut groups: Vec<(Vec<Tid>, u64)> = by_top
-            .into_values()
-            .filter(|(rows, _)| rows.len() > 1)
-            .map(|(mut rows, by)| {
-                rows.sort_unstable();
-                (rows, by)
-            })
-            .collect();
-        groups.sort_unstable();
-        groups
+    /// The memory that it needs.
+    pub(super) fn bytes(&self) -> u64 {
+        let clears: usize = self.clears.values().flatten().map(|rows| 48 + rows.len() * 8).sum();
+        self.found.bytes()
+            + self.maps.values().map(Mapping::bytes).sum::<u64>()
+            + self.removed.len() as u64 * BYTES_A_REMOVED
+            + clears as u64
     }
 }
 

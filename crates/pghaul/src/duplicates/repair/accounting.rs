@@ -3,11 +3,13 @@
 //! they were.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use pghaul_rows::TableDigest;
 
 use super::state;
 use crate::connect::Session;
+use crate::duplicates::tables::roots;
 use crate::error::Error;
 use crate::name::RelationName;
 
@@ -23,6 +25,15 @@ pub struct Accounted {
 }
 
 impl Accounted {
+    /// Digests of different kinds have no sum, and none that could be compared.
+    fn take_in(&mut self, other: &Self) {
+        if self.kind != other.kind {
+            self.kind.clear();
+        }
+        self.before.add(other.before);
+        self.after.add(other.after);
+    }
+
     /// What the digest of a table was before the repairs, if it is this now.
     #[must_use]
     pub fn before_repair(&self, now: TableDigest) -> TableDigest {
@@ -36,7 +47,8 @@ impl Accounted {
     }
 }
 
-/// What repairs did, by table; empty where there were none.
+/// What repairs did, by table, and by partition tree what they did to all of its leaves; empty where
+/// there were none.
 ///
 /// # Errors
 /// What the server said.
@@ -61,6 +73,13 @@ pub async fn accounted(session: &Session) -> Result<BTreeMap<RelationName, Accou
         });
         entry.before.add(TableDigest::from_i64s([row.get(3), row.get(4), row.get(5)]));
         entry.after.add(TableDigest::from_i64s([row.get(6), row.get(7), row.get(8)]));
+    }
+    for (leaf, root) in roots(session).await? {
+        let Some(of_leaf) = tables.get(&leaf).cloned() else { continue };
+        match tables.entry(root) {
+            Entry::Vacant(new) => drop(new.insert(of_leaf)),
+            Entry::Occupied(mut tree) => tree.get_mut().take_in(&of_leaf),
+        }
     }
     Ok(tables)
 }

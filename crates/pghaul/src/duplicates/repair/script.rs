@@ -3,7 +3,7 @@
 //! Invariants: a plan that contradicts itself is refused before the first write; what is held in
 //! memory are its tables, and some bytes for each group.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use pghaul_rows::{RowDigest, Tid};
@@ -23,9 +23,10 @@ pub(in crate::duplicates) struct Script {
     pub(in crate::duplicates) header: Header,
     pub(in crate::duplicates) tables: Vec<TableLine>,
     runs: Vec<Run>,
-    /// By the lowest number of groups that belong together.
-    linked: HashMap<u32, u32>,
-    pub(in crate::duplicates) groups: HashSet<u32>,
+    /// Groups that belong together with others, by number, and the lowest of those.
+    linked: Vec<(u32, u32)>,
+    /// Their numbers, ascending.
+    pub(in crate::duplicates) groups: Vec<u32>,
     pub(in crate::duplicates) counts: Counts,
     pub(in crate::duplicates) questions: u64,
 }
@@ -124,13 +125,12 @@ impl Script {
             header,
             tables: Vec::new(),
             runs: Vec::new(),
-            linked: HashMap::new(),
-            groups: HashSet::new(),
+            linked: Vec::new(),
+            groups: Vec::new(),
             counts: Counts::default(),
             questions: 0,
         };
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
-        let mut wanted: HashSet<u32> = HashSet::new();
         loop {
             let (number, offset) = (reader.number(), reader.offset());
             let Some(line) = reader.next_line()? else { break };
@@ -147,9 +147,10 @@ impl Script {
                     let place = place(&group.table)
                         .ok_or_else(|| reader.wrong("a table that the plan does not describe"))?;
                     script.check_group(place, &group).map_err(|why| reader.wrong(&why))?;
-                    if !script.groups.insert(group.group) {
-                        return Err(reader.wrong("a group that was there already"));
+                    if script.groups.last().is_some_and(|last| *last >= group.group) {
+                        return Err(reader.wrong("a group that was there already, or out of order"));
                     }
+                    script.groups.push(group.group);
                     script.count(Kind::Group, place, number, offset);
                 }
                 Line::Change(change) => {
@@ -158,7 +159,13 @@ impl Script {
                     script
                         .check_row(place, &change.row, &change.set)
                         .map_err(|why| reader.wrong(&why))?;
-                    wanted.extend(&change.groups);
+                    let unknown = |group: &&u32| script.groups.binary_search(group).is_err();
+                    if let Some(group) = change.groups.iter().find(unknown) {
+                        return Err(reader.wrong(&format!(
+                            "a change is for group {group}, which is not in the plan; take out the \
+                             change too"
+                        )));
+                    }
                     script.count(Kind::Change, place, number, offset);
                 }
                 Line::Recount(recount) => {
@@ -175,11 +182,8 @@ impl Script {
                 Line::Counts(counts) => script.counts = counts,
             }
         }
-        if let Some(group) = wanted.difference(&script.groups).min() {
-            return Err(reader.wrong(&format!(
-                "a change is for group {group}, which is not in the plan; take out the change too"
-            )));
-        }
+        script.linked.sort_unstable();
+        script.linked.shrink_to_fit();
         Ok(script)
     }
 
@@ -254,7 +258,8 @@ impl Script {
 
     /// The groups that are done together with these, by one number.
     pub(super) fn cluster(&self, group: u32) -> u32 {
-        self.linked.get(&group).copied().unwrap_or(group)
+        let at = self.linked.binary_search_by_key(&group, |(group, _)| *group);
+        at.map_or(group, |at| self.linked[at].1)
     }
 
     /// The jobs of a phase for one table.

@@ -19,7 +19,7 @@ use crate::run::options::Verify;
 use crate::run::work::{ReadBackResult, Sessions, Work, receipt_of};
 use crate::transfer::pace::Pace;
 use crate::verify;
-use crate::verify::difference::{Difference, Naming, Values, differences};
+use crate::verify::difference::{Difference, Naming, differences};
 use crate::verify::reading::Reading;
 
 /// Rows named in the result for each table that differs.
@@ -171,7 +171,7 @@ impl Sessions<'_> {
         differences(
             Reading { session: source, table: &there, counters, pace },
             Reading { session: reader, table: &here, counters, pace },
-            Naming { limit: DIFFERENCES_NAMED, values: Values::Hidden },
+            &Naming { limit: DIFFERENCES_NAMED, ..Naming::default() },
             &mut named,
         )
         .await?;

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::join_all;
+
 use super::super::prepare::{Company, Moment, SideAt};
 use crate::catalog::RelationKind;
 use crate::connect::{Purpose, Session};
@@ -192,12 +194,16 @@ pub(crate) async fn behind(
     let doing = "read which sequence feeds which column";
     let rows = session.query(doing, include_str!("owned_sequences.sql"), &[]).await?;
     let (mut behind, mut findings) = (BTreeMap::new(), Vec::new());
-    for row in &rows {
+    let asked = rows.iter().filter_map(|row| {
         let text = |at: usize| row.get::<_, String>(at);
-        let (name, table) =
-            (RelationName::new(text(0), text(1)), RelationName::new(text(2), text(3)));
-        let Some(position) = positions.get(&name) else { continue };
-        match greatest(&session, &table, &text(4)).await {
+        let name = RelationName::new(text(0), text(1));
+        let position = positions.get(&name)?;
+        let (table, column, session) = (RelationName::new(text(2), text(3)), text(4), &session);
+        Some(async move { (name, position, greatest(session, &table, &column).await) })
+    });
+    // All in one round trip.
+    for (name, position, greatest) in join_all(asked).await {
+        match greatest {
             Ok(Some(value)) if position.is_behind(value) => {
                 behind.insert(name, value);
             }

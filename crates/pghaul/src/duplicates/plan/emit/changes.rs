@@ -2,11 +2,13 @@
 //!
 //! Invariant: a row stands in one line at most, in the order of ctids.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use pghaul_rows::Tid;
 
-use super::{Emit, Role};
+use super::Emit;
+use super::numbers::Numbers;
+use super::roles::{Role, Roles};
 use crate::duplicates::plan::file::{ChangeLine, Line, RowLine, Values};
 use crate::duplicates::plan::mapped::{ArrayChange, Touched, key_in, values_of};
 use crate::duplicates::plan::work::{ROWS_AT_ONCE, Work};
@@ -20,8 +22,9 @@ impl Work<'_> {
         emit: &mut Emit<'_>,
         table: usize,
         touched: &[Tid],
-        roles: &HashMap<Tid, (u32, Role)>,
+        roles: &Roles,
     ) -> Result<(), Error> {
+        let roles = roles.of(|tid| touched.binary_search(&tid).is_ok())?;
         let facts = &self.tables.list[table];
         let active = self.active(table);
         let mut columns: Vec<&str> = Vec::new();
@@ -50,11 +53,12 @@ impl Work<'_> {
                 for (column, changes) in &arrays {
                     if let Some(ArrayChange { new, groups: by }) = changes.get(&tid.to_string()) {
                         set.insert(column.clone(), new.clone());
-                        groups.extend(by.iter().filter_map(|group| emit.numbers.get(group)));
+                        groups.extend(by.iter().filter_map(|group| emit.numbers.get(*group)));
                     }
                 }
                 let first = groups.iter().any(|group| emit.first.contains(group));
-                let role = roles.get(tid).copied();
+                let role = roles.binary_search_by_key(tid, |role| role.0).ok();
+                let role = role.map(|at| roles[at].1);
                 groups.extend(role.map(|(number, _)| number));
                 groups.sort_unstable();
                 groups.dedup();
@@ -95,7 +99,7 @@ impl Work<'_> {
         table: usize,
         columns: &[&str],
         row: &[Option<String>],
-        numbers: &HashMap<(usize, usize), u32>,
+        numbers: &Numbers,
     ) -> (Values, Vec<u32>) {
         let value =
             |column: &str| row[columns.iter().position(|other| *other == column)?].as_deref();
@@ -110,7 +114,7 @@ impl Work<'_> {
                 continue;
             }
             let mapped = key_in(&reference.columns, value)
-                .and_then(|old| self.mapping(reference)?.entries.get(&old));
+                .and_then(|old| self.mapping(reference)?.get(&old));
             let Some(mapped) = mapped else { continue };
             let is_itself = reference.is_to_itself()
                 && reference.removed == Removed::Clear
@@ -123,7 +127,7 @@ impl Work<'_> {
                     set.insert(column.clone(), part);
                 }
             }
-            groups.extend(numbers.get(&(reference.parent, mapped.group)));
+            groups.extend(numbers.get((reference.parent, mapped.group)));
         }
         (set, groups)
     }

@@ -3,16 +3,18 @@
 //! Invariant: whatever is deleted is either referred to by nothing, or gives up the keys that it
 //! shares first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use pghaul_rows::Tid;
 
-use super::{Emit, Role, Rows, row_line};
+use super::roles::{Role, Roles, RolesWriter};
+use super::{Emit, Rows, row_line};
 use crate::duplicates::plan::file::{
     GroupLine, KeptLine, Line, OtherLine, QuestionLine, Then, Values,
 };
+use crate::duplicates::plan::groups::{Fate, Group};
 use crate::duplicates::plan::release::cleared_column;
-use crate::duplicates::plan::work::{Fate, Group, ROWS_AT_ONCE, Work};
+use crate::duplicates::plan::work::{ROWS_AT_ONCE, Work};
 use crate::error::{Error, ErrorKind};
 use crate::name::Ident;
 
@@ -21,29 +23,34 @@ impl Work<'_> {
         &mut self,
         emit: &mut Emit<'_>,
         table: usize,
-    ) -> Result<HashMap<Tid, (u32, Role)>, Error> {
-        let mut roles = HashMap::new();
+    ) -> Result<Roles, Error> {
+        let mut roles = RolesWriter::new(&self.options.spill_dir);
         let groups = std::mem::take(&mut self.states[table].groups);
         if !groups.is_empty() {
             self.find_lowest(table).await?;
         }
+        let mut all = groups.read();
         let mut at = 0;
-        while at < groups.len() {
-            let end = (at + ROWS_AT_ONCE / 4).min(groups.len());
-            let tids: Vec<Tid> =
-                groups[at..end].iter().flat_map(|group| group.rows.iter().copied()).collect();
+        loop {
+            let some: Vec<Group> = all.by_ref().take(ROWS_AT_ONCE / 4).collect::<Result<_, _>>()?;
+            if some.is_empty() {
+                break;
+            }
+            let tids: Vec<Tid> = some.iter().flat_map(|group| group.rows.iter().copied()).collect();
             let rows = self.rows(table, &tids).await?;
-            let merged = self.merged_values(table, &groups[at..end]).await?;
-            for (place, group) in (at..end).zip(&groups[at..end]) {
+            let merged = self.merged_values(table, &some).await?;
+            for (place, group) in (at..).zip(&some) {
                 self.write_group(emit, (table, place), group, &rows, &merged, &mut roles).await?;
             }
-            at = end;
+            at += some.len();
         }
         let count = groups.len();
         self.states[table].groups = groups;
         self.write_removed(emit, table, count, &mut roles).await?;
-        self.write_clears(emit, table, &mut roles).await?;
-        Ok(roles)
+        let mut all = Roles::default();
+        all.add(roles)?;
+        self.write_clears(emit, table, &mut all).await?;
+        Ok(all)
     }
 
     async fn write_group(
@@ -53,24 +60,23 @@ impl Work<'_> {
         group: &Group,
         rows: &Rows,
         merged: &HashMap<Tid, Values>,
-        roles: &mut HashMap<Tid, (u32, Role)>,
+        roles: &mut RolesWriter,
     ) -> Result<(), Error> {
         let facts = &self.tables.list[table];
         let name = facts.name.to_string();
         let by = self.found_by(table, group);
         if let Fate::Ask(question, because) = &group.fate {
-            emit.questions.push(QuestionLine {
+            return emit.ask(&QuestionLine {
                 question: question.clone(),
                 table: name,
                 by,
                 because: because.clone(),
                 rows: group.rows.iter().filter_map(|tid| row_line(*tid, rows)).collect(),
             });
-            return Ok(());
         }
         let Some((first, others)) = group.rows.split_first() else { return Ok(()) };
-        let number = emit.number(table, place);
-        roles.insert(*first, (number, Role::Stays));
+        let number = emit.numbers.give(table, place);
+        roles.push(*first, number, Role::Stays)?;
         let mut lines = Vec::new();
         for (at, other) in others.iter().enumerate() {
             let (then, set) = match &group.fate {
@@ -95,7 +101,7 @@ impl Work<'_> {
             if then == Then::MoveFirst {
                 emit.first.insert(number);
             }
-            roles.insert(*other, (number, role));
+            roles.push(*other, number, role)?;
             if then == Then::Change {
                 emit.counts.changed += 1;
             } else {
@@ -207,7 +213,7 @@ impl Work<'_> {
         emit: &mut Emit<'_>,
         table: usize,
         groups: usize,
-        roles: &mut HashMap<Tid, (u32, Role)>,
+        roles: &mut RolesWriter,
     ) -> Result<(), Error> {
         let removed: Vec<(Tid, &str)> =
             self.states[table].removed.iter().map(|(tid, why)| (*tid, *why)).collect();
@@ -216,14 +222,14 @@ impl Work<'_> {
             let tids: Vec<Tid> = chunk.iter().map(|(tid, _)| *tid).collect();
             let rows = self.rows(table, &tids).await?;
             for (at, (tid, why)) in chunk.iter().enumerate() {
-                let number = emit.number(table, groups + chunk_at * ROWS_AT_ONCE + at);
+                let number = emit.numbers.give(table, groups + chunk_at * ROWS_AT_ONCE + at);
                 let Some(row) = row_line(*tid, &rows) else { continue };
                 let (then, role) = if last {
                     (Then::DeleteLast, Role::GoesLast)
                 } else {
                     (Then::Delete, Role::GoesFirst)
                 };
-                roles.insert(*tid, (number, role));
+                roles.push(*tid, number, role)?;
                 emit.counts.groups += 1;
                 emit.counts.collisions += 1;
                 emit.counts.deleted += 1;
@@ -243,11 +249,16 @@ impl Work<'_> {
         &mut self,
         emit: &mut Emit<'_>,
         table: usize,
-        roles: &mut HashMap<Tid, (u32, Role)>,
+        roles: &mut Roles,
     ) -> Result<(), Error> {
         let clears = std::mem::take(&mut self.states[table].clears);
         let tables = self.tables;
         let facts = &tables.list[table];
+        let mut cleared: Vec<Tid> = clears.values().flatten().flatten().copied().collect();
+        cleared.sort_unstable();
+        let known = roles.of(|tid| cleared.binary_search(&tid).is_ok())?;
+        let mut known: BTreeMap<Tid, (u32, Role)> = known.into_iter().collect();
+        let mut more = RolesWriter::new(&self.options.spill_dir);
         for (place, groups) in clears {
             let unique = &facts.uniques[place];
             for rows in groups {
@@ -255,7 +266,7 @@ impl Work<'_> {
                 let rows: Vec<Tid> = rows
                     .into_iter()
                     .filter(|tid| {
-                        roles.get(tid).is_none_or(|(_, role)| {
+                        known.get(tid).is_none_or(|(_, role)| {
                             !matches!(role, Role::GoesFirst | Role::GoesLast)
                         })
                     })
@@ -264,28 +275,30 @@ impl Work<'_> {
                     continue;
                 }
                 let (ordered, because) = self.ordered(table, &rows, facts.keep_for(unique)).await?;
-                let known = self.rows(table, &ordered).await?;
+                let lines = self.rows(table, &ordered).await?;
                 let by = vec![unique.name.name.as_str().to_owned()];
                 let Some(column) = cleared_column(facts, unique) else {
-                    emit.questions.push(QuestionLine {
+                    emit.ask(&QuestionLine {
                         question: format!("{}-{}", unique.name.name, ordered[0]),
                         table: facts.name.to_string(),
                         by,
                         because: "the key cannot be NULL".to_owned(),
-                        rows: ordered.iter().filter_map(|tid| row_line(*tid, &known)).collect(),
-                    });
+                        rows: ordered.iter().filter_map(|tid| row_line(*tid, &lines)).collect(),
+                    })?;
                     continue;
                 };
-                let number = emit.next;
-                emit.next += 1;
+                let number = emit.numbers.next();
                 let Some((first, others)) = ordered.split_first() else { continue };
                 for tid in &ordered {
-                    if let Some((other, _)) = roles.get(tid) {
-                        emit.links.link(&[number, *other]);
+                    match known.get(tid) {
+                        Some((other, _)) => emit.links.link(&[number, *other]),
+                        None => {
+                            known.insert(*tid, (number, Role::Changes));
+                            more.push(*tid, number, Role::Changes)?;
+                        }
                     }
-                    roles.entry(*tid).or_insert((number, Role::Changes));
                 }
-                let Some(row) = row_line(*first, &known) else { continue };
+                let Some(row) = row_line(*first, &lines) else { continue };
                 let set = Values::from([(column, None)]);
                 emit.counts.groups += 1;
                 emit.counts.changed += others.len() as u64;
@@ -296,12 +309,12 @@ impl Work<'_> {
                     keep: Some(KeptLine { row, because, set: Values::new() }),
                     others: others
                         .iter()
-                        .filter_map(|tid| row_line(*tid, &known))
+                        .filter_map(|tid| row_line(*tid, &lines))
                         .map(|row| OtherLine { row, then: Then::Change, set: set.clone() })
                         .collect(),
                 }))?;
             }
         }
-        Ok(())
+        roles.add(more)
     }
 }

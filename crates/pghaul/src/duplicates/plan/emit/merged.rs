@@ -7,8 +7,10 @@ use std::collections::HashMap;
 use pghaul_rows::Tid;
 
 use crate::duplicates::plan::file::Values;
-use crate::duplicates::plan::mapped::{Mapped, array_literal, compare_values, sort_values};
-use crate::duplicates::plan::work::{Fate, Group, ROWS_AT_ONCE, Work};
+use crate::duplicates::plan::groups::{Fate, Group};
+use crate::duplicates::plan::mapped::{array_literal, compare_values, sort_values};
+use crate::duplicates::plan::mapping::Mapped;
+use crate::duplicates::plan::work::{ROWS_AT_ONCE, Work};
 use crate::duplicates::rules::{Merge, ReferenceKind};
 use crate::error::Error;
 
@@ -98,10 +100,10 @@ impl Work<'_> {
             let Some(array) = arrays.get(&(column, *tid)) else { continue };
             any = true;
             for element in array {
-                let mapped = element.as_ref().and_then(|old| mapping?.entries.get(old));
+                let mapped = element.as_ref().and_then(|old| mapping?.get(old));
                 let new = match mapped {
                     Some(Mapped { new: None, .. }) => continue,
-                    Some(Mapped { new, .. }) => new.clone(),
+                    Some(Mapped { new, .. }) => new,
                     None => element.clone(),
                 };
                 if !elements.contains(&new) {
@@ -123,10 +125,9 @@ impl Work<'_> {
             if reference.columns == [column]
                 && reference.kind == ReferenceKind::Key
                 && reference.type_.is_none()
-                && let Some(mapped) =
-                    self.mapping(reference).and_then(|mapping| mapping.entries.get(&old))
+                && let Some(mapped) = self.mapping(reference).and_then(|mapping| mapping.get(&old))
             {
-                return mapped.new.clone();
+                return mapped.new;
             }
         }
         Some(old)

@@ -3,15 +3,16 @@
 //! Invariant: a number is only counted where rows that it counts are merged, removed or come to
 //! refer to something else; all others stay as they are, right or not.
 
-use std::collections::BTreeSet;
-
+use futures::StreamExt as _;
 use pghaul_rows::Tid;
 
 use super::{Emit, row_line};
 use crate::duplicates::counts::{CountLine, is_in};
 use crate::duplicates::plan::file::{Line, RecountLine};
+use crate::duplicates::plan::groups::Fate;
 use crate::duplicates::plan::mapped::key_of;
-use crate::duplicates::plan::work::{Fate, ROWS_AT_ONCE, Work};
+use crate::duplicates::plan::mapping::Keys;
+use crate::duplicates::plan::work::{ROWS_AT_ONCE, Work};
 use crate::duplicates::references::Reference;
 use crate::duplicates::rules::{CountRule, Only, ReferenceKind, State, column_name};
 use crate::error::Error;
@@ -78,36 +79,42 @@ impl Work<'_> {
     /// The rows of a table that are counted anew.
     pub(super) async fn counted_anew(&self, table: usize) -> Result<Vec<Tid>, Error> {
         let facts = &self.tables.list[table];
-        let mut found: BTreeSet<Tid> = BTreeSet::new();
+        let mut found: Vec<Tid> = Vec::new();
         for rule in &facts.rule.counts {
             for reference in self.counted_by(table, rule) {
                 let about = self.recounted_keys(reference).await?;
                 if !about.is_empty() {
-                    found.extend(self.rows_about(table, rule, reference, &about).await?);
+                    found.extend(self.rows_about(table, rule, reference, about).await?);
                 }
             }
+            found.sort_unstable();
+            found.dedup();
         }
-        for tid in self.going(table) {
-            found.remove(&tid);
+        if !found.is_empty() {
+            let mut going = self.going(table)?;
+            going.sort_unstable();
+            found.retain(|tid| going.binary_search(tid).is_err());
+            found.shrink_to_fit();
         }
-        Ok(found.into_iter().collect())
+        Ok(found)
     }
 
     /// What is referred to by more or fewer rows after the repair.
-    async fn recounted_keys(&self, reference: &Reference) -> Result<BTreeSet<String>, Error> {
-        let mut keys: BTreeSet<String> = BTreeSet::new();
-        let mapping = self.mapping(reference);
-        for (old, mapped) in mapping.iter().flat_map(|mapping| &mapping.entries) {
-            keys.insert(old.clone());
-            keys.extend(mapped.new.clone());
+    async fn recounted_keys(&self, reference: &Reference) -> Result<Keys, Error> {
+        let mut keys = Keys::default();
+        if let Some(mapping) = self.mapping(reference) {
+            mapping.add_to(&mut keys);
         }
         let columns: Vec<&str> = reference.columns.iter().map(String::as_str).collect();
-        for chunk in self.going(reference.child).chunks(ROWS_AT_ONCE) {
+        for chunk in self.going(reference.child)?.chunks(ROWS_AT_ONCE) {
             for (_, values) in self.values(reference.child, chunk, &columns).await? {
                 let values: Option<Vec<&str>> = values.iter().map(Option::as_deref).collect();
-                keys.extend(values.map(|values| key_of(&values)));
+                if let Some(values) = values {
+                    keys.insert(&key_of(&values));
+                }
             }
         }
+        keys.settle();
         Ok(keys)
     }
 
@@ -117,16 +124,18 @@ impl Work<'_> {
         table: usize,
         rule: &CountRule,
         reference: &Reference,
-        about: &BTreeSet<String>,
+        about: Keys,
     ) -> Result<Vec<Tid>, Error> {
         let facts = &self.tables.list[table];
         let parent = &self.tables.list[reference.parent];
         let by = format!("t.{}", Ident::new(&rule.by).quoted());
         let type_name = facts.column(&rule.by).map_or("text", |column| &column.type_name);
+        let list = about.into_list();
         let mut sql = format!(
             "select t.ctid::text from only {} as t \
-               join pg_catalog.unnest($1::text[]::{type_name}[]) as k (key) on k.key = {by}",
-            facts.name.quoted()
+               join pg_catalog.unnest($1::{}::{type_name}[]) as k (key) on k.key = {by}",
+            facts.name.quoted(),
+            list.type_name()
         );
         if let Some(when) = rule.when.as_ref().filter(|when| parent.has(&when.column)) {
             let key: Vec<String> =
@@ -139,19 +148,27 @@ impl Work<'_> {
             ));
         }
         let doing = format!("find the numbers in `{}` that are counted anew", facts.name);
-        let keys: Vec<&String> = about.iter().collect();
-        let rows = self.session.query(&doing, &sql, &[&keys]).await?;
-        Ok(rows.iter().filter_map(|row| Tid::from_text(row.get::<_, &str>(0).as_bytes())).collect())
+        let mut found: Vec<Tid> = Vec::new();
+        let mut rows = Box::pin(self.session.stream(&doing, &sql, &[&list]).await?);
+        while let Some(row) = rows.next().await {
+            let row = row.map_err(|error| self.session.error(&doing, &error))?;
+            found.extend(Tid::from_text(row.get::<_, &str>(0).as_bytes()));
+        }
+        Ok(found)
     }
 
     /// The rows of a table that are deleted.
-    fn going(&self, table: usize) -> Vec<Tid> {
+    fn going(&self, table: usize) -> Result<Vec<Tid>, Error> {
         let state = &self.states[table];
-        let merged = state.groups.iter().filter(|group| group.fate == Fate::Merge);
-        merged
-            .flat_map(|group| group.rows.iter().skip(1).copied())
-            .chain(state.removed.keys().copied())
-            .collect()
+        let mut going: Vec<Tid> = Vec::new();
+        for group in state.groups.read() {
+            let group = group?;
+            if group.fate == Fate::Merge {
+                going.extend(group.rows.iter().skip(1));
+            }
+        }
+        going.extend(state.removed.keys());
+        Ok(going)
     }
 
     pub(super) async fn write_recounts(
