@@ -63,6 +63,15 @@
 //! Stopped in the middle, nothing has changed, and the next `--resume` reads again from the
 //! beginning.
 //!
+//! # Writers that were forgotten
+//!
+//! The result says which tables were written to on the source between the snapshot and the last row
+//! read (`written_meanwhile`, a warning; a note with `--live-source`): these rows are not in the copy.
+//! It goes by the source's own counters (`pg_stat_user_tables`), which a session feeds when it commits,
+//! at most once a second: of a session that wrote in the last second and then fell idle, up to 14 as
+//! long as it is idle, from 15 on for ten seconds, they do not know. Writes just before the end may
+//! escape them; what was copied is of one moment all the same.
+//!
 //! # Copying some tables again
 //!
 //! `--resume --restart-tables PATTERN` copies these tables again under a new snapshot, once all others

@@ -20,10 +20,9 @@ use crate::name::RelationName;
 #[derive(Debug, Clone, Default)]
 pub(super) struct WriteCounters(BTreeMap<u32, (RelationName, i64)>);
 
-/// How long the statistics collector of 14 and older may take to answer.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-const PAUSE: Duration = Duration::from_millis(40);
+/// Before 15 sessions read a file that the statistics collector writes for each database, and are
+/// content with one that is half a second old (`PGSTAT_STAT_INTERVAL`); this is a little more.
+const OLDEST_COUNTS: Duration = Duration::from_millis(600);
 
 impl WriteCounters {
     /// Reads the counters of all user tables (manual, 27.2, `pg_stat_user_tables`), with all that
@@ -33,7 +32,7 @@ impl WriteCounters {
     /// What the source said.
     pub(super) async fn read(source: &Session, moment: Instant) -> Result<Self, Error> {
         if !source.version().at_least(15) {
-            settle(source, moment).await?;
+            tokio::time::sleep(OLDEST_COUNTS.saturating_sub(moment.elapsed())).await;
         }
         let rows = source
             .query(
@@ -64,28 +63,6 @@ impl WriteCounters {
             .filter(|(table, (_, count))| before(table).unwrap_or(0) != *count)
             .map(|(_, (name, _))| name.clone())
             .collect()
-    }
-}
-
-/// Before 15 sessions read a file that the statistics collector writes, and are content with one
-/// that is half a second old: waits until it is not older than `moment`. A collector that does not
-/// answer is not waited for.
-async fn settle(source: &Session, moment: Instant) -> Result<(), Error> {
-    let begun = Instant::now();
-    loop {
-        let row = source
-            .query_one(
-                "ask how old the counters of writes are",
-                "select pg_catalog.pg_stat_get_snapshot_timestamp() \
-                     >= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1)",
-                &[&moment.elapsed().as_secs_f64()],
-            )
-            .await?;
-        let settled: Option<bool> = row.get(0);
-        if settled == Some(true) || begun.elapsed() > PATIENCE {
-            return Ok(());
-        }
-        tokio::time::sleep(PAUSE).await;
     }
 }
 
