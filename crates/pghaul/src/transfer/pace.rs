@@ -1,7 +1,7 @@
 //! `--max-rate`: bytes a second read from the source, all readers together.
 //!
 //! Invariant: over any stretch of time the bytes let through exceed rate times time by at most
-//! 20 ms worth of bytes and one message a reader.
+//! 20 ms worth of bytes and what a reader gets at once (some 80 KiB at most).
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -35,8 +35,8 @@ impl Pace {
             *free_at = Some(until + cost);
             until
         };
-        // A timer is no finer than a millisecond and messages are rows: sleeping for each would
-        // make the rate a hundredth of what was asked for.
+        // A timer is no finer than a millisecond, and what comes at once may be a row: sleeping for
+        // each would make the rate a hundredth of what was asked for.
         if until > Instant::now() + SLACK {
             tokio::time::sleep_until(until).await;
         }
