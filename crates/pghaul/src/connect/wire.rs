@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::io::poll_read_buf;
 
 use super::socket::Stream;
@@ -149,8 +149,9 @@ impl Wire {
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // A message that is waited for as a whole fits beside this.
         self.ahead.reserve(READ);
-        let read =
-            std::task::ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.ahead));
+        // The buffer may have grown beyond that.
+        let mut room = (&mut self.ahead).limit(READ);
+        let read = std::task::ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut room));
         match read {
             Ok(0) => self.note_end(None),
             Ok(_) => self.sort(),

@@ -42,7 +42,8 @@ struct Driver {
 
 impl Driver {
     fn start() -> (DuplexStream, Self) {
-        let (server, client) = duplex(1 << 16);
+        // Much more than is read at once.
+        let (server, client) = duplex(1 << 20);
         let mut transport = Transport::plain(Box::new(client));
         let wire = transport.wire();
         let (tell, heard) = mpsc::unbounded_channel();
