@@ -54,6 +54,7 @@ async fn duplicates_and_orphans_are_named_and_what_is_mended_goes_in() {
         let said = format!("share its key: {groups}; rows too many: {groups}: ctid (");
         assert!(found.message.contains(&said), "{index}: {}", found.message);
         assert!(found.message.contains(") id="), "{}", found.message);
+        assert!(found.remedy.contains("`pghaul restore --resume`"), "{}", found.remedy);
         let noted = format!(
             "select count(distinct number) || ' ' || count(*) from pghaul.duplicate_row \
               where object like '%{index}' and table_name = 'people' and schema_name = 'public'"
@@ -63,6 +64,7 @@ async fn duplicates_and_orphans_are_named_and_what_is_mended_goes_in() {
     }
     let found = of(&outcome, "houses_street_fkey");
     assert_eq!(found.code, "orphans", "{found:?}");
+    assert!(found.remedy.contains("`pghaul restore --resume`"), "{}", found.remedy);
     for what in ["2 rows of `public.houses` refer by (street)", "= (4711)", "= (4712)"] {
         assert!(found.message.contains(what), "{what}: {}", found.message);
     }

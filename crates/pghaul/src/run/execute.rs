@@ -436,8 +436,8 @@ fn first_failure(run: &Run) -> Option<Error> {
     let mut failures = std::mem::take(&mut run.facts().failures).into_iter();
     let first = failures.next()?;
     for other in failures.filter(|other| !retry::is_damage(other)) {
-        let remedy =
-            other.hint().unwrap_or("mend the cause, then go on with `pghaul clone --resume`");
+        let otherwise = || format!("mend the cause, then go on with {}", run.origin.go_on());
+        let remedy = other.hint().map_or_else(otherwise, str::to_owned);
         run.find(Finding::new(Severity::Blocker, "given_up", format!("{other:?}"), remedy));
     }
     Some(first)

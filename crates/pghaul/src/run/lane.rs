@@ -92,7 +92,7 @@ fn report_left_out(run: &Run, cause: TaskId, left_out: TaskId) {
             Severity::Warning,
             "left_out",
             format!("cannot {}, since it needs what failed: {because}", step.doing()),
-            "mend the cause, then go on with `pghaul clone --resume`",
+            format!("mend the cause, then go on with {}", run.origin.go_on()),
         )
         .about(&step.object),
     );

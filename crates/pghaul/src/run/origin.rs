@@ -34,6 +34,14 @@ impl Origin {
         }
     }
 
+    /// The command by which such a run goes on.
+    pub(crate) fn go_on(&self) -> &'static str {
+        match self {
+            Self::Server(_) => "`pghaul clone --resume`",
+            Self::Archive(_) => "`pghaul restore --resume`",
+        }
+    }
+
     /// What stands in the run's state instead of a snapshot's name; none for a server.
     pub(crate) fn archive_name(&self) -> Option<String> {
         self.archive().map(|archive| archive.name())

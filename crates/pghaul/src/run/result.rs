@@ -75,7 +75,8 @@ pub(super) fn deferred(run: &Run) -> Vec<Finding> {
         left.extend(keys);
     }
     let note = |(code, what, object): (&'static str, &str, String)| {
-        Finding::new(Severity::Note, code, what, "go on with `pghaul clone --resume`").about(object)
+        let remedy = format!("go on with {}", run.origin.go_on());
+        Finding::new(Severity::Note, code, what, remedy).about(object)
     };
     left.into_iter().map(note).collect()
 }

@@ -201,7 +201,7 @@ impl Sessions<'_> {
                 (
                     "duplicates",
                     format!("the unique index could not be built: {count}"),
-                    "mend the groups, then go on with `pghaul clone --resume`",
+                    format!("mend the groups, then go on with {}", run.origin.go_on()),
                 )
             }
             Some("23503") => {
@@ -222,13 +222,13 @@ impl Sessions<'_> {
                 (
                     "orphans",
                     format!("the foreign key could not be validated: {rows}"),
-                    "mend the rows named, then go on with `pghaul clone --resume`",
+                    format!("mend the rows named, then go on with {}", run.origin.go_on()),
                 )
             }
             _ => (
                 "constraint_violated",
                 format!("{} could not be created: rows violate it", step.step.kind),
-                "mend the rows on the target, then go on with `pghaul clone --resume`",
+                format!("mend the rows on the target, then go on with {}", run.origin.go_on()),
             ),
         };
         Ok(Finding::new(Severity::Warning, code, message, remedy).about(&step.step.object))
