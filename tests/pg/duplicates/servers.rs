@@ -438,3 +438,27 @@ async fn a_view_that_is_refreshed_meanwhile_is_read_whole() {
     done.cancel();
     assert!(refreshing.await.unwrap() > 0 && whole > 0);
 }
+
+/// Views are held like tables, as long as the scan lives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_is_scanned_cannot_be_refreshed() {
+    for major in [Major::V9_6, Major::V18] {
+        let database = database(major, "scan_view_held");
+        database
+            .execute(
+                "create materialized view v as select g from generate_series(1, 10) g;
+                 create unique index v_g on v (g);
+                 create materialized view w as select 1 as g; create unique index w_g on w (g)",
+            )
+            .await
+            .unwrap();
+        let held = Scan::start(&endpoint(&database.url()), of(&["v_g"])).await.unwrap();
+        let other = database.connect().await.unwrap();
+        let refresh = "set lock_timeout = '100ms'; refresh materialized view ";
+        let refused = other.execute(format!("{refresh} v")).await.unwrap_err();
+        assert_eq!(refused.sqlstate(), Some("55P03"), "{major}: {refused}");
+        other.execute(format!("{refresh} w")).await.unwrap();
+        drop(held);
+        other.execute("set lock_timeout = '20s'; refresh materialized view v").await.unwrap();
+    }
+}
