@@ -332,6 +332,30 @@ async fn indexes_of_toast_tables() {
     }
 }
 
+/// What REINDEX CONCURRENTLY leaves behind beside the index of a TOAST table when it is killed.
+#[tokio::test]
+async fn leftovers_of_toast_tables() {
+    for major in [Major::V13, Major::V18] {
+        let database = Database::new(Server::shared(major).unwrap(), "toast_left").unwrap();
+        database.execute(LONG).await.unwrap();
+        let index = toast_index(&database).await;
+        let holder = database.connect().await.unwrap();
+        holder.execute("begin isolation level repeatable read; select 1 from t").await.unwrap();
+        let other = database.connect().await.unwrap();
+        other.execute("set statement_timeout = '1s'").await.unwrap();
+        let killed =
+            other.execute(format!("reindex index concurrently {index}")).await.unwrap_err();
+        assert_eq!(killed.sqlstate(), Some("57014"), "{major}: {killed}");
+        holder.execute("commit").await.unwrap();
+        let invalid = "select count(*) from pg_index where not indisvalid";
+        assert_eq!(database.value(invalid).await.unwrap().as_deref(), Some("1"), "{major}");
+        let rebuilt = super::rebuild(&database, pghaul::rebuild::RebuildOptions::default()).await;
+        assert_eq!((rebuilt.dropped.len(), rebuilt.indexes.len()), (1, 0), "{major}: {rebuilt:?}");
+        assert!(rebuilt.dropped[0].to_string().starts_with(&format!("{index}_ccnew")));
+        assert_eq!(database.value(invalid).await.unwrap().as_deref(), Some("0"), "{major}");
+    }
+}
+
 /// The owner of a table may not use the schema that its TOAST table is in.
 #[tokio::test]
 async fn toast_tables_of_who_is_no_superuser() {
