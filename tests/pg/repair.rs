@@ -6,6 +6,7 @@ mod cases;
 mod chains;
 mod counts;
 mod guards;
+mod loose;
 mod mastodon;
 mod scans;
 mod tables;
