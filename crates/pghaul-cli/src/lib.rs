@@ -5,6 +5,7 @@
 //! engine between reading flags and printing; the renderer is chosen once; no password and no
 //! row's value but a key is ever printed.
 
+pub mod command_line;
 pub mod console;
 pub mod crash;
 pub mod exit;
@@ -19,21 +20,21 @@ use std::ffi::OsString;
 
 use clap::Parser as _;
 
+use crate::command_line::{CommandLine, Verb};
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::{Flags, Verb};
 
 /// Runs one command line and says how it ended. Prints nothing but what the verb prints.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     crash::report_panics();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let flags = match Flags::try_parse_from(&arguments) {
-        Ok(flags) => flags,
-        Err(error) => return flags::refuse(&error, &arguments),
+    let line = match CommandLine::try_parse_from(&arguments) {
+        Ok(line) => line,
+        Err(error) => return command_line::refuse(&error, &arguments),
     };
-    let console = Console::new(&flags.output);
-    let progress = flags.output.progress;
-    match flags.verb {
+    let console = Console::new(&line.output);
+    let progress = line.output.progress;
+    match line.verb {
         Verb::Completions(verb) => verbs::completions::run(&verb, &console),
         Verb::Man => verbs::man::run(&console),
         Verb::Check(verb) => {
