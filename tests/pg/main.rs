@@ -8,6 +8,7 @@
 )]
 
 mod archive;
+mod batches;
 mod cancel;
 mod catalog;
 mod clone;
@@ -24,6 +25,7 @@ mod finished;
 mod formats;
 mod harness;
 mod hazards;
+mod kept_findings;
 mod left_alone;
 mod moment;
 mod observer;
