@@ -27,6 +27,7 @@ mod harness;
 mod hazards;
 mod kept_findings;
 mod left_alone;
+mod many_tables;
 mod moment;
 mod observer;
 mod pairs;

@@ -293,6 +293,15 @@ async fn carry_out(
     let mut stepping = step_lanes(run);
     join(run, control, &mut copying, &mut seen).await?;
     run.readers.close_spare();
+    if run.board.unfinished_of(LaneKind::Copy) == 0 {
+        match run.ensure_locked_throughout().await {
+            Err(error) if error.kind() == ErrorKind::SnapshotGone => {
+                run.facts().lost.get_or_insert(error);
+                run.board.close();
+            }
+            other => other?,
+        }
+    }
     note_all_read_back(run, control, done).await?;
     // All is copied and read back: from here on the source may vacuum again.
     if let Some(hold) = &run.hold {
@@ -418,6 +427,7 @@ async fn note_all_read_back(
 ) -> Result<(), Error> {
     if run.board.unfinished_of(LaneKind::Copy) > 0
         || !run.facts().failures.is_empty()
+        || run.facts().lost.is_some()
         || run.differs()
         || done.contains_key(ALL_READ_BACK)
     {

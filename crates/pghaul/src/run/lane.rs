@@ -15,6 +15,7 @@ use super::board::{LaneKind, TaskId, Taste, Verdict};
 use super::claim::ClaimKey;
 use super::options::Verify;
 use super::origin::Origin;
+use super::readers::in_the_way;
 use super::work::{Run, Sessions, Work};
 use super::{refresh, retry};
 use crate::connect::{Purpose, Session};
@@ -280,7 +281,10 @@ impl<'a> Sessions<'a> {
                 }
                 (Origin::Server(_), Some(source)) => {
                     let both = (&**source, target);
-                    run.transfer.copy_part(both, table, part, resume, committed).await
+                    let what = format!("reading `{}`", table.name);
+                    let copying = run.transfer.copy_part(both, table, part, resume, committed);
+                    let (copied, holders) = run.read_aloud(source, &what, copying).await;
+                    copied.map_err(|error| in_the_way(error, &holders))
                 }
                 (Origin::Server(_), None) => Err(lost()),
             };
