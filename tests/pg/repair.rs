@@ -67,6 +67,17 @@ pub(crate) async fn repair(url: &str, plan: &Path) -> Result<Repaired, Error> {
     repair_until(url, plan, &(), &Stop::default()).await
 }
 
+/// Repairs, in batches of so many rows.
+pub(crate) async fn repair_in_batches_of(
+    batch_rows: usize,
+    url: &str,
+    plan: &Path,
+) -> Result<Repaired, Error> {
+    let options = RepairOptions { batch_rows, ..RepairOptions::default() };
+    let stop = Stop::default();
+    pghaul::duplicates::repair::repair(&endpoint(url), plan, options, &(), &stop).await
+}
+
 /// Repairs, watched.
 pub(crate) async fn repair_until(
     url: &str,

@@ -170,8 +170,9 @@ struct Undoing<'a> {
 }
 
 impl Undoing<'_> {
-    /// Is every row as the repair left it?
+    /// Is every row as the repair left it, and can it be put back whole?
     async fn look(&self) -> Result<(), Error> {
+        self.look_at_columns().await?;
         // How many of each table, and the first of them.
         let mut changed: BTreeMap<String, (usize, Vec<String>)> = BTreeMap::new();
         for subject in self.subjects {
@@ -226,6 +227,32 @@ impl Undoing<'_> {
             format!("rows were changed since the repair, nothing was undone: {}", list.join(", ")),
         )
         .with_hint("their values of before the repair stand in pghaul.undo_row"))
+    }
+
+    /// Deleted rows are kept without the columns that the server computed: it has to compute them
+    /// again.
+    async fn look_at_columns(&self) -> Result<(), Error> {
+        let mut refused = Vec::new();
+        for subject in self.subjects {
+            let sql = "select exists (select from pghaul.undo_row as u \
+                        where u.repair = $1 and u.place = $2 and u.now_ctid is null and u.columns <> $3)";
+            let doing = "look at which columns were kept";
+            let row = self
+                .session
+                .query_one(doing, sql, &[&self.repair.id, &subject.place, &subject.stored])
+                .await?;
+            if row.get(0) {
+                refused.push(format!(
+                    "{}: columns that the server computed then are columns like others now",
+                    subject.name
+                ));
+            }
+        }
+        if refused.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Preflight, format!("nothing was undone: {}", refused.join("; ")))
+            .with_hint("make them computed again; the rows' values stand in pghaul.undo_row"))
     }
 
     async fn versions(
