@@ -7,6 +7,7 @@ use pghaul::ErrorKind;
 use pghaul::duplicates::plan::{PlanOptions, Without};
 use pghaul::duplicates::repair::{RepairOptions, Repaired};
 use pghaul::duplicates::rules::Rules;
+use pghaul::duplicates::undo::{Indexes, UndoOptions};
 use pghaul::event::{Event, Observer};
 use pghaul::run::Stop;
 use pghaul_testbed::damage::{Damage, Recipe};
@@ -82,7 +83,7 @@ async fn with_batches_of(
     observer: &dyn Observer,
 ) -> Result<Repaired, pghaul::Error> {
     let (url, stop) = (super::endpoint(&database.url()), Stop::default());
-    let options = RepairOptions { batch_rows };
+    let options = RepairOptions { batch_rows, ..RepairOptions::default() };
     pghaul::duplicates::repair::repair(&url, &paper.plan(), options, observer, &stop).await
 }
 
@@ -294,7 +295,7 @@ async fn a_row_that_changes_during_undo_stops_it() {
         }
     });
     let (url, stop) = (super::endpoint(&database.url()), Stop::default());
-    let drop = pghaul::duplicates::undo::Indexes::Drop;
+    let drop = UndoOptions::default().with_indexes(Indexes::Drop);
     let error = pghaul::duplicates::undo::undo(&url, drop, &observer, &stop).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transfer, "{error:?}");
     assert!(error.to_string().contains("public.visit"), "{error:?}");
@@ -328,7 +329,7 @@ async fn a_trigger_that_comes_during_undo_loses_nothing() {
             }
         });
         let (url, stop) = (super::endpoint(&database.url()), Stop::default());
-        let drop = pghaul::duplicates::undo::Indexes::Drop;
+        let drop = UndoOptions::default().with_indexes(Indexes::Drop);
         let error = pghaul::duplicates::undo::undo(&url, drop, &observer, &stop).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Transfer, "{error:?}");
         assert!(error.to_string().contains(&format!("`public.{table}`")), "{error:?}");

@@ -53,7 +53,7 @@ async fn scans_of_repair(
             seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         }
     });
-    let options = RepairOptions { batch_rows };
+    let options = RepairOptions { batch_rows, ..RepairOptions::default() };
     let stop = Stop::default();
     let repaired =
         pghaul::duplicates::repair::repair(&super::endpoint(url), plan, options, &observer, &stop)

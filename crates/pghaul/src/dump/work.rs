@@ -216,6 +216,8 @@ impl Prepared {
         if stop.soon.is_cancelled() || stop.now.is_cancelled() {
             return Ok(finish::stopped(&dumping, made, times.end()));
         }
+        // Readers have no locks of their own on what they have not begun to read.
+        dumping.hold.ensure_unbroken("dump end of data").await?;
         times.begin(Phase::PostData);
         finish::publish(dumping, made, &by_hand, options.jobs, times).await
     }
