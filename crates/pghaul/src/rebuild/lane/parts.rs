@@ -189,9 +189,10 @@ impl Lane<'_> {
     ) -> Result<(), Error> {
         let new = whole.name_of_new(partition);
         let doing = format!("build the part of `{}` on `{}`", whole.name, partition.table);
-        let concurrently = match self.shared.options.locking {
-            Locking::Concurrent => " concurrently",
-            Locking::Blocking => "",
+        // Locks of a concurrent build are waited for as long as it takes: nobody waits behind.
+        let (concurrently, timeout) = match self.shared.options.locking {
+            Locking::Concurrent => (" concurrently", "0"),
+            Locking::Blocking => ("", LOCK),
         };
         let session = self.open().await?;
         if !is_valid(session, &new).await? {
@@ -207,8 +208,7 @@ impl Lane<'_> {
                 partition.table.quoted(),
                 whole.using
             );
-            // Locks of a concurrent build are waited for as long as it takes: nobody waits behind.
-            session.batch(&doing, "set lock_timeout = 0").await?;
+            session.batch(&doing, &format!("set lock_timeout = '{timeout}'")).await?;
             let built = super::raced(session, halt, session.batch(&doing, &sql)).await;
             let session = self.open().await?;
             session.batch("forget where the new index lies", "set default_tablespace = ''").await?;
