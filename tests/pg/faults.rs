@@ -125,13 +125,17 @@ async fn server_crashes(from: Major, target_crashes: bool, seed: u64) -> Outcome
         (Database::new(&theirs, "crash_src").unwrap(), Database::new(&ours, "crash_dst").unwrap());
     fill(&source).await;
     let server = Arc::clone(if target_crashes { &ours } else { &theirs });
-    // After one of the first hundred facts, of which a run has some 130; the source is not needed
-    // any more when all tables have been read back.
-    let instant = 5 + spread(seed) % if target_crashes { 100 } else { 40 };
+    // The target's after one of the first hundred facts, of which a run has some 130; the source's
+    // after a piece, but not after the last: then it is not needed any more.
+    let instant = spread(seed) % if target_crashes { 100 } else { TABLES as u64 - 1 };
     let facts = AtomicU64::new(0);
     let observer = OnEvent(move |event: &Event<'_>| {
-        let durable = !matches!(event, Event::Retrying { .. } | Event::Found(_));
-        if durable && facts.fetch_add(1, Ordering::SeqCst) == instant {
+        let counts = match event {
+            Event::Retrying { .. } | Event::Found(_) => false,
+            Event::PieceCommitted { .. } => true,
+            _ => target_crashes,
+        };
+        if counts && facts.fetch_add(1, Ordering::SeqCst) == instant {
             server.crash().unwrap();
             let server = Arc::clone(&server);
             std::thread::spawn(move || {
@@ -140,8 +144,7 @@ async fn server_crashes(from: Major, target_crashes: bool, seed: u64) -> Outcome
             });
         }
     });
-    let one_job = CloneOptions { jobs: std::num::NonZeroUsize::MIN, ..options() };
-    let outcome = prepare(&source.url(), &target.url(), one_job)
+    let outcome = prepare(&source.url(), &target.url(), one_by_one())
         .await
         .unwrap()
         .run(Arc::new(observer), Arc::new(Counters::default()), Stop::default())
