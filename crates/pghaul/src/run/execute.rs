@@ -463,7 +463,7 @@ fn copy_lanes(run: &Arc<Run>) -> JoinSet<()> {
     let mut lanes = JoinSet::new();
     for number in 1..=count {
         let (run, beginning) = (Arc::clone(run), Arc::clone(&beginning));
-        lanes.spawn(async move { lane::copy(&run, number, &beginning).await });
+        lanes.spawn(async move { Box::pin(lane::copy(&run, number, &beginning)).await });
     }
     lanes
 }
