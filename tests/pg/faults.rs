@@ -312,6 +312,32 @@ async fn a_damaged_page_is_given_up_and_named() {
     a_damaged_page(Major::V14).await;
 }
 
+/// What the target says of its own storage is not said of the source's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_target_is_not_taken_for_a_damaged_source() {
+    let (source, target) = (database(Major::V14, "sound_src"), database(Major::V18, "sound_dst"));
+    source
+        .execute(
+            "create function sound() returns bool stable language plpgsql as $$ begin
+               if current_database() not like 'sound_src%' then
+                 raise exception 'invalid page' using errcode = 'XX001';
+               end if;
+               return true;
+             end $$;
+             create table t (id int primary key, check (sound()));
+             insert into t values (1); create table u (id int primary key); analyze",
+        )
+        .await
+        .unwrap();
+    let error = clone(&source.url(), &target.url(), options()).await.unwrap_err();
+    assert_eq!(error.sqlstate(), Some("XX001"), "{error:?}");
+    let said = format!("{error:?}");
+    assert!(said.contains("target: ERROR: invalid page") && said.contains("`public.t`"), "{said}");
+    assert_eq!(error.hint(), None, "{said}");
+    let read_back = "select count(*) from pghaul.step where kind = 'READ BACK'";
+    assert_eq!(target.value(read_back).await.unwrap().as_deref(), Some("1"), "the other went on");
+}
+
 /// Large tables are locked against autovacuum while they are copied, by a session of their own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_given_up_keeps_nothing_waiting() {
