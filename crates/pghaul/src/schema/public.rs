@@ -4,7 +4,7 @@
 //! one, but not where it quotes identifiers (18.6, tried), as ours does. And 15 and newer write its
 //! privileges as changes of what it is on 15 and newer, where not everybody may create in it.
 
-use super::entry::{DumpId, Entry, Kind, Section};
+use super::entry::{DumpId, Entry, Kind};
 use crate::connect::Session;
 use crate::error::Error;
 use crate::finding::{Finding, Severity};
@@ -78,24 +78,8 @@ fn leave_open(entries: &mut Vec<Entry>) {
 
 fn add(entries: &mut Vec<Entry>, kind: Kind, oid: u32, defn: &str) {
     let last = entries.iter().map(|entry| entry.dump_id.0).max().unwrap_or(0);
-    entries.push(Entry {
-        dump_id: DumpId(last + 1),
-        table_oid: 0,
-        oid,
-        tag: TAG.to_owned(),
-        kind,
-        section: Section::None,
-        defn: defn.to_owned(),
-        drop_stmt: None,
-        copy_stmt: None,
-        namespace: None,
-        tablespace: None,
-        table_am: None,
-        relkind: None,
-        owner: None,
-        with_oids: false,
-        dependencies: Vec::new(),
-    });
+    let added = Entry::added(DumpId(last + 1), kind, defn);
+    entries.push(Entry { oid, tag: TAG.to_owned(), ..added });
 }
 
 /// Takes the comment out where the target's role may not set it, which on 14 and older only
