@@ -41,19 +41,19 @@ const CIRCLES: &str = "
     insert into people select g, 101 - g from generate_series(1, 100) g;
 ";
 
-fn data_only() -> CloneOptions {
+pub(crate) fn data_only() -> CloneOptions {
     CloneOptions { scope: Scope::DataOnly, owners: Keep::LeaveOut, ..options() }
 }
 
 /// The schema of `source` in a new database, through `url`, and no run any more.
-async fn with_schema(source: &Database<'_>, url: &str) {
+pub(crate) async fn with_schema(source: &Database<'_>, url: &str) {
     let schema = CloneOptions { scope: Scope::SchemaOnly, owners: Keep::LeaveOut, ..options() };
     clone(&source.url(), url, schema).await.unwrap();
     finish(&Endpoint::parse(Side::Target, url).unwrap(), Unfinished::Refuse).await.unwrap();
 }
 
 /// An empty database that belongs to a role without rights.
-fn owned(major: Major) -> (Database<'static>, Role) {
+pub(crate) fn owned(major: Major) -> (Database<'static>, Role) {
     let target = database(major, "owned");
     let owner = Role::create(target.server(), "owner", "").unwrap();
     let name = quote_identifier(&owner.name);

@@ -12,6 +12,7 @@ use pghaul::{Error, ErrorKind};
 use pghaul_testbed::oracle::{self, Options as OracleOptions};
 use pghaul_testbed::{Database, Major};
 
+use crate::data_only::{data_only, owned, with_schema};
 use crate::harness::{OnEvent, TABLES, database, fill, options, prepare, recount, terminate_on};
 
 /// Statements that want tables for themselves, each over a connection of its own; what becomes of
@@ -129,6 +130,46 @@ async fn a_reader_that_is_barred_leaves_its_work_to_the_others() {
         a_reader_is_cut_off(Major::V14),
         a_reader_is_cut_off(Major::V18),
     );
+}
+
+/// A lane that has nothing to do yet has its reader too: behind DDL that comes later it could not have
+/// one any more. Rows that refer to others come after these, where nobody may silence the key.
+async fn all_readers_are_there(major: Major) {
+    let source: &'static _ = Box::leak(Box::new(database(major, "early_src")));
+    source
+        .execute(
+            "create table parents (id int primary key);
+             insert into parents select g from generate_series(1, 1000) g;
+             create table children (id int primary key, parent int references parents);
+             insert into children select g, g from generate_series(1, 1000) g; analyze",
+        )
+        .await
+        .unwrap();
+    let (target, owner) = owned(Major::V18);
+    let url = target.url_as(&owner);
+    with_schema(source, &url).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let eyes = Arc::clone(&seen);
+    let observer = OnEvent(move |event: &Event<'_>| {
+        if let Event::PieceCommitted { table, .. } = event {
+            let readers = "select count(distinct l.pid) from pg_locks l \
+                           join pg_stat_activity a on a.pid = l.pid \
+                           where a.application_name like 'pghaul% copy _' and l.granted \
+                           and l.mode = 'AccessShareLock' and l.relation = 'children'::regclass";
+            let readers = source.value(readers).wait().unwrap().unwrap();
+            eyes.lock().unwrap().push(format!("{table} {readers}"));
+        }
+    });
+    let two = CloneOptions { jobs: NonZeroUsize::new(2).unwrap(), ..data_only() };
+    let prepared = prepare(&source.url(), &url, two).await.unwrap();
+    let run = prepared.run(Arc::new(observer), Arc::new(Counters::default()), Stop::default());
+    assert!(run.await.unwrap().tables.iter().all(|table| table.verified));
+    assert_eq!(seen.lock().unwrap()[0], "public.parents 2", "{major}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_reader_is_there_before_the_first_row() {
+    tokio::join!(all_readers_are_there(Major::V9_6), all_readers_are_there(Major::V18));
 }
 
 /// All readers die: the run waits, says for whom, and goes on under its snapshot as soon as it may.

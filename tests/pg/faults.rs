@@ -125,13 +125,17 @@ async fn server_crashes(from: Major, target_crashes: bool, seed: u64) -> Outcome
         (Database::new(&theirs, "crash_src").unwrap(), Database::new(&ours, "crash_dst").unwrap());
     fill(&source).await;
     let server = Arc::clone(if target_crashes { &ours } else { &theirs });
-    // After one of the first hundred facts, of which a run has some 130; the source is not needed
-    // any more when all tables have been read back.
-    let instant = 5 + spread(seed) % if target_crashes { 100 } else { 40 };
+    // The target's after one of the first hundred facts, of which a run has some 130; the source's
+    // after a piece, but not after the last: then it is not needed any more.
+    let instant = spread(seed) % if target_crashes { 100 } else { TABLES as u64 - 1 };
     let facts = AtomicU64::new(0);
     let observer = OnEvent(move |event: &Event<'_>| {
-        let durable = !matches!(event, Event::Retrying { .. } | Event::Found(_));
-        if durable && facts.fetch_add(1, Ordering::SeqCst) == instant {
+        let counts = match event {
+            Event::Retrying { .. } | Event::Found(_) => false,
+            Event::PieceCommitted { .. } => true,
+            _ => target_crashes,
+        };
+        if counts && facts.fetch_add(1, Ordering::SeqCst) == instant {
             server.crash().unwrap();
             let server = Arc::clone(&server);
             std::thread::spawn(move || {
@@ -140,8 +144,7 @@ async fn server_crashes(from: Major, target_crashes: bool, seed: u64) -> Outcome
             });
         }
     });
-    let one_job = CloneOptions { jobs: std::num::NonZeroUsize::MIN, ..options() };
-    let outcome = prepare(&source.url(), &target.url(), one_job)
+    let outcome = prepare(&source.url(), &target.url(), one_by_one())
         .await
         .unwrap()
         .run(Arc::new(observer), Arc::new(Counters::default()), Stop::default())
@@ -307,6 +310,32 @@ async fn a_damaged_page(from: Major) {
 async fn a_damaged_page_is_given_up_and_named() {
     a_damaged_page(Major::V9_6).await;
     a_damaged_page(Major::V14).await;
+}
+
+/// What the target says of its own storage is not said of the source's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_target_is_not_taken_for_a_damaged_source() {
+    let (source, target) = (database(Major::V14, "sound_src"), database(Major::V18, "sound_dst"));
+    source
+        .execute(
+            "create function sound() returns bool stable language plpgsql as $$ begin
+               if current_database() not like 'sound_src%' then
+                 raise exception 'invalid page' using errcode = 'XX001';
+               end if;
+               return true;
+             end $$;
+             create table t (id int primary key, check (sound()));
+             insert into t values (1); create table u (id int primary key); analyze",
+        )
+        .await
+        .unwrap();
+    let error = clone(&source.url(), &target.url(), options()).await.unwrap_err();
+    assert_eq!(error.sqlstate(), Some("XX001"), "{error:?}");
+    let said = format!("{error:?}");
+    assert!(said.contains("target: ERROR: invalid page") && said.contains("`public.t`"), "{said}");
+    assert_eq!(error.hint(), None, "{said}");
+    let read_back = "select count(*) from pghaul.step where kind = 'READ BACK'";
+    assert_eq!(target.value(read_back).await.unwrap().as_deref(), Some("1"), "the other went on");
 }
 
 /// Large tables are locked against autovacuum while they are copied, by a session of their own.

@@ -236,8 +236,10 @@ async fn until_some_tables_are_read_back(source: &Database<'_>, target: &Databas
 async fn other_changes_of_the_source_are_found() {
     let source = database(Major::V14, "other_src");
     fill(&source).await;
+    source.execute("alter table t4 add gone int").await.unwrap();
     for (change, back) in [
         ("create table new (id int)", "drop table new"),
+        ("alter table t4 drop gone", "alter table t4 add gone int"),
         ("alter table t3 add gone int", "alter table t3 drop gone"),
         ("select lo_put(4711, 1, 'x')", "select lo_put(4711, 1, 'b')"),
         ("select lo_from_bytea(4712, 'new')", "select lo_unlink(4712)"),

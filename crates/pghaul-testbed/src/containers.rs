@@ -54,6 +54,9 @@ impl Network {
             let [first, second, ..] = std::process::id().to_le_bytes();
             let third = third.wrapping_add(first ^ second);
             let prefix = format!("10.213.{third}");
+            if is_routed(third) {
+                continue;
+            }
             let subnet = format!("{prefix}.0/24");
             match docker(&["network", "create", "--subnet", &subnet, &name]) {
                 Ok(_) => return Ok(Arc::new(Self { name, prefix, hosts: AtomicU8::new(10) })),
@@ -68,6 +71,14 @@ impl Network {
     fn address(&self) -> String {
         format!("{}.{}", self.prefix, self.hosts.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+/// Whether this machine has a way to that network already: an engine that was killed leaves its bridges
+/// behind, and no other knows of them. As `/proc/net/route` has it, the address's bytes are reversed.
+fn is_routed(third: u8) -> bool {
+    let routes = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
+    let address = format!("00{third:02X}D50A");
+    routes.lines().any(|line| line.split_whitespace().nth(1) == Some(address.as_str()))
 }
 
 static NETWORKS: AtomicU8 = AtomicU8::new(0);

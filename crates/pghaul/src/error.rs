@@ -43,6 +43,7 @@ struct Inner {
     doing: String,
     hint: Option<String>,
     sqlstate: Option<String>,
+    side: Option<Side>,
     connection_lost: bool,
     findings: Vec<Finding>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -56,6 +57,7 @@ impl Error {
             doing: doing.into(),
             hint: None,
             sqlstate: None,
+            side: None,
             connection_lost: false,
             findings: Vec::new(),
             cause: None,
@@ -79,6 +81,7 @@ impl Error {
     pub fn server(side: Side, doing: impl Into<String>, cause: &tokio_postgres::Error) -> Self {
         let mut error = Self::new(ErrorKind::Transfer, format!("cannot {}", doing.into()));
         error.0.sqlstate = cause.code().map(|code| code.code().to_owned());
+        error.0.side = Some(side);
         error.0.connection_lost = cause.is_closed() || cause.as_db_error().is_none();
         error.0.cause = Some(Box::new(ServerMessage::new(side, cause)));
         error
@@ -114,6 +117,7 @@ impl Error {
             doing: doing.into(),
             hint: self.0.hint.clone(),
             sqlstate: self.0.sqlstate.clone(),
+            side: self.0.side,
             connection_lost: self.0.connection_lost,
             findings: self.0.findings.clone(),
             cause: None,
@@ -135,6 +139,11 @@ impl Error {
     /// appendix A).
     pub fn sqlstate(&self) -> Option<&str> {
         self.0.sqlstate.as_deref()
+    }
+
+    /// The server whose answer it is about, if it is about one.
+    pub fn side(&self) -> Option<Side> {
+        self.0.side
     }
 
     /// What stands in the way, if that is what it is about: see [`Error::refused`].

@@ -156,6 +156,15 @@ impl Plan {
 impl TablePlan {
     /// `COPY (SELECT …) TO STDOUT` of one part, from `resume` on where the part was begun before.
     pub fn read_statement(&self, part: &Part, resume: Option<Tid>) -> String {
+        self.statement(part, resume, self.has_ctid.then_some("ctid"))
+    }
+
+    /// The same of all of a part, whose rows are those of `layout_without_ctid`.
+    pub(crate) fn read_statement_without_ctid(&self, part: &Part) -> String {
+        self.statement(part, None, None)
+    }
+
+    fn statement(&self, part: &Part, resume: Option<Tid>, first: Option<&str>) -> String {
         let lower = resume.or(part.from.map(|block| Tid { block, offset: 0 }));
         let upper = part.until.map(|block| Tid { block, offset: 0 });
         let bounds: Vec<String> = [lower.map(|tid| (">=", tid)), upper.map(|tid| ("<", tid))]
@@ -164,9 +173,7 @@ impl TablePlan {
             .map(|(operator, tid)| format!("ctid {operator} '{tid}'::pg_catalog.tid"))
             .collect();
         let condition = self.condition_and(&bounds);
-        let expressions: Vec<&str> = self
-            .has_ctid
-            .then_some("ctid")
+        let expressions: Vec<&str> = first
             .into_iter()
             .chain(self.format.source_expressions.iter().map(String::as_str))
             .chain(self.format.hidden.iter().map(String::as_str))

@@ -22,7 +22,8 @@
 //! disk or `--part-size`, if that is less), which is one transaction with a receipt for each table. For
 //! each of `--index-jobs` it is at most one step that moves rows or builds something; of small steps,
 //! which are sent up to 64 at a time, each in a transaction of its own, those that were not reached.
-//! An index that was half built was never committed and is built again.
+//! An index that was half built was never committed and is built again. A batch of large objects has two
+//! receipts, one for writing and one for reading back: what was not read back is, by whoever goes on.
 //!
 //! # Phases
 //!
@@ -58,7 +59,7 @@
 //! transactions; they are read last, always. Once all rows are there and read back, the source's
 //! moment does not matter any more.
 //!
-//! Reading again costs about 0.4 of copying (bench `resume`), keeps to `--max-rate`, and shows how
+//! Reading again costs about a third of copying (bench `resume`), keeps to `--max-rate`, and shows how
 //! far it is (`reading again on the source …`). A session that dies costs what it was reading.
 //! Stopped in the middle, nothing has changed, and the next `--resume` reads again from the
 //! beginning.
@@ -70,7 +71,11 @@
 //! It goes by the source's own counters (`pg_stat_user_tables`), which a session feeds when it commits,
 //! at most once a second: of a session that wrote in the last second and then fell idle, up to 14 as
 //! long as it is idle, from 15 on for ten seconds, they do not know. Writes just before the end may
-//! escape them; what was copied is of one moment all the same.
+//! escape them; what was copied is of one moment all the same. The counters of the moment are stored
+//! with the run, so whoever finishes it counts from there, not from where its own process began.
+//!
+//! What was found before the run began (notes of `pghaul check`) is stored with it too, and stands in the
+//! result of every process that goes on with it and in `pghaul status`.
 //!
 //! # Copying some tables again
 //!
@@ -99,7 +104,9 @@
 //! long as one lives, without an attempt being counted. With none left, the run tries to lock the tables
 //! as often as `--attempts` says, for 30 s each time, and then ends with exit code 12. Where a database
 //! has more than 500 tables, readers lock a table only while they read it; then such a statement may
-//! keep parts of its own table waiting.
+//! keep parts of its own table waiting: it is named, and if it does not end within `--attempts` times
+//! 30 s, these parts are given up and everything else goes on. If both sessions that keep the snapshot
+//! end in such a run, what was read until then is read again, since nobody had the locks for a while.
 //!
 //! On the target, a piece or a step waits without an end for a lock that somebody else has (an open
 //! transaction that has looked at a table of ours suffices for a key); only reading back gives up after 30

@@ -47,6 +47,6 @@
 //! # Locks
 //!
 //! The keeper of the snapshot, its heir and every reader hold ACCESS SHARE on the tables of the run
-//! (readers up to 500 tables). An ALTER or TRUNCATE on the source waits until all is read back. If
+//! (readers up to 500 tables; above that each holds what it has begun to read). An ALTER or TRUNCATE on the source waits until all is read back. If
 //! it asks for its lock before a reader has its own, that reader gives up after 30 seconds and is
 //! tried again, so that nobody waits for each other for ever.

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::connect::{Trouble, trouble};
+use crate::connect::{Side, Trouble, trouble};
 use crate::error::{Error, ErrorKind};
 
 /// Whether another attempt may succeed.
@@ -39,10 +39,11 @@ pub fn is_worth_another_try(error: &Error) -> bool {
     }
 }
 
-/// Whether the server said that its storage is damaged there: data or index corrupted, a file
+/// Whether the source said that its storage is damaged there: data or index corrupted, a file
 /// that is missing (Postgres manual, appendix A). Reading it again may crash the server.
 pub fn is_damage(error: &Error) -> bool {
-    matches!(error.sqlstate(), Some("XX001" | "XX002" | "58P01"))
+    error.side() == Some(Side::Source)
+        && matches!(error.sqlstate(), Some("XX001" | "XX002" | "58P01"))
 }
 
 /// How often a run may still try something again, whatever it is.

@@ -172,9 +172,12 @@ async fn part(run: &Run, source: &Session, id: PartId) -> Result<TableDigest, Er
         // Up to and with the block in which the next piece begins; its own rows are left out below.
         part.until = Some(end.block.saturating_add(1));
     }
-    let layout =
-        if table.has_ctid { &table.format.layout } else { &table.format.layout_without_ctid };
-    let statement = table.read_statement(&part, None);
+    // Where all rows count, nobody has to know where they are.
+    let (layout, statement) = if table.has_ctid && end.is_some() {
+        (&table.format.layout, table.read_statement(&part, None))
+    } else {
+        (&table.format.layout_without_ctid, table.read_statement_without_ctid(&part))
+    };
     let mut stream = Box::pin(source.copy_out(&doing, &statement).await?);
     let mut reader = RowReader::new(Arc::clone(layout), Digesting::Sha256);
     let mut digest = TableDigest::default();
