@@ -4,7 +4,7 @@
 //! ```text
 //! cargo bench --package pghaul-cli --bench clone -- [--statuses N] [--rounds N] [--row-mib N]
 //! ```
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+#![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::process::{Command, ExitCode, Stdio};
 
@@ -12,9 +12,16 @@ use pghaul_testbed::mastodon::{self, Shape, Version};
 use pghaul_testbed::measure::{self, Usage};
 use pghaul_testbed::{Clients, Database, Error, Major, Options, Result, Server, clients};
 
+/// `clone` beside `pg_dump` and `pg_restore`.
+#[derive(clap::Parser)]
 struct Flags {
+    /// Rows of the largest table
+    #[arg(long, default_value_t = 50_000)]
     statuses: u64,
+    #[arg(long, default_value_t = 1)]
     rounds: u32,
+    /// MiB of each large row
+    #[arg(long, default_value_t = 32)]
     row_mib: u32,
 }
 
@@ -22,35 +29,7 @@ struct Flags {
 const JOBS: &str = "4";
 
 fn main() -> ExitCode {
-    let Some(flags) = flags(std::env::args().skip(1)) else {
-        eprintln!("flags: --statuses N, --rounds N, --row-mib N");
-        return ExitCode::from(2);
-    };
-    let done = tokio::runtime::Runtime::new()
-        .map_err(|error| Error::new(error.to_string()))
-        .and_then(|runtime| runtime.block_on(bench(&flags)));
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn flags(mut arguments: impl Iterator<Item = String>) -> Option<Flags> {
-    let mut flags = Flags { statuses: 50_000, rounds: 1, row_mib: 32 };
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--statuses" => flags.statuses = arguments.next()?.parse().ok()?,
-            "--rounds" => flags.rounds = arguments.next()?.parse().ok()?,
-            "--row-mib" => flags.row_mib = arguments.next()?.parse().ok()?,
-            // What cargo adds.
-            "--bench" => {}
-            _ => return None,
-        }
-    }
-    Some(flags)
+    measure::bench(|flags: Flags| measure::wait(bench(&flags)))
 }
 
 async fn bench(flags: &Flags) -> Result<()> {

@@ -1,13 +1,14 @@
-//! `pghaul duplicates repair` beside one pass over the tables that it touches and the rebuild of
-//! their indexes: time and memory of whole processes, one after the other on one server.
+//! `pghaul duplicates plan`, `repair` and `undo` beside one pass over the tables that they touch and
+//! the rebuild of their indexes: time and memory of whole processes, one after the other on one server.
 //!
 //! ```text
 //! cargo bench --package pghaul-cli --bench repair -- [--statuses N] [--groups N] [--major N]
 //! ```
 //!
 //! The database is shaped like Mastodon's; each group is a post that is there twice, with all that
-//! refers to it. That every group was repaired is checked before any time is printed.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+//! refers to it. That every group was repaired, and is there again after the undo, is checked before
+//! any time is printed.
+#![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -18,42 +19,21 @@ use pghaul_testbed::mastodon::{self, Shape, Version};
 use pghaul_testbed::measure::{self, Usage};
 use pghaul_testbed::{Database, Error, Major, Options, Result, Server};
 
+/// `duplicates plan`, `repair` and `undo` beside a pass over what they touch.
+#[derive(clap::Parser)]
 struct Flags {
+    /// Rows of the largest table
+    #[arg(long, default_value_t = 100_000)]
     statuses: u64,
+    /// Of these, so many are there twice
+    #[arg(long, default_value_t = 2_000)]
     groups: usize,
+    #[arg(long, default_value_t = Major::NEWEST)]
     major: Major,
 }
 
 fn main() -> ExitCode {
-    let Some(flags) = flags(std::env::args().skip(1)) else {
-        eprintln!("flags: --statuses N, --groups N, --major N");
-        return ExitCode::from(2);
-    };
-    let done = tokio::runtime::Runtime::new()
-        .map_err(|error| Error::new(error.to_string()))
-        .and_then(|runtime| runtime.block_on(bench(&flags)));
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn flags(mut arguments: impl Iterator<Item = String>) -> Option<Flags> {
-    let mut flags = Flags { statuses: 100_000, groups: 2_000, major: Major::NEWEST };
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--statuses" => flags.statuses = arguments.next()?.parse().ok()?,
-            "--groups" => flags.groups = arguments.next()?.parse().ok()?,
-            "--major" => flags.major = arguments.next()?.parse().ok()?,
-            // What cargo adds.
-            "--bench" => {}
-            _ => return None,
-        }
-    }
-    Some(flags)
+    measure::bench(|flags: Flags| measure::wait(bench(&flags)))
 }
 
 async fn bench(flags: &Flags) -> Result<()> {
@@ -63,7 +43,7 @@ async fn bench(flags: &Flags) -> Result<()> {
     mastodon::create(&database, shape).await?;
     let session = database.connect().await?;
     let damage = mastodon::duplicate_statuses(Recipe::DoubleEntries).groups(flags.groups);
-    damage.plant(&session).await?;
+    let planted = damage.plant(&session).await?;
     session.execute("vacuum").await?;
     session.execute("analyze").await?;
     println!(
@@ -91,10 +71,18 @@ async fn bench(flags: &Flags) -> Result<()> {
         return Err(Error::new(format!("{} groups are left", left.groups)));
     }
     let rebuild = rebuild(&database, &tables).await?;
+    let undone = pghaul(&database, &["undo", "--drop-indexes"])?;
+    // The index is gone.
+    let sql = "select count(*) from (select uri from statuses where uri is not null \
+               group by uri having count(*) > 1) g";
+    let back = session.value(sql).await?.unwrap_or_default();
+    if back != planted.groups.len().to_string() {
+        return Err(Error::new(format!("{back} groups are there after the undo")));
+    }
     let both = pass + rebuild;
     println!("{:<48} {:>7.1} s", "COPY of all touched tables, thrown away", pass.as_secs_f64());
     println!("{:<48} {:>7.1} s", "REINDEX of all touched tables", rebuild.as_secs_f64());
-    for (what, usage) in [("plan", planned), ("repair", repaired)] {
+    for (what, usage) in [("plan", planned), ("repair", repaired), ("undo", undone)] {
         println!(
             "{:<48} {:>7.1} s   {:.2} of both, {:.1} MiB resident",
             format!("pghaul duplicates {what}"),

@@ -4,12 +4,13 @@
 //! ```text
 //! cargo bench --package pghaul-cli --bench resume -- [--tables N] [--mib N]
 //! ```
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+#![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use pghaul_testbed::measure;
 use pghaul_testbed::{Clients, Database, Error, Major, Options, Result, Server, clients};
 use serde_json::Value;
 
@@ -18,41 +19,22 @@ const FINISHED: Duration = Duration::from_secs(5);
 /// Reading finished pieces again may cost this much of copying them.
 const AGAIN: f64 = 0.35;
 
+/// What going on costs.
+#[derive(clap::Parser)]
+struct Flags {
+    /// Tables of the finished run
+    #[arg(long, default_value_t = 1000)]
+    tables: u32,
+    /// MiB that are copied and read again
+    #[arg(long, default_value_t = 512)]
+    mib: u32,
+}
+
 fn main() -> ExitCode {
-    let (mut tables, mut mib) = (1000, 512);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let value = match argument.as_str() {
-            "--tables" => &mut tables,
-            "--mib" => &mut mib,
-            // What cargo adds.
-            "--bench" => continue,
-            _ => return usage(),
-        };
-        let Some(number) = arguments.next().and_then(|text| text.parse().ok()) else {
-            return usage();
-        };
-        *value = number;
-    }
-    match bench(tables, mib) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("slower than promised");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    measure::bench(bench)
 }
 
-fn usage() -> ExitCode {
-    eprintln!("flags: --tables N, --mib N");
-    ExitCode::from(2)
-}
-
-fn bench(tables: u32, mib: u32) -> Result<bool> {
+fn bench(Flags { tables, mib }: Flags) -> Result<()> {
     let quiet = Options::new().set("autovacuum", "off");
     let old = Server::start(Major::V14, &quiet)?;
     let new = Server::start(Major::NEWEST, &quiet)?;
@@ -65,7 +47,10 @@ fn bench(tables: u32, mib: u32) -> Result<bool> {
         copying.as_secs_f64(),
         again.as_secs_f64()
     );
-    Ok(finished < FINISHED && ratio <= AGAIN)
+    match finished < FINISHED && ratio <= AGAIN {
+        true => Ok(()),
+        false => Err(Error::new("slower than promised")),
+    }
 }
 
 fn finished(tables: u32, (old, new): (&Server, &Server), clients: &Clients) -> Result<Duration> {

@@ -7,7 +7,7 @@
 //!
 //! The table is `statuses` of Mastodon, with the columns that matter to its width; its uris are
 //! generated, a hundred of them are there twice. Groups are counted before any time is printed.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+#![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -16,10 +16,18 @@ use std::time::{Duration, Instant};
 use pghaul_testbed::measure::{self, Usage};
 use pghaul_testbed::{Database, Error, Major, Options, Result, Server, clients};
 
+/// `duplicates scan` beside the COPY that it is made of.
+#[derive(clap::Parser)]
 struct Flags {
+    /// Rows of the table (repeatable)
+    #[arg(long, default_value = "200000", value_parser = clap::value_parser!(u64).range(1001..))]
     rows: Vec<u64>,
+    #[arg(long, default_value_t = 1)]
     rounds: u32,
+    #[arg(long, default_value_t = Major::NEWEST)]
     major: Major,
+    /// Where digests go [default: the system's folder for temporary files]
+    #[arg(long)]
     spill_dir: Option<PathBuf>,
 }
 
@@ -30,41 +38,7 @@ const MEMORY: &str = "64MiB";
 const TWICE: u64 = 100;
 
 fn main() -> ExitCode {
-    let Some(flags) = flags(std::env::args().skip(1)) else {
-        eprintln!("flags: --rows N (repeatable), --rounds N, --major N, --spill-dir FOLDER");
-        return ExitCode::from(2);
-    };
-    let done = tokio::runtime::Runtime::new()
-        .map_err(|error| Error::new(error.to_string()))
-        .and_then(|runtime| runtime.block_on(bench(&flags)));
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn flags(mut arguments: impl Iterator<Item = String>) -> Option<Flags> {
-    let mut flags = Flags { rows: Vec::new(), rounds: 1, major: Major::NEWEST, spill_dir: None };
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--rows" => {
-                flags.rows.push(arguments.next()?.parse().ok().filter(|rows| *rows > 1000)?);
-            }
-            "--rounds" => flags.rounds = arguments.next()?.parse().ok()?,
-            "--major" => flags.major = arguments.next()?.parse().ok()?,
-            "--spill-dir" => flags.spill_dir = Some(arguments.next()?.into()),
-            // What cargo adds.
-            "--bench" => {}
-            _ => return None,
-        }
-    }
-    if flags.rows.is_empty() {
-        flags.rows.push(200_000);
-    }
-    Some(flags)
+    measure::bench(|flags: Flags| measure::wait(bench(&flags)))
 }
 
 async fn bench(flags: &Flags) -> Result<()> {

@@ -4,7 +4,7 @@
 //! ```text
 //! cargo bench --package pghaul-cli --bench verify -- [--statuses N] [--rounds N]
 //! ```
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+#![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -13,40 +13,18 @@ use pghaul_testbed::mastodon::{self, Shape, Version};
 use pghaul_testbed::measure::{self, high_water_mark};
 use pghaul_testbed::{Clients, Database, Error, Major, Options, Result, Server, clients};
 
+/// `verify` beside COPY of both sides to nowhere.
+#[derive(clap::Parser)]
 struct Flags {
+    /// Rows of the largest table
+    #[arg(long, default_value_t = 200_000)]
     statuses: u64,
+    #[arg(long, default_value_t = 2)]
     rounds: u32,
 }
 
 fn main() -> ExitCode {
-    let Some(flags) = flags(std::env::args().skip(1)) else {
-        eprintln!("flags: --statuses N, --rounds N");
-        return ExitCode::from(2);
-    };
-    let done = tokio::runtime::Runtime::new()
-        .map_err(|error| Error::new(error.to_string()))
-        .and_then(|runtime| runtime.block_on(bench(&flags)));
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn flags(mut arguments: impl Iterator<Item = String>) -> Option<Flags> {
-    let mut flags = Flags { statuses: 200_000, rounds: 2 };
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--statuses" => flags.statuses = arguments.next()?.parse().ok()?,
-            "--rounds" => flags.rounds = arguments.next()?.parse().ok()?,
-            // What cargo adds.
-            "--bench" => {}
-            _ => return None,
-        }
-    }
-    Some(flags)
+    measure::bench(|flags: Flags| measure::wait(bench(&flags)))
 }
 
 async fn bench(flags: &Flags) -> Result<()> {

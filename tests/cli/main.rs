@@ -22,4 +22,5 @@ mod scan;
 mod secrets;
 mod signals;
 mod verify;
+mod waits;
 mod workers;

@@ -138,3 +138,47 @@ fn a_full_disk_leaves_no_plan() {
     let planned = run(&database, "plan", &["--keep", "lowest", "--out", out]);
     assert_eq!(planned.code, 0, "{planned:?}");
 }
+
+/// What is asked about, and what is left alone, makes exit code 1.
+#[test]
+fn what_is_not_repaired_is_code_1() {
+    let database = database("partly");
+    database
+        .execute(
+            "create table people (id serial primary key, email text not null, note text);
+             insert into people (email) select 'p' || g from generate_series(1, 100) g;
+             create unique index people_email on people (email);
+             create table parent (id int primary key, name text);
+             create unique index parent_name on parent (name);
+             insert into parent select g, 'n' || g from generate_series(1, 10) g;
+             create table child (parent int references parent)",
+        )
+        .wait()
+        .unwrap();
+    let session = database.connect().wait().unwrap();
+    for (index, groups) in [("people_email", 5), ("parent_name", 1)] {
+        Damage::new(index, Recipe::DoubleEntries).groups(groups).plant(&session).wait().unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let plan = folder.path().join("plan");
+    let plan = plan.to_str().unwrap();
+    // Somebody changes a row of a group that was planned.
+    let planned = run(&database, "plan", &["--table", "people", "--keep", "lowest", "--out", plan]);
+    assert_eq!(planned.code, 0, "{planned:?}");
+    database
+        .execute("update people set note = 'new' where id = (select max(id) from people)")
+        .wait()
+        .unwrap();
+    let repaired = run(&database, "repair", &["--plan", plan]);
+    assert_eq!(repaired.code, 1, "{repaired:?}");
+    assert!(repaired.stdout.contains("4 of 5; 1 left alone"), "{repaired:?}");
+    assert!(repaired.stdout.contains("duplicates_skipped"), "{repaired:?}");
+    // Without rules for a table that others refer to: a question.
+    let planned = run(&database, "plan", &["--keep", "lowest", "--out", plan]);
+    assert_eq!(planned.code, 1, "{planned:?}");
+    let repaired = run(&database, "repair", &["--plan", plan, "--json"]);
+    assert_eq!(repaired.code, 1, "{repaired:?}");
+    let json = repaired.json();
+    let counts = (&json["groups"], &json["skipped"], &json["asked"]);
+    assert_eq!(counts, (&1.into(), &0.into(), &1.into()), "{json}");
+}

@@ -12,6 +12,7 @@ use pghaul::connect::{Endpoint, Side};
 use pghaul::duplicates::plan::{PlanOptions, plan};
 use pghaul::duplicates::repair::{RepairOptions, repair};
 use pghaul::duplicates::rules::Rules;
+use pghaul::duplicates::undo::{Indexes, UndoOptions, undo};
 use pghaul::duplicates::{Found, ScanOptions, SurveyOptions, survey};
 use pghaul::event::Counters;
 use pghaul_testbed::{Database, Major, Server};
@@ -28,7 +29,14 @@ const BESIDE: usize = 4 << 20;
 /// keys on their way to the server.
 const BESIDE_PLAN: usize = 12 << 20;
 
+/// What a repair and an undo need beside their budget: a batch, and some bytes for each group.
+const BESIDE_REPAIR: usize = 4 << 20;
+
 const ROWS: u64 = 1_000_000;
+
+/// What is in the tables that are repaired.
+const SUM: &str = "select (select sum(hashtext(c::text)::int8) from customer c) \
+                        + (select sum(hashtext(p::text)::int8) from purchase p)";
 
 /// One at a time.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -93,7 +101,8 @@ async fn scan(database: &Database<'_>, indexes: &[&str], memory: usize) -> Vec<F
     found.unwrap().unwrap().indexes.iter().map(|index| index.found).collect()
 }
 
-/// 30,000 customers are there twice, and each pair has an order that becomes the same one.
+/// 30,000 customers are there twice, each pair has an order that becomes the same one, numbers of
+/// orders are to be counted anew, and notes without a foreign key may refer to who goes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_and_its_repair_stay_within_their_budget() {
     const PAIRS: u64 = 30_000;
@@ -102,7 +111,8 @@ async fn a_plan_and_its_repair_stay_within_their_budget() {
     let database = Database::new(Server::shared(Major::V18).unwrap(), "memory_plan").unwrap();
     database
         .execute(format!(
-            "create table customer (id int8 primary key, email text);
+            "create table customer (id int8 primary key, email text, purchases int8 default 0);
+             create table note (about int8);
              create table purchase (id int8 primary key, customer int8 not null, number int, unique (customer, number));
              create index on purchase (customer);
              insert into customer select g, 'somebody' || g % {PAIRS} || '@shop.example' from generate_series(1, 2 * {PAIRS}) g;
@@ -116,8 +126,20 @@ async fn a_plan_and_its_repair_stay_within_their_budget() {
         .await
         .unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let rules =
-        "format = 1\nname = 'shop'\n[[table]]\nname = 'customer'\n[[table]]\nname = 'purchase'";
+    let rules = "format = 1
+name = 'shop'
+[[table]]
+name = 'customer'
+[[table.count]]
+column = 'purchases'
+by = 'id'
+rows = 'purchase.customer'
+[[table]]
+name = 'purchase'
+[[reference]]
+to = 'customer.id'
+from = ['note.about']
+";
     let options = PlanOptions {
         rules: Rules::parse(rules, "shop").unwrap(),
         memory: 8 << 20,
@@ -131,11 +153,22 @@ async fn a_plan_and_its_repair_stay_within_their_budget() {
     ALLOCATOR.set_limit(usize::MAX).unwrap();
     let counts = planned.unwrap().counts;
     assert_eq!((counts.groups, counts.collisions, counts.questions), (2 * PAIRS, PAIRS, 0));
-    // Some bytes for each group, and what a batch does.
-    ALLOCATOR.set_limit(ALLOCATOR.allocated() + BESIDE_PLAN).unwrap();
+    let before = database.value(SUM).await.unwrap();
+    ALLOCATOR.set_limit(ALLOCATOR.allocated() + (4 << 20) + BESIDE_REPAIR).unwrap();
     let stop = pghaul::run::Stop::default();
-    let repaired = repair(&endpoint, &out, RepairOptions::default(), &(), &stop).await;
+    let options = RepairOptions { memory: 4 << 20, ..RepairOptions::default() };
+    let repaired = repair(&endpoint, &out, options, &(), &stop).await;
     ALLOCATOR.set_limit(usize::MAX).unwrap();
     let repaired = repaired.unwrap();
     assert_eq!((repaired.groups, repaired.skipped, repaired.deleted), (2 * PAIRS, 0, 2 * PAIRS));
+    let wrong = "select count(*) from customer c where purchases <> \
+                 (select count(*) from purchase p where p.customer = c.id)";
+    assert_eq!(database.value(wrong).await.unwrap().as_deref(), Some("0"));
+    assert_ne!(database.value(SUM).await.unwrap(), before);
+    ALLOCATOR.set_limit(ALLOCATOR.allocated() + (2 << 20) + BESIDE_REPAIR).unwrap();
+    let options = UndoOptions { indexes: Indexes::Drop, memory: 2 << 20 };
+    let undone = undo(&endpoint, options, &(), &stop).await;
+    ALLOCATOR.set_limit(usize::MAX).unwrap();
+    assert!(undone.unwrap().rows >= 2 * PAIRS);
+    assert_eq!(database.value(SUM).await.unwrap(), before);
 }

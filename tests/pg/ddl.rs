@@ -265,8 +265,7 @@ async fn a_step_waits(major: Major) {
     assert!(waiting.last().unwrap().1.is_empty());
 }
 
-/// Rows go in beside this lock, indexes do not; those of a table are begun together, unless another
-/// lane was quicker.
+/// Rows go in beside this lock, indexes do not.
 async fn a_step_is_cancelled(major: Major) {
     let from = |event: &Event<'_>| matches!(event, Event::Planned { .. });
     let lock = "lock table t2 in row exclusive mode";
@@ -285,9 +284,8 @@ async fn who_has_a_lock_on_the_target_is_named() {
     );
 }
 
-/// A step is cancelled, by an operator or a timeout, most often one of a batch, whose others go on: it
-/// is done alone afterwards.
+/// By an operator or a timeout.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_step_that_is_cancelled_in_a_batch_is_done_afterwards() {
+async fn a_step_that_is_cancelled_is_done_afterwards() {
     tokio::join!(a_step_is_cancelled(Major::V9_6), a_step_is_cancelled(Major::V18));
 }

@@ -8,6 +8,7 @@
 )]
 
 mod archive;
+mod batches;
 mod cancel;
 mod catalog;
 mod clone;
@@ -24,7 +25,9 @@ mod finished;
 mod formats;
 mod harness;
 mod hazards;
+mod kept_findings;
 mod left_alone;
+mod many_tables;
 mod moment;
 mod observer;
 mod pairs;

@@ -18,7 +18,7 @@ use pghaul::connect::{Endpoint, Side};
 use pghaul::duplicates::plan::{self, PlanOptions, Planned};
 use pghaul::duplicates::repair::{RepairOptions, Repaired};
 use pghaul::duplicates::rules::Rules;
-use pghaul::duplicates::undo::{Indexes, Undone};
+use pghaul::duplicates::undo::{Indexes, UndoOptions, Undone};
 use pghaul::event::{Counters, Observer};
 use pghaul::run::Stop;
 use pghaul_testbed::Database;
@@ -67,6 +67,17 @@ pub(crate) async fn repair(url: &str, plan: &Path) -> Result<Repaired, Error> {
     repair_until(url, plan, &(), &Stop::default()).await
 }
 
+/// Repairs, in batches of so many rows.
+pub(crate) async fn repair_in_batches_of(
+    batch_rows: usize,
+    url: &str,
+    plan: &Path,
+) -> Result<Repaired, Error> {
+    let options = RepairOptions { batch_rows, ..RepairOptions::default() };
+    let stop = Stop::default();
+    pghaul::duplicates::repair::repair(&endpoint(url), plan, options, &(), &stop).await
+}
+
 /// Repairs, watched.
 pub(crate) async fn repair_until(
     url: &str,
@@ -74,14 +85,15 @@ pub(crate) async fn repair_until(
     observer: &dyn Observer,
     stop: &Stop,
 ) -> Result<Repaired, Error> {
-    let options = RepairOptions { batch_rows: 37 };
+    let options = RepairOptions { batch_rows: 37, ..RepairOptions::default() };
     pghaul::duplicates::repair::repair(&endpoint(url), plan, options, observer, stop).await
 }
 
 /// Undoes.
 pub(crate) async fn undo(url: &str, drop_indexes: bool) -> Result<Undone, Error> {
     let indexes = if drop_indexes { Indexes::Drop } else { Indexes::Keep };
-    pghaul::duplicates::undo::undo(&endpoint(url), indexes, &(), &Stop::default()).await
+    let options = UndoOptions::default().with_indexes(indexes);
+    pghaul::duplicates::undo::undo(&endpoint(url), options, &(), &Stop::default()).await
 }
 
 /// Digests of all tables, by plain SQL.

@@ -12,6 +12,7 @@ mod json;
 mod lines;
 pub mod rebuild;
 pub mod scan;
+mod single;
 mod tracker;
 
 use std::sync::atomic::Ordering;
@@ -53,9 +54,9 @@ pub struct Display {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-/// Says things without disturbing what is drawn.
+/// To the thread that draws.
 #[derive(Clone)]
-pub struct Voice(Sender<Notice>);
+struct Voice(Sender<Notice>);
 
 enum Notice {
     Told(Told),
@@ -123,9 +124,10 @@ impl Progress {
         self.tracker().expect(Expected::of_comparison(prepared));
     }
 
-    /// To say something.
-    pub fn voice(&self) -> Voice {
-        self.voice.clone()
+    /// Says a line to the person who watches, without disturbing what is drawn.
+    pub fn voice(&self) -> impl Fn(&str) + Send + Sync + 'static {
+        let voice = self.voice.clone();
+        move |text| voice.say(text)
     }
 
     /// What is kept and was found; none before anything was written.
@@ -168,8 +170,7 @@ impl Observer for Progress {
 }
 
 impl Voice {
-    /// One line for the person who watches.
-    pub fn say(&self, text: &str) {
+    fn say(&self, text: &str) {
         let _ = self.0.send(Notice::Told(Told::Message(text.to_owned())));
     }
 }

@@ -7,7 +7,8 @@ use pghaul::run::Stop;
 use pghaul::{Error, ErrorKind};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::progress::Voice;
+/// Says something to the person who watches.
+type Voice = Box<dyn Fn(&str) + Send + Sync>;
 
 /// What asked us to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +84,7 @@ impl Watch {
                     };
                     // Said first: when all has stopped, nothing is shown any more.
                     if let Some(voice) = &*voice.read().unwrap_or_else(PoisonError::into_inner) {
-                        voice.say(text);
+                        voice(text);
                     }
                     asked.cancel();
                 }
@@ -93,8 +94,8 @@ impl Watch {
     }
 
     /// Where the answer to a signal is shown from now on.
-    pub fn speak_through(&self, voice: Voice) {
-        *self.voice.write().unwrap_or_else(PoisonError::into_inner) = Some(voice);
+    pub fn speak_through(&self, say: impl Fn(&str) + Send + Sync + 'static) {
+        *self.voice.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(say));
     }
 
     /// The first signal that came, if one did.

@@ -95,6 +95,10 @@ fn finder() {
 fn finder_when_all_rows_are_equal() {
     assert_eq!(count(Relations::Many, 1 << 20, 1_000_000, |_| digest(7)), (1, 1_000_000));
     assert_eq!(count(Relations::One, 64 << 20, 4_000_000, |_| digest(7)), (1, 4_000_000));
+    // One group of a million rows among as many that are alone.
+    let half = |row: u32| digest(if row.is_multiple_of(2) { 0 } else { row.into() });
+    assert_eq!(count(Relations::Many, 1 << 20, 2_000_000, half), (1, 1_000_000));
+    assert_eq!(count(Relations::One, 8 << 20, 2_000_000, half), (1, 1_000_000));
 }
 
 /// A partition that does not fit the memory: first as many runs as can be merged at once, or nearly,

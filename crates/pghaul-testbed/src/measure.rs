@@ -3,11 +3,35 @@
 //! Invariant: peak memory is what Linux keeps as `VmHWM` in `/proc/PID/status` (proc_pid_status(5)),
 //! looked at until the process has ended; a process that fails is an error and no measurement.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use clap::{Arg, ArgAction, Parser};
+
 use crate::error::{Error, Result};
+
+/// A bench's `main`: reads its flags, runs it, says why it failed.
+#[expect(clippy::print_stderr, reason = "for the one who runs it")]
+pub fn bench<F: Parser>(run: impl FnOnce(F) -> Result<()>) -> ExitCode {
+    // Cargo adds `--bench`.
+    let cargos = Arg::new("bench").long("bench").hide(true).action(ArgAction::SetTrue);
+    let matches = F::command().arg(cargos).get_matches();
+    let flags = F::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match run(flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a future to its end.
+pub fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Error::new(error.to_string()))?;
+    runtime.block_on(work)
+}
 
 /// What processes needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,8 +25,12 @@
 //! The observer is called under a lock that keeps this order: while it does not return, others
 //! wait.
 
+mod phases;
+
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
+
+pub(crate) use phases::Phases;
 
 use crate::connect::Side;
 use crate::finding::Finding;

@@ -4,7 +4,9 @@
 //! This crate is all that the program `pghaul` does: its verbs are calls here, and what it prints is
 //! what they give back. It prints nothing itself, installs no signal handler, and never writes to a
 //! source. It works on tokio's runtime (the one with several threads is what it is made for), and runs
-//! the program `pg_dump` of the newest server concerned.
+//! the program `pg_dump` of the newest server concerned. Calls that read much in their own future
+//! (`duplicates`) are faster in a task (`tokio::spawn`) than in the `block_on` of a program's `main`,
+//! which another thread has to wake for all that arrives.
 //!
 //! # Carrying a database
 //!

@@ -32,7 +32,7 @@ pub use amcheck::Thoroughness;
 pub use health::{Health, IndexHealth, Reason, health};
 pub use index::Index;
 pub use leftovers::Leftover;
-pub use options::{Locking, Need, RebuildOptions, Views};
+pub use options::{Locking, Need, RebuildOptions, Unknown, Views};
 pub use outcome::{IndexEnd, IndexOutcome, Rebuilt};
 pub use plan::Plan;
 pub use prepare::PreparedRebuild;

@@ -21,7 +21,6 @@ mod obstacles;
 pub mod options;
 pub(crate) mod origin;
 pub mod outcome;
-mod phases;
 pub(crate) mod prepare;
 mod readers;
 mod recover;

@@ -170,24 +170,10 @@ impl Heir {
             )
             .with_hint("hold snapshots with `pghaul snapshot`, which locks the tables too")
         };
-        if !lock(&session, &tables).await? {
-            return Err(gone("a table of it was dropped".to_owned()));
+        match lock_as_they_were(&session, &tables).await? {
+            None => Ok(Self { session, tables }),
+            Some(what) => Err(gone(what)),
         }
-        // Locked by now, so what is the same file here stays the same.
-        let rewritten: Vec<String> = names(
-            &session,
-            "look for tables rewritten since",
-            include_str!("snapshot/rewritten.sql"),
-        )
-        .await?
-        .iter()
-        .filter(|name| tables.contains(name))
-        .map(|name| format!("`{name}`"))
-        .collect();
-        if !rewritten.is_empty() {
-            return Err(gone(format!("{} truncated or rewritten since", rewritten.join(", "))));
-        }
-        Ok(Self { session, tables })
     }
 
     /// Exports the snapshot.
@@ -236,10 +222,35 @@ pub(crate) async fn hold_tables<'a>(
     session: &Session,
     tables: impl Iterator<Item = &'a RelationName>,
 ) -> Result<(), Error> {
-    if lock(session, &tables.cloned().collect()).await? {
-        return Ok(());
+    match lock_as_they_were(session, &tables.cloned().collect()).await? {
+        None => Ok(()),
+        Some(what) => Err(Error::new(
+            ErrorKind::SnapshotGone,
+            format!("source: the snapshot cannot be used any more: {what}"),
+        )),
     }
-    Err(Error::new(ErrorKind::SnapshotGone, "source: a table of the snapshot was dropped"))
+}
+
+/// Locks tables in a session that has imported a snapshot. Gives what happened to them before, if
+/// nobody held a lock for a while: then they would read as empty.
+async fn lock_as_they_were(
+    session: &Session,
+    tables: &BTreeSet<RelationName>,
+) -> Result<Option<String>, Error> {
+    if !lock(session, tables).await? {
+        return Ok(Some("a table of it was dropped".to_owned()));
+    }
+    // Locked by now, so what is the same file here stays the same.
+    let rewritten =
+        names(session, "look for tables rewritten since", include_str!("snapshot/rewritten.sql"));
+    let rewritten: Vec<String> = rewritten
+        .await?
+        .iter()
+        .filter(|name| tables.contains(name))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let since = || format!("{} truncated or rewritten since", rewritten.join(", "));
+    Ok((!rewritten.is_empty()).then(since))
 }
 
 /// Begins a transaction in the snapshot.

@@ -4,18 +4,20 @@
 //! are there together or not at all; the schema belongs to the role that runs, with no grant to
 //! anybody; a schema `pghaul` that is not ours is refused, never touched.
 
+mod findings;
 pub mod receipt;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{oid, size};
 use crate::connect::{Endpoint, Session};
 use crate::error::{Error, ErrorKind};
-use crate::finding::{Finding, Severity, stored_code};
+use crate::finding::Finding;
 use crate::name::literal;
 use crate::plan::{Part, PartId, Plan, format_name};
+pub(crate) use findings::{load_findings, store_findings};
 pub use receipt::{Receipt, Receipts};
 
 /// The version of the state's tables. A newer one is refused with exit code 20.
@@ -128,12 +130,18 @@ pub async fn look(target: &Session) -> Result<Presence, Error> {
     })
 }
 
-/// Creates the state of a new run, plan included, in one transaction: the one that has dropped the
-/// run before, if the session is in it.
+/// Creates the state of a new run, plan and what was found before included, in one transaction: the
+/// one that has dropped the run before, if the session is in it. `writes`: by OID, how often each
+/// table was written to on the source.
 ///
 /// # Errors
 /// What the target said; nothing is left behind then.
-pub async fn create(target: &Session, run: &RunRecord, plan: &Plan) -> Result<(), Error> {
+pub async fn create(
+    target: &Session,
+    run: &RunRecord,
+    (plan, writes): (&Plan, &BTreeMap<u32, i64>),
+    known_before: &[Finding],
+) -> Result<(), Error> {
     let doing = "create the run's state in schema pghaul";
     target.batch(doing, "begin").await?;
     target.batch(doing, include_str!("state/create.sql")).await?;
@@ -159,9 +167,10 @@ pub async fn create(target: &Session, run: &RunRecord, plan: &Plan) -> Result<()
             ],
         )
         .await?;
-    for sql in plan_inserts(plan) {
+    for sql in plan_inserts(plan, writes) {
         target.batch(doing, &sql).await?;
     }
+    findings::note_known_before(target, known_before).await?;
     target.batch(doing, "commit").await
 }
 
@@ -312,24 +321,45 @@ pub async fn set_options(target: &Session, options: &str) -> Result<(), Error> {
     target.execute("note the run's options", sql, &[&options]).await.map(drop)
 }
 
-/// Notes under which moment the run goes on.
+/// Notes under which moment of `run` its work goes on, and how often each table had been written to
+/// by then.
 ///
 /// # Errors
 /// What the target said.
 pub async fn set_moment(
     target: &Session,
-    snapshot: &str,
-    moment: &str,
-    consistency: &str,
+    run: &RunRecord,
+    writes: &BTreeMap<u32, i64>,
 ) -> Result<(), Error> {
-    target
-        .execute(
-            "note the run's moment",
-            "update pghaul.run set snapshot = $1, moment = $2, consistency = $3",
-            &[&snapshot, &moment, &consistency],
-        )
-        .await
-        .map(drop)
+    let doing = "note the run's moment";
+    let mut sql = format!(
+        "begin; update pghaul.run set snapshot = {}, moment = {}, consistency = {};\n",
+        literal(&run.snapshot),
+        literal(&run.moment),
+        literal(&run.consistency),
+    );
+    let counts: Vec<String> =
+        writes.iter().map(|(table, count)| format!("({table}::int8, {count}::int8)")).collect();
+    for counts in counts.chunks(ROWS_A_STATEMENT) {
+        sql.push_str(&format!(
+            "update pghaul.relation r set writes = c.writes \
+               from (values {}) c (source_oid, writes) \
+              where c.source_oid = r.source_oid and c.writes is distinct from r.writes;\n",
+            counts.join(", ")
+        ));
+    }
+    sql.push_str("commit");
+    target.batch(doing, &sql).await
+}
+
+/// How often each table had been written to on the source at the run's moment, by OID.
+///
+/// # Errors
+/// What the target said.
+pub async fn load_writes(target: &Session) -> Result<BTreeMap<u32, i64>, Error> {
+    let sql = "select source_oid, writes from pghaul.relation where writes is not null";
+    let rows = target.query("read the counters of writes", sql, &[]).await?;
+    Ok(rows.iter().map(|row| (oid(row.get(0)), row.get(1))).collect())
 }
 
 /// Notes under which name the run's snapshot is to be had now.
@@ -356,91 +386,6 @@ pub async fn add_own_ids(target: &Session, ids: u64) -> Result<(), Error> {
     target.batch("count our own transactions on the source", &sql).await
 }
 
-/// Stores findings, for `status`.
-///
-/// # Errors
-/// What the target said.
-pub async fn store_findings(target: &Session, findings: &[Finding]) -> Result<(), Error> {
-    let doing = "store the findings";
-    target.batch(doing, "delete from pghaul.finding").await?;
-    for (id, finding) in (0_i64..).zip(findings) {
-        let severity = severity_name(finding.severity);
-        let insert = async |finding: &Finding| {
-            target
-                .execute(
-                    doing,
-                    "insert into pghaul.finding (id, code, severity, object, message, remedy) \
-                     values ($1, $2, $3, $4, $5, $6)",
-                    &[
-                        &id,
-                        &finding.code,
-                        &severity,
-                        &finding.object,
-                        &finding.message,
-                        &finding.remedy,
-                    ],
-                )
-                .await
-        };
-        match insert(finding).await {
-            // The target's encoding lacks a character of ours, or of the source's.
-            Err(error) if error.sqlstate() == Some("22P05") => insert(&in_ascii(finding)).await?,
-            other => other?,
-        };
-    }
-    // Of indexes that are built by now.
-    let sql = "delete from pghaul.duplicate_row d where not exists (select 1 from pghaul.finding f \
-               where f.code = 'duplicates' and f.object = d.object)";
-    target.batch(doing, sql).await
-}
-
-fn in_ascii(finding: &Finding) -> Finding {
-    let plain = |text: &str| {
-        let text = text.replace('…', "...");
-        text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect::<String>()
-    };
-    Finding {
-        object: finding.object.as_deref().map(plain),
-        message: plain(&finding.message),
-        remedy: plain(&finding.remedy),
-        ..finding.clone()
-    }
-}
-
-/// Reads what was found.
-///
-/// # Errors
-/// What the target said.
-pub(crate) async fn load_findings(target: &Session) -> Result<Vec<Finding>, Error> {
-    let rows = target
-        .query(
-            "read the run's findings",
-            "select code, severity, object, message, remedy from pghaul.finding order by id",
-            &[],
-        )
-        .await?;
-    let severity = |name: &str| {
-        [Severity::Note, Severity::Blocker]
-            .into_iter()
-            .find(|severity| severity_name(*severity) == name)
-            .unwrap_or(Severity::Warning)
-    };
-    Ok(rows
-        .iter()
-        .map(|row| Finding {
-            code: stored_code(row.get(0)),
-            severity: severity(row.get(1)),
-            object: row.get(2),
-            message: row.get(3),
-            remedy: row.get(4),
-        })
-        .collect())
-}
-
-fn severity_name(severity: Severity) -> String {
-    format!("{severity:?}").to_lowercase()
-}
-
 fn json(identity: &DatabaseIdentity) -> Result<String, Error> {
     serde_json::to_string(identity).map_err(|error| {
         Error::new(ErrorKind::Bug, "cannot write an identity as JSON").caused_by(error)
@@ -450,7 +395,7 @@ fn json(identity: &DatabaseIdentity) -> Result<String, Error> {
 /// Many rows a statement: a plan of 100,000 parts must not cost as many round trips.
 const ROWS_A_STATEMENT: usize = 500;
 
-fn plan_inserts(plan: &Plan) -> Vec<String> {
+fn plan_inserts(plan: &Plan, writes: &BTreeMap<u32, i64>) -> Vec<String> {
     let number = |value: Option<u32>| value.map_or("null".to_owned(), |block| block.to_string());
     let relations: Vec<String> = plan
         .tables
@@ -458,7 +403,7 @@ fn plan_inserts(plan: &Plan) -> Vec<String> {
         .enumerate()
         .map(|(id, table)| {
             format!(
-                "({id}, {}, {}, {}, {}, '{}', {}, {})",
+                "({id}, {}, {}, {}, {}, '{}', {}, {}, {})",
                 literal(table.name.schema.as_str()),
                 literal(table.name.name.as_str()),
                 table.oid,
@@ -466,6 +411,7 @@ fn plan_inserts(plan: &Plan) -> Vec<String> {
                 format_name(table.format.format),
                 literal(table.written_to.schema.as_str()),
                 literal(table.written_to.name.as_str()),
+                writes.get(&table.oid).map_or("null".to_owned(), ToString::to_string),
             )
         })
         .collect();

@@ -11,6 +11,7 @@ use pghaul::duplicates::{
 };
 use pghaul::event::{Counters, Event};
 use pghaul::{Error, ErrorKind};
+use pghaul_testbed::damage::{Damage, Order, Recipe};
 use pghaul_testbed::{Database, Major, Options, Role, Server};
 use tokio_util::sync::CancellationToken;
 
@@ -437,4 +438,83 @@ async fn a_view_that_is_refreshed_meanwhile_is_read_whole() {
     }
     done.cancel();
     assert!(refreshing.await.unwrap() > 0 && whole > 0);
+}
+
+/// Views are held like tables, as long as the scan lives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_is_scanned_cannot_be_refreshed() {
+    for major in [Major::V9_6, Major::V18] {
+        let database = database(major, "scan_view_held");
+        database
+            .execute(
+                "create materialized view v as select g from generate_series(1, 10) g;
+                 create unique index v_g on v (g);
+                 create materialized view w as select 1 as g; create unique index w_g on w (g)",
+            )
+            .await
+            .unwrap();
+        let held = Scan::start(&endpoint(&database.url()), of(&["v_g"])).await.unwrap();
+        let other = database.connect().await.unwrap();
+        let refresh = "set lock_timeout = '100ms'; refresh materialized view ";
+        let refused = other.execute(format!("{refresh} v")).await.unwrap_err();
+        assert_eq!(refused.sqlstate(), Some("55P03"), "{major}: {refused}");
+        other.execute(format!("{refresh} w")).await.unwrap();
+        drop(held);
+        other.execute("set lock_timeout = '20s'; refresh materialized view v").await.unwrap();
+    }
+}
+
+/// Beside groups: which indexes are exposed, which are not valid, which amcheck finds damaged.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_health_of_indexes_is_told() {
+    for major in [Major::V9_6, Major::V14, Major::V18] {
+        let database = database(major, "scan_health");
+        database
+            .execute(
+                "create collation loose (lc_collate = 'en_US.UTF-8', lc_ctype = 'en_US.UTF-8');
+                 create table t (id int primary key, word text collate loose, plain text, n int);
+                 insert into t select g, 'w' || g, 'p' || g, g from generate_series(1, 500) g;
+                 create unique index t_word on t (word); create index t_plain on t (plain); create unique index t_n on t (n);
+                 update pg_index set indisvalid = false where indexrelid = 't_plain'::regclass;
+                 create table other (id int primary key)",
+            )
+            .await
+            .unwrap();
+        if major >= Major::V10 {
+            database.execute("create extension amcheck").await.unwrap();
+        }
+        if major >= Major::V13 {
+            let other = "update pg_collation set collversion = '2.17' where collname = 'loose'";
+            database.execute(other).await.unwrap();
+        }
+        let session = database.connect().await.unwrap();
+        Damage::new("t_n", Recipe::WrongOrder(Order::Reversed))
+            .groups(3)
+            .plant(&session)
+            .await
+            .unwrap();
+        let found =
+            look(&database.url(), ScanOptions::default(), |_| (), &mut ()).await.unwrap().unwrap();
+        let mut told: Vec<(&str, &str)> = found
+            .findings
+            .iter()
+            .filter(|one| one.code.ends_with("_index") || one.code == "duplicates")
+            .map(|one| (one.code, one.object.as_deref().unwrap()))
+            .collect();
+        told.sort_unstable();
+        let mut expected = vec![
+            ("damaged_index", "public.t_n"),
+            ("duplicates", "public.t_n"),
+            ("exposed_index", "public.t_word"),
+            ("invalid_index", "public.t_plain"),
+        ];
+        if major < Major::V10 {
+            expected.remove(0);
+        }
+        assert_eq!(told, expected, "{major}");
+        // Named tables alone.
+        let other = ScanOptions { tables: vec!["other".to_owned()], ..ScanOptions::default() };
+        let found = look(&database.url(), other, |_| (), &mut ()).await.unwrap().unwrap();
+        assert!(found.findings.is_empty(), "{major}: {:?}", found.findings);
+    }
 }

@@ -4,6 +4,7 @@ use pghaul::ErrorKind;
 use pghaul::duplicates::plan::answers::Answers;
 use pghaul::duplicates::plan::{PlanOptions, Without};
 use pghaul::duplicates::rules::Rules;
+use pghaul::duplicates::undo::{Indexes, UndoOptions};
 use pghaul::event::Event;
 use pghaul::run::Stop;
 use pghaul_testbed::damage::{Damage, Recipe};
@@ -264,7 +265,7 @@ async fn half_a_repair_is_undone_and_undo_goes_on() {
                 }
             });
             let (whole, stop) = (super::endpoint(&database.url()), Stop::default());
-            let drop = pghaul::duplicates::undo::Indexes::Drop;
+            let drop = UndoOptions::default().with_indexes(Indexes::Drop);
             let undone = pghaul::duplicates::undo::undo(&whole, drop, &killer, &stop).await;
             match undone {
                 Ok(_) => break,

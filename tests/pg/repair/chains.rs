@@ -131,6 +131,47 @@ async fn what_hangs_together_is_left_alone_together() {
     }
 }
 
+/// A row that refers to rows of two groups is changed once: where one of them is left alone, so is the
+/// other.
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_with_a_common_child_are_left_alone_together() {
+    for major in [Major::V9_6, Major::V18] {
+        let database = database(major, "common_child");
+        database
+            .execute(
+                "create table person (id int primary key, name text);
+                 create unique index person_name on person (name);
+                 create table friendship (id int primary key, a int references person, b int references person);
+                 insert into person values (1, 'a'), (2, 'b'), (3, 'c')",
+            )
+            .await
+            .unwrap();
+        let sql = "insert into person select 10 + id, name from person;
+                   insert into friendship values (1, 11, 12), (2, 13, 13)";
+        database.execute(under_a_broken_index(&["person_name"], sql)).await.unwrap();
+        let rule = rules("[[table]]\nname = 'person'\nkeep = [{ lowest = 'id' }]");
+        let paper = Paper::new();
+        let planned = plan_with(&database.url(), &rule, &paper.plan()).await.unwrap();
+        assert_eq!((planned.counts.groups, planned.counts.questions), (3, 0));
+        // One of three: not yet another database.
+        let sql = "update person set name = 'A' where id = 1";
+        database.execute(under_a_broken_index(&["person_name"], sql)).await.unwrap();
+        let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
+        assert_eq!(
+            (repaired.groups, repaired.skipped, repaired.deleted),
+            (3, 2, 1),
+            "{major}: {:?}",
+            repaired.findings
+        );
+        let left = "select string_agg(id || name, ',' order by id) || (select string_agg(a || '-' || b, ',' order by id) from friendship) from person";
+        assert_eq!(
+            database.value(left).await.unwrap().as_deref(),
+            Some("1A,2b,3c,11a,12b11-12,3-3"),
+            "{major}"
+        );
+    }
+}
+
 const TENANTS: &str = "
 create table customer (tenant int, id int, email text not null, note text, primary key (tenant, id));
 create unique index customer_email on customer (tenant, email);

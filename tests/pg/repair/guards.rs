@@ -7,6 +7,7 @@ use pghaul::ErrorKind;
 use pghaul::duplicates::plan::{PlanOptions, Without};
 use pghaul::duplicates::repair::{RepairOptions, Repaired};
 use pghaul::duplicates::rules::Rules;
+use pghaul::duplicates::undo::{Indexes, UndoOptions};
 use pghaul::event::{Event, Observer};
 use pghaul::run::Stop;
 use pghaul_testbed::damage::{Damage, Recipe};
@@ -82,7 +83,7 @@ async fn with_batches_of(
     observer: &dyn Observer,
 ) -> Result<Repaired, pghaul::Error> {
     let (url, stop) = (super::endpoint(&database.url()), Stop::default());
-    let options = RepairOptions { batch_rows };
+    let options = RepairOptions { batch_rows, ..RepairOptions::default() };
     pghaul::duplicates::repair::repair(&url, &paper.plan(), options, observer, &stop).await
 }
 
@@ -294,7 +295,7 @@ async fn a_row_that_changes_during_undo_stops_it() {
         }
     });
     let (url, stop) = (super::endpoint(&database.url()), Stop::default());
-    let drop = pghaul::duplicates::undo::Indexes::Drop;
+    let drop = UndoOptions::default().with_indexes(Indexes::Drop);
     let error = pghaul::duplicates::undo::undo(&url, drop, &observer, &stop).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transfer, "{error:?}");
     assert!(error.to_string().contains("public.visit"), "{error:?}");
@@ -305,6 +306,37 @@ async fn a_row_that_changes_during_undo_stops_it() {
     let error = undo(&database.url(), true).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Preflight, "{error:?}");
     assert_ne!(before, digests(&database).await);
+}
+
+/// A trigger that comes to be while undo is at work swallows rows: the batch is not undone, and nothing
+/// of it is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_that_comes_during_undo_loses_nothing() {
+    for (major, table, action) in
+        [(Major::V18, "customer", "insert"), (Major::V9_6, "purchase", "update")]
+    {
+        let (database, paper) = customers(major, "on delete cascade").await;
+        let before = digests(&database).await;
+        super::repair_in_batches_of(1, &database.url(), &paper.plan()).await.unwrap();
+        let done = AtomicBool::new(false);
+        let observer = OnEvent(|_: &Event<'_>| {
+            if !done.swap(true, Ordering::SeqCst) {
+                let sql = format!(
+                    "create function swallow() returns trigger language plpgsql as 'begin return null; end';
+                     create trigger swallow before {action} on {table} for each row execute procedure swallow()"
+                );
+                database.execute(sql).wait().unwrap();
+            }
+        });
+        let (url, stop) = (super::endpoint(&database.url()), Stop::default());
+        let drop = UndoOptions::default().with_indexes(Indexes::Drop);
+        let error = pghaul::duplicates::undo::undo(&url, drop, &observer, &stop).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Transfer, "{error:?}");
+        assert!(error.to_string().contains(&format!("`public.{table}`")), "{error:?}");
+        database.execute("drop function swallow() cascade").await.unwrap();
+        undo(&database.url(), true).await.unwrap();
+        equal(&before, &digests(&database).await);
+    }
 }
 
 /// The second repair merges and deletes rows that the first one left behind.
@@ -440,4 +472,128 @@ async fn without_permission_or_table_nothing_begins() {
     assert!(error.to_string().contains("`public.a` of the plan is not there"), "{error:?}");
     let state = "select count(*) from pg_namespace where nspname = 'pghaul'";
     assert_eq!(database.value(state).await.unwrap().as_deref(), Some("0"));
+}
+
+/// Who else is there is told before anything is written, and so is who stands in the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn others_are_named() {
+    let (database, paper) = alone(Major::V18).await;
+    // As short as a repair waits.
+    let name = database.name();
+    database
+        .execute(format!("alter database \"{name}\" set deadlock_timeout = '1ms'"))
+        .await
+        .unwrap();
+    let before = digests(&database).await;
+    let other = database.connect().await.unwrap();
+    other
+        .execute("set application_name = 'sidekiq'; begin; update a set at = at where id = 50")
+        .await
+        .unwrap();
+    let told = std::sync::Mutex::new(Vec::new());
+    let observer = OnEvent(|event: &Event<'_>| match event {
+        Event::Found(finding) => told.lock().unwrap().push(finding.message.clone()),
+        Event::StepCommitted { object, .. } => told.lock().unwrap().push((*object).to_owned()),
+        _ => {}
+    });
+    let error = with_batches_of(100, &database, &paper, &observer).await.unwrap_err();
+    let told = std::mem::take(&mut *told.lock().unwrap());
+    assert!(
+        told[0].starts_with("1 sessions of sidekiq are connected, 1 in a transaction"),
+        "{told:?}"
+    );
+    assert_eq!(told.len(), 1, "{told:?}");
+    let hint = error.hint().unwrap();
+    assert!(hint.starts_with("`public.a` is locked by sidekiq (pid "), "{error:?} {hint}");
+    other.execute("rollback").await.unwrap();
+    equal(&before, &digests(&database).await);
+    let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
+    assert_eq!((repaired.skipped, repaired.deleted), (0, 6), "{:?}", repaired.findings);
+    let found = repaired.findings.iter().find(|finding| finding.code == "other_sessions").unwrap();
+    assert_eq!(found.severity, pghaul::Severity::Note);
+}
+
+/// Rows give up a key where that is nothing to anybody: NULL before a value that nobody has, and never
+/// what others refer by.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_up_means_nothing() {
+    let rules = |table: &str| {
+        let text = format!(
+            "format = 1\nname = 'x'\n[[table]]\nname = '{table}'\nkeep = [{{ lowest = 'id' }}]"
+        );
+        PlanOptions { rules: Rules::parse(&text, "x").unwrap(), ..PlanOptions::default() }
+    };
+    for major in [Major::V9_6, Major::V18] {
+        // No other code would do; and a name can be missing.
+        let database = database(major, "given_up");
+        database
+            .execute(
+                "create table coded (id int primary key, code text not null check (code ~ '^[A-Z]$'), name text);
+                 create unique index coded_both on coded (code, name);
+                 create table of_coded (coded int references coded);
+                 insert into coded select g, chr(64 + g), 'n' || g from generate_series(1, 20) g;
+                 create table keyed (id int, shard text, label text not null, primary key (id, shard));
+                 create unique index keyed_label on keyed (shard, label);
+                 create table of_keyed (id int, shard text, foreign key (id, shard) references keyed);
+                 insert into keyed select g, 's', 'l' || g from generate_series(1, 20) g",
+            )
+            .await
+            .unwrap();
+        let twins = "insert into coded select 100 + id, code, name from coded where id < 4;
+                     insert into of_coded select id from coded;
+                     insert into keyed select 100 + id, shard, label from keyed where id < 4;
+                     insert into of_keyed select id, shard from keyed";
+        database
+            .execute(under_a_broken_index(&["coded_both", "keyed_label"], twins))
+            .await
+            .unwrap();
+        let before = digests(&database).await;
+        for table in ["coded", "keyed"] {
+            let paper = Paper::new();
+            let planned = plan_with(&database.url(), &rules(table), &paper.plan()).await.unwrap();
+            assert_eq!(planned.counts.groups, 3, "{major} {table}");
+            let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
+            assert_eq!(
+                (repaired.skipped, repaired.deleted),
+                (0, 3),
+                "{major} {table}: {:?}",
+                repaired.findings
+            );
+        }
+        clean(&database).await;
+        let children = "select (select count(*) from of_coded where coded < 100) || ' ' || (select count(*) from of_keyed where id < 100)";
+        assert_eq!(database.value(children).await.unwrap().as_deref(), Some("23 23"), "{major}");
+        for _ in 0..2 {
+            undo(&database.url(), true).await.unwrap();
+        }
+        equal(&before, &digests(&database).await);
+    }
+}
+
+/// Rebuilt indexes are other indexes before 12: undo finds them, and drops them.
+#[tokio::test(flavor = "multi_thread")]
+async fn undo_after_a_rebuild() {
+    for major in [Major::V9_6, Major::V18] {
+        let (database, paper) = customers(major, "on delete cascade").await;
+        let before = digests(&database).await;
+        repair(&database.url(), &paper.plan()).await.unwrap();
+        let rebuilt = crate::rebuild::rebuild(&database, crate::rebuild::all()).await;
+        crate::rebuild::assert_all_rebuilt(&rebuilt, &major.to_string());
+        let error = undo(&database.url(), false).await.unwrap_err();
+        assert!(error.to_string().contains("public.customer_name"), "{error:?}");
+        let undone = undo(&database.url(), true).await.unwrap();
+        equal(&before, &digests(&database).await);
+        assert!(orphans(&database).await.is_empty());
+        // The statements bring back what was dropped, once the duplicates are gone again.
+        database
+            .execute("update customer set name = name || id where note like 'copy%'")
+            .await
+            .unwrap();
+        for statement in undone.statements {
+            database.execute(statement).await.unwrap();
+        }
+        clean(&database).await;
+        let unique = "select indisunique and indisvalid from pg_index where indexrelid = 'customer_name'::regclass";
+        assert_eq!(database.value(unique).await.unwrap().as_deref(), Some("t"), "{major}");
+    }
 }

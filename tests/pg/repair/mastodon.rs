@@ -1,6 +1,8 @@
 //! Mastodon's tables, damaged on purpose: all that is planned is done, nothing is lost, and undo
 //! brings back every byte.
 
+use std::collections::BTreeSet;
+
 use pghaul_testbed::damage::{Order, Recipe};
 use pghaul_testbed::mastodon::{self, Shape, Version};
 use pghaul_testbed::{Database, Major, Session};
@@ -15,8 +17,27 @@ pub(crate) fn small(major: Major, version: Version, hint: &str) -> Database<'sta
     database
 }
 
+/// References without a foreign key that refer to nothing, whichever row they stand in.
+pub(crate) async fn dangling(database: &Database<'_>) -> BTreeSet<(String, String)> {
+    let off =
+        "set enable_indexscan = off; set enable_indexonlyscan = off; set enable_bitmapscan = off;";
+    let sql = format!("{off}{}", include_str!("dangling.sql"));
+    let rows = database.query_text(sql).await.unwrap();
+    rows.into_iter().map(|mut row| (row.remove(0).unwrap(), row.remove(1).unwrap())).collect()
+}
+
+/// No reference refers to nothing that did not before.
+pub(crate) async fn nothing_dangles_anew(
+    database: &Database<'_>,
+    before: &BTreeSet<(String, String)>,
+) {
+    let now = dangling(database).await;
+    let anew: Vec<_> = now.difference(before).collect();
+    assert!(anew.is_empty(), "{anew:?}");
+}
+
 /// Facts, by names that merging does not change.
-async fn facts(database: &Database<'_>) -> Vec<Vec<Option<String>>> {
+pub(crate) async fn facts(database: &Database<'_>) -> Vec<Vec<Option<String>>> {
     let sql = include_str!("facts.sql");
     let off =
         "set enable_indexscan = off; set enable_indexonlyscan = off; set enable_bitmapscan = off;";
@@ -58,6 +79,7 @@ async fn there_and_back(major: Major, version: Version, recipe: Recipe) {
     let groups = plant_main(&session, recipe).await;
     let (before, known) = (digests(&database).await, facts(&database).await);
     assert!(orphans(&database).await.is_empty());
+    let loose = dangling(&database).await;
 
     let paper = Paper::new();
     let planned = plan_mastodon(&database.url(), &paper.plan()).await.unwrap();
@@ -68,6 +90,7 @@ async fn there_and_back(major: Major, version: Version, recipe: Recipe) {
     assert_eq!(repaired.deleted, planned.counts.deleted);
     clean(&database).await;
     equal(&known, &facts(&database).await);
+    nothing_dangles_anew(&database, &loose).await;
 
     let error = undo(&database.url(), false).await.unwrap_err();
     assert!(error.to_string().contains("index_statuses_on_uri"), "{error:?}");

@@ -4,7 +4,7 @@ use pghaul_testbed::damage::{Damage, Order, Recipe};
 use pghaul_testbed::mastodon::Version;
 use pghaul_testbed::{Database, Major};
 
-use super::mastodon::{equal, small};
+use super::mastodon::{dangling, equal, facts, nothing_dangles_anew, small};
 use super::{Paper, clean, clean_but, digests, orphans, plan_mastodon, repair, undo};
 
 /// Unique indexes that are no primary key: table, index.
@@ -23,6 +23,16 @@ async fn indexes(database: &Database<'_>) -> Vec<(String, String)> {
 
 /// Asked about, whatever is found.
 const ASKED: &[&str] = &["index_users_on_email", "index_invites_on_code"];
+
+/// What stays whatever is merged: media, tags and cards, and what they are on.
+async fn not_lost(database: &Database<'_>) -> Vec<Vec<Option<String>>> {
+    let kinds =
+        ["attachment", "hashtag", "profile tag", "tag", "card", "card of", "status", "account"];
+    let mut facts = facts(database).await;
+    facts.retain(|fact| kinds.contains(&fact[0].as_deref().unwrap()));
+    assert_eq!(facts.len(), kinds.len());
+    facts
+}
 
 async fn every_index(major: Major, version: Version, recipe: Recipe) {
     let database = small(major, version, "every_index");
@@ -45,6 +55,7 @@ async fn every_index(major: Major, version: Version, recipe: Recipe) {
     assert!(planted > 80, "{planted}");
     let before = digests(&database).await;
     let already: usize = orphans(&database).await.len();
+    let (loose, known) = (dangling(&database).await, not_lost(&database).await);
 
     let paper = Paper::new();
     let planned = plan_mastodon(&database.url(), &paper.plan()).await.unwrap();
@@ -58,6 +69,8 @@ async fn every_index(major: Major, version: Version, recipe: Recipe) {
     let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
     assert_eq!((repaired.skipped, repaired.asked), (0, asked), "{:?}", repaired.findings);
     assert_eq!(orphans(&database).await.len(), already);
+    nothing_dangles_anew(&database, &loose).await;
+    equal(&known, &not_lost(&database).await);
 
     clean_but(&database, ASKED).await;
     undo(&database.url(), true).await.unwrap();
@@ -86,6 +99,14 @@ async fn every_unique_index_in_the_wrong_order() {
 
 /// Where Mastodon's own script loses nothing by it, the same row stays as there: which, by SQL.
 const STAYS_BY_THE_SCRIPT: &[(&str, &str, &str)] = &[
+    ("accounts", "index_accounts_on_username_and_domain_lower", "updated_at desc"),
+    ("users", "index_users_on_confirmation_token", "created_at desc"),
+    ("users", "index_users_on_reset_password_token", "updated_at desc"),
+    (
+        "announcement_reactions",
+        "index_announcement_reactions_on_account_id_and_announcement_id",
+        "id desc",
+    ),
     ("conversations", "index_conversations_on_uri", "id desc"),
     ("custom_emojis", "index_custom_emojis_on_shortcode_and_domain", "id desc"),
     ("custom_emoji_categories", "index_custom_emoji_categories_on_name", "id desc"),
@@ -112,11 +133,27 @@ async fn the_row_stays_that_the_script_keeps() {
         if *table == "statuses" {
             damage = damage.only("src.deleted_at is null");
         }
+        if *table == "accounts" {
+            damage = damage.only("src.domain is not null");
+        }
+        if ["accounts", "users"].contains(table) {
+            // The copy in the middle is the newest.
+            for column in ["created_at", "updated_at"] {
+                let time = format!("src.{column} + interval '1 day' * (picked.copy % 2)");
+                damage = damage.set(column, time);
+            }
+        }
         damage.plant(&session).await.unwrap();
         let keys = "select string_agg(format('t.%I = u.%I', a.attname, a.attname), ' and ') \
                     from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey) \
                     where i.indexrelid = ";
-        let keys = database.value(format!("{keys}'{index}'::regclass")).await.unwrap().unwrap();
+        let keys = match *table {
+            "accounts" => {
+                "(lower(t.username), lower(t.domain)) = (lower(u.username), lower(u.domain))"
+                    .to_owned()
+            }
+            _ => database.value(format!("{keys}'{index}'::regclass")).await.unwrap().unwrap(),
+        };
         let stays = format!(
             "set enable_indexscan = off; set enable_indexonlyscan = off; set enable_bitmapscan = off; \
              select distinct (select u.ctid::text from {table} u where {keys} order by {order}, id limit 1) from {table} t \
@@ -178,10 +215,25 @@ create table rule_translations (id bigserial primary key, rule_id bigint, langua
 create unique index index_rule_translations_on_rule_id_and_language on rule_translations (rule_id, language);
 create table email_subscriptions (id bigserial primary key, account_id bigint not null references accounts on delete cascade, email text not null, updated_at timestamp not null default now());
 create unique index index_email_subscriptions_on_account_id_and_email on email_subscriptions (account_id, email);
+create table tag_trends (id bigserial primary key, tag_id bigint not null references tags on delete cascade, score float8 not null default 0, language text not null default '');
+create unique index index_tag_trends_on_tag_id_and_language on tag_trends (tag_id, language);
+create table software_deprecations (id bigserial primary key, version text not null);
+create unique index index_software_deprecations_on_version on software_deprecations (version);
+alter table keypairs add column local_fragment text;
+create unique index index_keypairs_on_account_id_and_local_fragment on keypairs (account_id, local_fragment);
+alter table conversations add column parent_status_id bigint, add column parent_account_id bigint;
+create unique index index_conversations_on_parent_status_id on conversations (parent_status_id) where parent_status_id is not null;
+create unique index index_webauthn_credentials_on_user_id_and_nickname on webauthn_credentials (user_id, nickname);
+create unique index index_identities_on_uid_and_provider on identities (uid, provider);
+insert into tag_trends (tag_id, language) select id, 'de' from tags limit 20;
+insert into software_deprecations (version) select '4.' || g from generate_series(1, 20) g;
+update conversations c set parent_status_id = s.id, parent_account_id = s.account_id
+  from (select conversation_id, min(id) as id, min(account_id) as account_id from statuses where conversation_id is not null group by 1 limit 30) s
+ where s.conversation_id = c.id;
 insert into account_identity_proofs (account_id, provider, provider_username) select id, 'keybase', username from accounts limit 20;
 insert into quotes (account_id, status_id, quoted_status_id, quoted_account_id, state, activity_uri)
     select account_id, id, in_reply_to_id, in_reply_to_account_id, 1, 'quote:' || id from statuses where in_reply_to_id is not null limit 40;
-insert into keypairs (account_id, uri, public_key) select id, 'key:' || id, md5(id::text) from accounts limit 20;
+insert into keypairs (account_id, uri, public_key, local_fragment) select id, 'key:' || id, md5(id::text), 'f' || id from accounts limit 20;
 insert into tagged_objects (status_id, object_type, object_id, uri) select id, 'Account', account_id, 'object:' || id from statuses limit 20;
 insert into collections (account_id, tag_id, uri) select id, (select min(id) from tags), 'collection:' || id from accounts limit 20;
 insert into collection_items (collection_id, account_id, activity_uri) select id, account_id, 'item:' || id from collections;
@@ -212,6 +264,12 @@ async fn tables_of_other_releases() {
         "index_username_blocks_on_username_lower_btree",
         "index_rule_translations_on_rule_id_and_language",
         "index_email_subscriptions_on_account_id_and_email",
+        "index_tag_trends_on_tag_id_and_language",
+        "index_software_deprecations_on_version",
+        "index_keypairs_on_account_id_and_local_fragment",
+        "index_conversations_on_parent_status_id",
+        "index_webauthn_credentials_on_user_id_and_nickname",
+        "index_identities_on_uid_and_provider",
     ] {
         Damage::new(index, Recipe::DoubleEntries).groups(2).plant(&session).await.unwrap();
         planted += 2;

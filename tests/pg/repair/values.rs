@@ -174,3 +174,44 @@ async fn a_value_that_has_no_text_is_left_alone() {
     let there = format!("select count(*) from span where k = 'k2' and i = {most}");
     assert_eq!(database.value(there).await.unwrap().as_deref(), Some("1"));
 }
+
+/// Rows are kept without what the server computes of them: once it does not compute it any more, they
+/// cannot be put back as they were.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_is_computed_no_more_stops_undo() {
+    let database = database(Major::V18, "computed_no_more");
+    database
+        .execute(
+            "create table made (id int primary key, k text unique, n int, twice int generated always as (n * 2) stored);
+             insert into made (id, k, n) select g, 'k' || g, g from generate_series(1, 30) g",
+        )
+        .await
+        .unwrap();
+    let sql =
+        "insert into made (id, k, n) select 100 + g, 'k' || g, g from generate_series(1, 6) g";
+    database.execute(under_a_broken_index(&["made_k_key"], sql)).await.unwrap();
+    let before = digests(&database).await;
+    let text = "format = 1\nname = 'made'\n[[table]]\nname = 'made'\nkeep = [{ lowest = 'id' }]";
+    let options =
+        PlanOptions { rules: Rules::parse(text, "made").unwrap(), ..PlanOptions::default() };
+    let paper = Paper::new();
+    plan_with(&database.url(), &options, &paper.plan()).await.unwrap();
+    let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
+    assert_eq!((repaired.skipped, repaired.deleted), (0, 6), "{:?}", repaired.findings);
+    let kept = "select (select count(*) from made) || ' ' || (select count(*) from pghaul.undo_row where now_ctid is null)";
+    database.execute("alter table made alter column twice drop expression").await.unwrap();
+    let error = undo(&database.url(), true).await.unwrap_err();
+    assert_eq!(error.kind(), pghaul::ErrorKind::Preflight, "{error:?}");
+    let said = "public.made: columns that the server computed";
+    assert!(error.to_string().contains(said), "{error:?}");
+    assert_eq!(database.value(kept).await.unwrap().as_deref(), Some("30 6"));
+    let unique = "select count(*) from pg_index where indisunique and indrelid = 'made'::regclass";
+    assert_eq!(database.value(unique).await.unwrap().as_deref(), Some("2"), "nothing was dropped");
+    // Computed again, it can be undone.
+    database
+        .execute("alter table made drop column twice; alter table made add column twice int generated always as (n * 2) stored")
+        .await
+        .unwrap();
+    undo(&database.url(), true).await.unwrap();
+    equal(&before, &digests(&database).await);
+}

@@ -1,36 +1,24 @@
 //! Progress of a rebuild: indexes done of all, how far those at work are, who keeps them waiting.
-//!
-//! Invariants: as for all progress: a thread of its own draws, and after the end nothing is drawn.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pghaul::event::{Event, Observer};
 use pghaul::rebuild::Plan;
 use pghaul::{Finding, Severity};
 use serde_json::{Value, json};
 
-use super::{Notice, Voice, holders};
-use crate::console::{Console, Detail, Shown};
-use crate::progress::tracker::Told;
+use super::holders;
+use super::single::{self, Display, Single, Teller};
+use crate::console::{Console, Detail};
 use crate::quantity::{bytes, counted, duration, grouped, milliseconds};
-use crate::report::{self, log};
+use crate::report;
 
 /// Observes a rebuild.
 pub struct RebuildProgress {
-    begun: Instant,
-    console: Console,
+    detail: Detail,
     state: Mutex<State>,
-    voice: Voice,
-}
-
-/// The thread that draws.
-pub struct RebuildDisplay {
-    voice: Voice,
-    thread: Option<std::thread::JoinHandle<()>>,
+    teller: Teller,
 }
 
 #[derive(Debug, Default)]
@@ -44,24 +32,16 @@ struct State {
 
 impl RebuildProgress {
     /// Begins to show a rebuild.
-    pub fn start(console: &Console, plan: &Plan) -> (Arc<Self>, RebuildDisplay) {
-        let (sender, receiver) = channel();
-        let voice = Voice(sender);
-        let progress = Arc::new(Self {
-            begun: Instant::now(),
-            console: *console,
+    pub fn start(console: &Console, plan: &Plan) -> (Arc<Self>, Display) {
+        let (progress, display) = single::start(console, |teller| Self {
+            detail: console.detail,
             state: Mutex::new(State {
                 indexes: plan.tasks().count(),
                 bytes: plan.tasks().map(|task| task.index.bytes).sum(),
                 ..State::default()
             }),
-            voice: voice.clone(),
+            teller,
         });
-        let observed = Arc::clone(&progress);
-        let thread = std::thread::Builder::new()
-            .name("progress".to_owned())
-            .spawn(move || draw(&observed, &receiver));
-        let display = RebuildDisplay { voice, thread: thread.ok() };
         let state = progress.state();
         let planned = format!(
             "{} to rebuild, {}",
@@ -74,9 +54,10 @@ impl RebuildProgress {
         (progress, display)
     }
 
-    /// To say something.
-    pub fn voice(&self) -> Voice {
-        self.voice.clone()
+    /// Says a line to the person who watches, without disturbing what is drawn.
+    pub fn voice(&self) -> impl Fn(&str) + Send + Sync + 'static {
+        let teller = self.teller.clone();
+        move |text| teller.tell(Some(text.to_owned()), json!({"event": "message", "message": text}))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -84,21 +65,24 @@ impl RebuildProgress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A fact: as a line for people, as an object for scripts.
-    fn tell(&self, line: Option<String>, mut object: Value) {
-        if self.console.progress == Shown::Json {
-            if let Some(fields) = object.as_object_mut() {
-                fields.insert("v".to_owned(), json!(1));
-                let at = milliseconds(self.begun.elapsed());
-                fields.insert("elapsed_ms".to_owned(), json!(at));
-            }
-            self.voice.say(&object.to_string());
-        } else if let Some(line) = line {
-            self.voice.say(&line);
-        }
+    fn tell(&self, line: Option<String>, object: Value) {
+        self.teller.tell(line, object);
+    }
+}
+
+impl Single for RebuildProgress {
+    const VERB: &'static str = "rebuild";
+
+    fn position(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.done as u64, state.indexes as u64)
     }
 
-    fn summary(&self) -> String {
+    fn object(&self) -> Option<Value> {
+        None
+    }
+
+    fn text(&self) -> String {
         let state = self.state();
         let mut text = format!(
             "{} of {}",
@@ -114,7 +98,7 @@ impl RebuildProgress {
 
 impl Observer for RebuildProgress {
     fn on_event(&self, event: &Event<'_>) {
-        let verbose = self.console.detail >= Detail::Verbose;
+        let verbose = self.detail >= Detail::Verbose;
         match *event {
             Event::StepStarted { kind, object } => {
                 self.state().at_work.insert(object.to_owned(), kind.to_owned());
@@ -174,88 +158,5 @@ impl RebuildProgress {
             line,
             json!({"event": "found", "code": finding.code, "severity": severity, "object": finding.object, "message": finding.message}),
         );
-    }
-}
-
-impl RebuildDisplay {
-    /// Draws the last state and ends.
-    pub fn finish(mut self) {
-        self.end();
-    }
-
-    fn end(&mut self) {
-        let _ = self.voice.0.send(Notice::End);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for RebuildDisplay {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-fn draw(progress: &RebuildProgress, notices: &Receiver<Notice>) {
-    let console = progress.console;
-    let bar = (console.progress == Shown::Bars).then(|| {
-        let style = ProgressStyle::with_template("  {prefix:<10} {bar:28} {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar())
-            .progress_chars("━╸·");
-        ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
-            .with_style(style)
-            .with_prefix("rebuild")
-    });
-    let pace = match console.progress {
-        Shown::Bars => Duration::from_millis(200),
-        Shown::Lines => Duration::from_secs(10),
-        Shown::Json | Shown::Nothing => Duration::from_secs(3600),
-    };
-    let mut next = Instant::now() + pace;
-    loop {
-        match notices.recv_timeout(next.saturating_duration_since(Instant::now())) {
-            Ok(Notice::Told(Told::Message(text))) => match (&bar, console.progress) {
-                (Some(bar), _) => bar.println(console.for_stderr(&text)),
-                (None, Shown::Lines) => console.message(&log::line(console.log, &text)),
-                (None, Shown::Json) if text.starts_with('{') => {
-                    console.message(&format!("{text}\n"));
-                }
-                (None, Shown::Json) => {
-                    console.message(&format!(
-                        "{}\n",
-                        json!({"v": 1, "event": "message", "message": text})
-                    ));
-                }
-                (None, _) => {}
-            },
-            Ok(Notice::End) | Err(RecvTimeoutError::Disconnected) => break,
-            Ok(Notice::Told(_)) | Err(RecvTimeoutError::Timeout) => {}
-        }
-        let now = Instant::now();
-        if now >= next {
-            show(progress, bar.as_ref());
-            next = now + pace;
-        }
-    }
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
-}
-
-fn show(progress: &RebuildProgress, bar: Option<&ProgressBar>) {
-    match (bar, progress.console.progress) {
-        (Some(bar), _) => {
-            let state = progress.state();
-            bar.set_length(state.indexes.max(1) as u64);
-            bar.set_position(state.done as u64);
-            drop(state);
-            bar.set_message(progress.summary());
-        }
-        (None, Shown::Lines) => {
-            let text = progress.summary();
-            progress.console.message(&log::line(progress.console.log, &text));
-        }
-        (None, _) => {}
     }
 }

@@ -1,5 +1,8 @@
 //! The result of looking at an archive.
 
+use std::time::Duration;
+
+use pghaul::archive::verify::Verified;
 use pghaul::run::TableOutcome;
 use serde::Serialize;
 
@@ -7,11 +10,31 @@ use crate::console::style::{BAD, GOOD, STRONG, WARNING, paint};
 use crate::console::{Console, Detail, Results};
 use crate::exit::Exit;
 use crate::quantity::{bytes, duration, grouped};
-use crate::report::rows::Rows;
+use crate::report::rows::{DifferentRows, Rows};
 use crate::report::verify::{SchemaEntry, VERB, rows_text, schema_entry};
 use crate::report::wire::{self, Envelope};
 use crate::report::{self, findings};
-use crate::verbs::verify::archive::{Against, Looked};
+
+/// What became of an archive.
+pub struct Looked {
+    /// What the engine says.
+    pub verified: Verified,
+    /// Rows that differ.
+    pub differences: DifferentRows,
+    /// Whether a database was compared with it.
+    pub against: Against,
+    /// From the beginning to the end.
+    pub took: Duration,
+}
+
+/// What an archive was held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Against {
+    /// Its own digests.
+    Itself,
+    /// These and a database.
+    Database,
+}
 
 #[derive(Serialize)]
 struct Body<'a> {

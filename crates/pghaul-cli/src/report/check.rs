@@ -11,7 +11,14 @@ use crate::console::{Console, Results};
 use crate::exit::Exit;
 use crate::report::findings;
 use crate::report::wire::Envelope;
-use crate::verbs::check::Names;
+
+/// Both ends as `user@host:port/database (PostgreSQL 9.6.24)`.
+pub struct Names {
+    /// The source.
+    pub source: String,
+    /// The target, if there is one.
+    pub target: Option<String>,
+}
 
 #[derive(Serialize)]
 struct Body<'a> {

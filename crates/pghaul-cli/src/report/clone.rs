@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pghaul::event::Phase;
 use pghaul::run::{Ending, Outcome, TableOutcome};
+use pghaul::state::DatabaseIdentity;
 use pghaul::{Error, ErrorKind};
 use serde::Serialize;
 
@@ -17,7 +18,22 @@ use crate::report::failure::kept_text;
 use crate::report::wire::{self, Envelope};
 use crate::report::{failure, findings};
 use crate::signals::Signal;
-use crate::verbs::clone::Cloned;
+
+/// What a clone was.
+pub struct Cloned {
+    /// The database that was read.
+    pub source: DatabaseIdentity,
+    /// The database that was written.
+    pub target: DatabaseIdentity,
+    /// From the first connection to the end.
+    pub took: Duration,
+    /// The time before anything was written.
+    pub prepared_in: Duration,
+    /// What the engine says.
+    pub outcome: Outcome,
+    /// What stopped it, if anything did.
+    pub signal: Option<Signal>,
+}
 
 /// Rows that differ, named by table.
 const DIFFERENCES_NAMED: usize = 10;

@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 
 use pghaul::Severity;
-use pghaul::dump::DumpedTable;
+use pghaul::dump::{DumpOutcome, DumpedTable};
 use serde::Serialize;
 
 use crate::console::style::{GOOD, STRONG, WARNING, paint};
@@ -13,7 +13,28 @@ use crate::quantity::{bytes, duration, grouped};
 use crate::report;
 use crate::report::findings;
 use crate::report::wire::{self, Envelope};
-use crate::verbs::dump::{Dumped, Stream};
+use crate::signals::Signal;
+
+/// What a dump was.
+pub struct Dumped {
+    /// What the engine says.
+    pub outcome: DumpOutcome,
+    /// From the first connection to the end.
+    pub took: std::time::Duration,
+    /// What stopped it, if anything did.
+    pub signal: Option<Signal>,
+    /// Whether stdout holds the archive.
+    pub stream: Stream,
+}
+
+/// What stdout is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// The archive.
+    Archive,
+    /// The result.
+    Result,
+}
 
 #[derive(Serialize)]
 struct Body<'a> {

@@ -230,6 +230,7 @@ fn why_in_place(method: &Method) -> Option<String> {
         Method::InPlace(WhyInPlace::Exclusion) => Some("an exclusion constraint".to_owned()),
         Method::InPlace(WhyInPlace::HeldBy(holder)) => Some(format!("{holder} holds on to it")),
         Method::InPlace(WhyInPlace::Partition) => Some("a part of a partitioned index".to_owned()),
+        Method::InPlace(WhyInPlace::Toast) => Some("a TOAST table's".to_owned()),
         Method::InPlace(WhyInPlace::NotRefreshed) => {
             Some("a view that could not be refreshed".to_owned())
         }

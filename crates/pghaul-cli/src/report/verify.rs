@@ -6,9 +6,10 @@ use pghaul::event::Phase;
 use pghaul::name::{Ident, RelationName};
 use pghaul::run::Ending;
 use pghaul::schema::compare::{SchemaDifference, SchemaDifferenceKind};
-use pghaul::verify::VerifiedTable;
+use pghaul::state::DatabaseIdentity;
 use pghaul::verify::difference::Difference;
 use pghaul::verify::pairs::PairKind;
+use pghaul::verify::{VerifiedTable, VerifyOutcome};
 use serde::Serialize;
 
 use crate::console::style::{BAD, FAINT, GOOD, STRONG, WARNING, paint};
@@ -20,7 +21,24 @@ use crate::report::findings;
 use crate::report::rows::{DifferentRows, Rows, SHOWN};
 use crate::report::wire::{self, Envelope};
 use crate::signals::Signal;
-use crate::verbs::verify::Verified;
+
+/// What a comparison was.
+pub struct Verified {
+    /// The one side.
+    pub source: DatabaseIdentity,
+    /// The other.
+    pub target: DatabaseIdentity,
+    /// From the first connection to the end.
+    pub took: Duration,
+    /// The time before anything was compared.
+    pub prepared_in: Duration,
+    /// What the engine says.
+    pub outcome: VerifyOutcome,
+    /// Rows that differ.
+    pub differences: DifferentRows,
+    /// What stopped it, if anything did.
+    pub signal: Option<Signal>,
+}
 
 /// The name of the verb.
 pub const VERB: &str = "verify";

@@ -14,6 +14,7 @@ use crate::flags::Source;
 use crate::flags::carried::{Belonging, Selection};
 use crate::flags::resources::{Lanes, Program};
 use crate::report;
+use crate::report::check::Names;
 
 /// Flags of `check`: those of the clone that is to come.
 #[derive(Debug, Args)]
@@ -67,14 +68,6 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
         Ok((names, checked)) => report::check::print(console, begun.elapsed(), &names, &checked),
         Err(error) => report::failure::end(console, "check", begun.elapsed(), &error),
     }
-}
-
-/// Both ends as `user@host:port/database (PostgreSQL 9.6.24)`.
-pub struct Names {
-    /// The source.
-    pub source: String,
-    /// The target, if there is one.
-    pub target: Option<String>,
 }
 
 async fn look(flags: &Flags) -> Result<(Names, Checked), Error> {

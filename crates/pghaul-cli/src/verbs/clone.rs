@@ -2,15 +2,14 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 use pghaul::Error;
 use pghaul::connect::{Endpoint, Side};
 use pghaul::event::Counters;
 use pghaul::run::options::SourceUse;
-use pghaul::run::{CloneOptions, Outcome, PreparedClone};
-use pghaul::state::DatabaseIdentity;
+use pghaul::run::{CloneOptions, PreparedClone};
 
 use crate::console::Console;
 use crate::exit::Exit;
@@ -19,6 +18,7 @@ use crate::flags::resources::{Lanes, Memory, Patience, Program, part_size, rate}
 use crate::flags::{Source, Target};
 use crate::progress::{Kept, Progress, SoFar};
 use crate::report;
+use crate::report::clone::Cloned;
 use crate::signals::{Signal, Watch};
 
 const VERB: &str = "clone";
@@ -117,22 +117,6 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
         return dry_run(VERB, prepare, console).await;
     }
     clone(VERB, (source, target), flags.options(), console).await
-}
-
-/// What a clone was, for the report.
-pub struct Cloned {
-    /// The database that was read.
-    pub source: DatabaseIdentity,
-    /// The database that was written.
-    pub target: DatabaseIdentity,
-    /// From the first connection to the end.
-    pub took: Duration,
-    /// The time before anything was written.
-    pub prepared_in: Duration,
-    /// What the engine says.
-    pub outcome: Outcome,
-    /// What stopped it, if anything did.
-    pub signal: Option<Signal>,
 }
 
 /// Clones with progress and signals, prints the result, and says how it ended.

@@ -19,7 +19,7 @@ pub fn run(flags: &Flags, console: &Console) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(
         flags.shell,
-        &mut crate::flags::Flags::command(),
+        &mut crate::command_line::CommandLine::command(),
         "pghaul",
         &mut script,
     );

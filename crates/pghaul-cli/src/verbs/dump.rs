@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::{ArgGroup, Args};
 use pghaul::connect::{Endpoint, Side};
-use pghaul::dump::{Destination, DumpOptions, DumpOutcome, dump};
+use pghaul::dump::{Destination, DumpOptions, dump};
 use pghaul::event::Counters;
 use pghaul::run::CloneOptions;
 use pghaul::{Error, ErrorKind};
@@ -20,7 +20,8 @@ use crate::flags::resources::{Memory, Patience, Program, jobs, part_size, rate};
 use crate::flags::{ProgressStyle, Source};
 use crate::progress::Progress;
 use crate::report;
-use crate::signals::{Signal, Watch};
+use crate::report::dump::{Dumped, Stream};
+use crate::signals::Watch;
 
 /// Flags of `dump`.
 #[derive(Debug, Args)]
@@ -116,27 +117,6 @@ impl Flags {
             (None, None) => Err(Error::new(ErrorKind::Bug, "no place for the archive")),
         }
     }
-}
-
-/// What a dump was, for the report.
-pub struct Dumped {
-    /// What the engine says.
-    pub outcome: DumpOutcome,
-    /// From the first connection to the end.
-    pub took: std::time::Duration,
-    /// What stopped it, if anything did.
-    pub signal: Option<Signal>,
-    /// Whether stdout holds the archive.
-    pub stream: Stream,
-}
-
-/// What stdout is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// The archive.
-    Archive,
-    /// The result.
-    Result,
 }
 
 /// Runs the verb. Without a terminal it is quiet, as cron wants it.

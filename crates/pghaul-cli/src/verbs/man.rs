@@ -8,7 +8,7 @@ use crate::exit::Exit;
 
 /// Prints the page.
 pub fn run(console: &Console) -> Exit {
-    let mut command = crate::flags::Flags::command();
+    let mut command = crate::command_line::CommandLine::command();
     command.build();
     let mut page = Vec::new();
     let rendered = std::iter::once(&command)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use pghaul::Error;
 use pghaul::connect::{Endpoint, Side};
-use pghaul::rebuild::{Locking, Need, PreparedRebuild, RebuildOptions, Selection, Views};
+use pghaul::rebuild::{Locking, Need, PreparedRebuild, RebuildOptions, Selection, Unknown, Views};
 
 use crate::console::Console;
 use crate::exit::Exit;
@@ -39,6 +39,10 @@ pub struct Flags {
     /// How thoroughly amcheck looks for damage before and after, where it is installed
     #[arg(long, value_enum, default_value_t = Amcheck::Rows, value_name = "HOW", help_heading = "What is rebuilt")]
     amcheck: Amcheck,
+    /// Leave indexes alone of which it is only unknown whether their collation changed, since no
+    /// version of it is recorded (before 15): right once all were rebuilt on this system
+    #[arg(long, conflicts_with_all = ["index", "table", "all"], help_heading = "What is rebuilt")]
+    keep_unknown: bool,
     /// Do not refresh materialized views whose unique index is exposed or damaged; rebuild only
     /// their indexes
     #[arg(long, help_heading = "What is rebuilt")]
@@ -91,6 +95,7 @@ impl Flags {
         RebuildOptions {
             selection: Selection { tables: self.table.clone(), indexes: self.index.clone() },
             need: if self.all { Need::All } else { Need::Needed },
+            unknown: if self.keep_unknown { Unknown::Keep } else { Unknown::Rebuild },
             locking: if self.no_concurrently { Locking::Blocking } else { Locking::Concurrent },
             jobs: NonZeroUsize::new(self.jobs.into()).unwrap_or(NonZeroUsize::MIN),
             thoroughness: self.amcheck.into(),

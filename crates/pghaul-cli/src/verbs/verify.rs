@@ -13,10 +13,9 @@ use pghaul::connect::{Endpoint, Side};
 use pghaul::event::Counters;
 use pghaul::run::Ending;
 use pghaul::schema::compare::Compared;
-use pghaul::state::DatabaseIdentity;
 use pghaul::verify::difference::Values;
 use pghaul::verify::options::{Depth, DigestOn, Recheck, Scope};
-use pghaul::verify::{PreparedVerify, TableDifferences, VerifyOptions, VerifyOutcome};
+use pghaul::verify::{PreparedVerify, TableDifferences, VerifyOptions};
 use tokio::sync::mpsc::Receiver;
 
 use crate::console::Console;
@@ -26,6 +25,7 @@ use crate::progress::Progress;
 use crate::quantity::parse_size;
 use crate::report;
 use crate::report::rows::DifferentRows;
+use crate::report::verify::Verified;
 use crate::signals::{Signal, Watch};
 
 /// Flags of `verify`.
@@ -186,24 +186,6 @@ impl Flags {
             ..VerifyOptions::default()
         }
     }
-}
-
-/// What a comparison was, for the report.
-pub struct Verified {
-    /// The one side.
-    pub source: DatabaseIdentity,
-    /// The other.
-    pub target: DatabaseIdentity,
-    /// From the first connection to the end.
-    pub took: Duration,
-    /// The time before anything was compared.
-    pub prepared_in: Duration,
-    /// What the engine says.
-    pub outcome: VerifyOutcome,
-    /// Rows that differ.
-    pub differences: DifferentRows,
-    /// What stopped it, if anything did.
-    pub signal: Option<Signal>,
 }
 
 /// Differences that may wait to be taken, in turns of at most some hundred rows.

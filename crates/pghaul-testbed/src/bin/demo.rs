@@ -11,6 +11,7 @@ mod repair;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::Parser;
 use pghaul::Severity;
 use pghaul::connect::{Endpoint, Side};
 use pghaul::duplicates::survey::IndexSurvey;
@@ -20,33 +21,33 @@ use pghaul_cli::console::Console;
 use pghaul_cli::exit::Exit;
 use pghaul_cli::flags::Output;
 use pghaul_cli::quantity::{bytes, duration, grouped};
-use pghaul_cli::verbs::clone::{Cloned, Unfinished, carry};
+use pghaul_cli::report::clone::Cloned;
+use pghaul_cli::verbs::clone::{Unfinished, carry};
 use pghaul_cli::verbs::duplicates::scan::{Ended, find};
 use pghaul_cli::{crash, report};
 use pghaul_testbed::damage::{self, Damage, Recipe};
 use pghaul_testbed::mastodon::{Shape, Version};
 use pghaul_testbed::{Database, Error, Major, Options, Result, Server, clients};
 
-const USAGE: &str = "\
-usage: cargo demo [-- FLAGS]
-  --statuses N  rows of the biggest table (default 200000, at least 1000)
-  --keep        leave the servers up when all is done, until Ctrl-C";
-
 /// The index that is damaged, and how many rows get a twin behind its back.
 const DAMAGED: &str = "index_statuses_on_uri";
 const TWINS: usize = 25;
 
+/// A damaged Mastodon-shaped database goes from Postgres 9.6 to 18, and is repaired there
+#[derive(Parser)]
+#[command(name = "cargo demo --")]
 struct Flags {
+    /// Rows of the biggest table
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1000..))]
     statuses: u64,
+    /// Leave the servers up when all is done, until Ctrl-C
+    #[arg(long)]
     keep: bool,
 }
 
 fn main() -> ExitCode {
     crash::report_panics();
-    let Some(flags) = flags(std::env::args().skip(1)) else {
-        eprintln!("{USAGE}");
-        return Exit::Usage.into();
-    };
+    let flags = Flags::parse();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -61,20 +62,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn flags(mut arguments: impl Iterator<Item = String>) -> Option<Flags> {
-    let mut flags = Flags { statuses: 200_000, keep: false };
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--keep" => flags.keep = true,
-            "--statuses" => {
-                flags.statuses = arguments.next()?.parse().ok().filter(|count| *count >= 1000)?;
-            }
-            _ => return None,
-        }
-    }
-    Some(flags)
 }
 
 async fn demo(flags: &Flags) -> Result<Exit> {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, CopyInSink, Row, RowStream, SimpleQueryMessage, ToStatement};
 
@@ -229,6 +230,24 @@ impl Session {
     ) -> Result<RowStream, Error> {
         let params = params.iter().copied();
         self.client.query_raw(sql, params).await.map_err(|error| self.error(doing, &error))
+    }
+
+    /// Runs a statement and shows each of its rows, of which one is held at a time.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub async fn each_row(
+        &self,
+        doing: &str,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+        mut take: impl FnMut(&Row) + Send,
+    ) -> Result<(), Error> {
+        let mut rows = Box::pin(self.stream(doing, sql, params).await?);
+        while let Some(row) = rows.next().await {
+            take(&row.map_err(|error| self.error(doing, &error))?);
+        }
+        Ok(())
     }
 
     /// Starts a `COPY … FROM STDIN`. Dropping the sink unfinished aborts the COPY.

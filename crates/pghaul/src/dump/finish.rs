@@ -12,13 +12,13 @@ use pghaul_archive::name::{ByHand, Sha};
 use pghaul_archive::{FileName, PieceKind};
 
 use super::output::joined;
-use super::work::{Dumping, Times};
+use super::work::Dumping;
 use super::{DumpOutcome, DumpedTable, by_hand};
 use crate::archive::whole::Whole;
 use crate::archive::{Summary, failed, from_name, to_name, utc};
 use crate::connect::Purpose;
 use crate::error::Error;
-use crate::event::Phase;
+use crate::event::{Phase, Phases};
 use crate::finding::{Finding, Severity};
 use crate::run::Consistency;
 use crate::run::steps::{SEQUENCES_A_STATEMENT, SequenceValue, sequence_values};
@@ -57,7 +57,7 @@ pub(super) async fn publish(
     mut made: Made,
     statements: &by_hand::Statements,
     jobs: NonZeroUsize,
-    times: Times,
+    times: Phases,
 ) -> Result<DumpOutcome, Error> {
     let sequences = sequences(&dumping).await?;
     let values: Vec<Sequence> = sequences

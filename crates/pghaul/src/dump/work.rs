@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use pghaul_archive::contents::Contents;
 use pghaul_archive::name::Sha;
@@ -22,7 +21,7 @@ use super::{DumpOptions, DumpOutcome, finish, proof, read};
 use crate::archive::failed;
 use crate::connect::{Endpoint, Session};
 use crate::error::{Error, ErrorKind};
-use crate::event::{Counters, Event, Observer, Phase};
+use crate::event::{Counters, Event, Observer, Phase, Phases};
 use crate::name::RelationName;
 use crate::plan::{Part, Plan};
 use crate::run::Stop;
@@ -146,7 +145,7 @@ impl Prepared {
         (observer, counters, stop): (Arc<dyn Observer>, Arc<Counters>, Stop),
     ) -> Result<DumpOutcome, Error> {
         let Self { source, identity, keeper, plan, contents, large_objects, by_hand, .. } = self;
-        let mut times = Times::new(Arc::clone(&observer));
+        let mut times = Phases::new(Arc::clone(&observer));
         let batches = u32::try_from(large_objects.len().div_ceil(OBJECTS_A_BATCH))
             .map_err(|_| Error::new(ErrorKind::Usage, "too many large objects"))?;
         let resumed = !self.pieces.all.is_empty() || self.to_prove;
@@ -216,6 +215,8 @@ impl Prepared {
         if stop.soon.is_cancelled() || stop.now.is_cancelled() {
             return Ok(finish::stopped(&dumping, made, times.end()));
         }
+        // Readers have no locks of their own on what they have not begun to read.
+        dumping.hold.ensure_unbroken("dump end of data").await?;
         times.begin(Phase::PostData);
         finish::publish(dumping, made, &by_hand, options.jobs, times).await
     }
@@ -263,36 +264,5 @@ impl Dumping {
             (Some(folder), Some(state)) => state.store(folder),
             _ => Ok(()),
         }
-    }
-}
-
-/// How long the phases take.
-pub(super) struct Times {
-    observer: Arc<dyn Observer>,
-    open: Option<(Phase, Instant)>,
-    over: Vec<(Phase, Duration)>,
-}
-
-impl Times {
-    fn new(observer: Arc<dyn Observer>) -> Self {
-        Self { observer, open: None, over: Vec::new() }
-    }
-
-    pub(super) fn begin(&mut self, phase: Phase) {
-        self.close();
-        self.observer.on_event(&Event::PhaseStarted(phase));
-        self.open = Some((phase, Instant::now()));
-    }
-
-    fn close(&mut self) {
-        if let Some((phase, begun)) = self.open.take() {
-            self.over.push((phase, begun.elapsed()));
-            self.observer.on_event(&Event::PhaseFinished(phase, begun.elapsed()));
-        }
-    }
-
-    pub(super) fn end(mut self) -> Vec<(Phase, Duration)> {
-        self.close();
-        self.over
     }
 }

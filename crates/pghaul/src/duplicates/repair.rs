@@ -58,12 +58,27 @@ use crate::state::DatabaseIdentity;
 pub struct RepairOptions {
     /// Rows of one transaction, 1 at least. A group is not cut.
     pub batch_rows: usize,
+    /// Bytes for rows of the plan that are held at once. A batch whose rows need more is a shorter
+    /// one, and keys that are looked for in a table need more passes over it.
+    pub memory: u64,
 }
 
-/// 1000 rows.
+/// 1000 rows, 64 MiB.
 impl Default for RepairOptions {
     fn default() -> Self {
-        Self { batch_rows: 1000 }
+        Self { batch_rows: 1000, memory: 64 << 20 }
+    }
+}
+
+impl RepairOptions {
+    /// Bytes of the jobs of one batch: they are held as parameters of statements too.
+    fn batch_bytes(&self) -> u64 {
+        self.memory / 8
+    }
+
+    /// Bytes for keys that are looked for in one pass over a table.
+    fn pass_bytes(&self) -> u64 {
+        self.memory / 2
     }
 }
 
@@ -87,10 +102,23 @@ pub struct Repaired {
     pub findings: Vec<Finding>,
 }
 
+/// Below this, tables would be read for a handful of rows each time.
+const LEAST_MEMORY: u64 = 1 << 20;
+
+/// Refuses a budget that is too small to work in.
+pub(in crate::duplicates) fn check_memory(given: u64) -> Result<(), Error> {
+    if given >= LEAST_MEMORY {
+        return Ok(());
+    }
+    let what = format!("{given} bytes of memory are too few");
+    Err(Error::new(ErrorKind::Usage, what).with_hint("give 1MiB or more with --memory"))
+}
+
 /// Does what the plan says, or goes on with it. `observer` hears of each phase and batch.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] for what is no plan; [`ErrorKind::Preflight`] for one made for other data,
+/// [`ErrorKind::Usage`] for what is no plan, and for less than 1 MiB of memory;
+/// [`ErrorKind::Preflight`] for one made for other data,
 /// and for what the server would refuse: then nothing was written; [`ErrorKind::RunState`] when
 /// another repair is at work or unfinished; else what the server said, and the same call goes on.
 pub async fn repair(
@@ -100,6 +128,7 @@ pub async fn repair(
     observer: &dyn Observer,
     stop: &Stop,
 ) -> Result<Repaired, Error> {
+    check_memory(options.memory)?;
     let script = Script::read(plan)?;
     let session = database.connect(Purpose::Write, "repair").await?;
     by_ctid(&session).await?;
@@ -338,6 +367,7 @@ impl Repairing<'_> {
         let mut jobs = script.jobs(phase, place)?;
         let mut some: Vec<Job> = Vec::new();
         let mut rows: HashSet<Tid> = HashSet::new();
+        let mut bytes = 0;
         let referred = if phase == Phase::Delete {
             self.still_referred_to(place, done).await?
         } else {
@@ -345,7 +375,7 @@ impl Repairing<'_> {
         };
         loop {
             let job = jobs.next_job()?;
-            let full = some.len() >= self.options.batch_rows;
+            let full = some.len() >= self.options.batch_rows || bytes >= self.options.batch_bytes();
             let cut = match &job {
                 // A row is touched once in a batch: its undo rows follow each other.
                 Some(job) => {
@@ -360,6 +390,7 @@ impl Repairing<'_> {
                     |next| next.line.saturating_sub(1),
                 );
                 rows.clear();
+                bytes = 0;
                 let begun = Instant::now();
                 let outcome =
                     self.bench.run(subject, phase, std::mem::take(&mut some), done_to).await?;
@@ -384,6 +415,7 @@ impl Repairing<'_> {
                 continue;
             }
             rows.insert(job.tid);
+            bytes += job.bytes();
             some.push(job);
         }
     }

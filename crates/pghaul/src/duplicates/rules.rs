@@ -468,6 +468,9 @@ pub(super) fn column_name(text: &str) -> Option<(RelationName, String)> {
 }
 
 #[cfg(test)]
+mod coverage;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -19,7 +19,7 @@ use self::indexes::refuse_for_indexes;
 use super::plan::file::TableLine;
 use super::repair::state::{self, RepairRecord};
 use super::repair::subject::{self, Subject};
-use super::repair::{by_ctid, drop_temporary, lock_timeout};
+use super::repair::{by_ctid, check_memory, drop_temporary, lock_timeout};
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Observer};
@@ -35,6 +35,36 @@ pub enum Indexes {
     Drop,
 }
 
+/// How an undo works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UndoOptions {
+    /// What may be done with unique indexes.
+    pub indexes: Indexes,
+    /// Bytes for rows that are looked at in one statement. A batch is undone whole, as the repair
+    /// did it.
+    pub memory: u64,
+}
+
+/// Indexes are kept; 64 MiB.
+impl Default for UndoOptions {
+    fn default() -> Self {
+        Self { indexes: Indexes::Keep, memory: 64 << 20 }
+    }
+}
+
+impl UndoOptions {
+    /// With this done to unique indexes.
+    #[must_use]
+    pub fn with_indexes(self, indexes: Indexes) -> Self {
+        Self { indexes, ..self }
+    }
+
+    /// Rows looked at in one statement.
+    fn rows_at_once(self) -> i64 {
+        i64::try_from(self.memory / 8 / ROW_BYTES).unwrap_or(i64::MAX).clamp(100, 2000)
+    }
+}
+
 /// What was undone.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -47,22 +77,23 @@ pub struct Undone {
     pub stopped: bool,
 }
 
-/// Rows looked at in one statement.
-const ROWS_AT_ONCE: i64 = 2000;
+/// What a row needs that is looked at: where it is, and which version.
+const ROW_BYTES: u64 = 1000;
 
 /// Undoes the last repair that was not undone, whole or begun; or goes on with undoing it. Earlier
 /// repairs are undone by further calls, the last first, also where they touched the same rows.
 ///
 /// # Errors
-/// [`ErrorKind::RunState`] when there is none, or when a repair is at work;
+/// [`ErrorKind::Usage`] for less than 1 MiB of memory; [`ErrorKind::RunState`] when there is none, or when a repair is at work;
 /// [`ErrorKind::Preflight`] when rows or columns were changed since, or when unique indexes are in
 /// the way: then nothing was written.
 pub async fn undo(
     database: &Endpoint,
-    indexes: Indexes,
+    options: UndoOptions,
     observer: &dyn Observer,
     stop: &Stop,
 ) -> Result<Undone, Error> {
+    check_memory(options.memory)?;
     let session = database.connect(Purpose::Write, "undo").await?;
     state::claim(&session).await?;
     let known = state::load(&session).await?;
@@ -77,6 +108,7 @@ pub async fn undo(
         session: &session,
         repair: &repair,
         is_after_others,
+        options,
         subjects: &subjects,
         observer,
         stop,
@@ -84,7 +116,7 @@ pub async fn undo(
     };
     undoing.look().await?;
     let in_the_way = undoing.in_the_way(&tables).await?;
-    if !in_the_way.is_empty() && indexes == Indexes::Keep {
+    if !in_the_way.is_empty() && options.indexes == Indexes::Keep {
         return Err(refuse_for_indexes(&in_the_way));
     }
     undoing.drop_indexes(&in_the_way).await?;
@@ -130,6 +162,7 @@ struct Undoing<'a> {
     repair: &'a RepairRecord,
     /// Earlier repairs can still be undone too.
     is_after_others: bool,
+    options: UndoOptions,
     subjects: &'a [Subject],
     observer: &'a dyn Observer,
     stop: &'a Stop,
@@ -137,9 +170,11 @@ struct Undoing<'a> {
 }
 
 impl Undoing<'_> {
-    /// Is every row as the repair left it?
+    /// Is every row as the repair left it, and can it be put back whole?
     async fn look(&self) -> Result<(), Error> {
-        let mut changed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        self.look_at_columns().await?;
+        // How many of each table, and the first of them.
+        let mut changed: BTreeMap<String, (usize, Vec<String>)> = BTreeMap::new();
         for subject in self.subjects {
             let mut after = "(0,0)".to_owned();
             loop {
@@ -152,7 +187,7 @@ impl Undoing<'_> {
                           where u.repair = $1 and u.place = $2 \
                             and u.plan_ctid > $3::text::pg_catalog.tid \
                           order by u.plan_ctid, u.id desc limit $4",
-                        &[&self.repair.id, &subject.place, &after, &ROWS_AT_ONCE],
+                        &[&self.repair.id, &subject.place, &after, &self.options.rows_at_once()],
                     )
                     .await?;
                 let Some(last) = rows.last() else { break };
@@ -171,7 +206,10 @@ impl Undoing<'_> {
                     .filter_map(|row| row.get(1))
                     .collect();
                 if !moved.is_empty() {
-                    changed.entry(subject.name.to_string()).or_default().extend(moved);
+                    let (rows, first) = changed.entry(subject.name.to_string()).or_default();
+                    *rows += moved.len();
+                    first.extend(moved.into_iter().take(3));
+                    first.truncate(3);
                 }
             }
         }
@@ -180,9 +218,8 @@ impl Undoing<'_> {
         }
         let list: Vec<String> = changed
             .iter()
-            .map(|(table, rows)| {
-                let first: Vec<&str> = rows.iter().take(3).map(String::as_str).collect();
-                format!("{table}: {} rows, which were at {}", rows.len(), first.join(", "))
+            .map(|(table, (rows, first))| {
+                format!("{table}: {rows} rows, which were at {}", first.join(", "))
             })
             .collect();
         Err(Error::new(
@@ -190,6 +227,32 @@ impl Undoing<'_> {
             format!("rows were changed since the repair, nothing was undone: {}", list.join(", ")),
         )
         .with_hint("their values of before the repair stand in pghaul.undo_row"))
+    }
+
+    /// Deleted rows are kept without the columns that the server computed: it has to compute them
+    /// again.
+    async fn look_at_columns(&self) -> Result<(), Error> {
+        let mut refused = Vec::new();
+        for subject in self.subjects {
+            let sql = "select exists (select from pghaul.undo_row as u \
+                        where u.repair = $1 and u.place = $2 and u.now_ctid is null and u.columns <> $3)";
+            let doing = "look at which columns were kept";
+            let row = self
+                .session
+                .query_one(doing, sql, &[&self.repair.id, &subject.place, &subject.stored])
+                .await?;
+            if row.get(0) {
+                refused.push(format!(
+                    "{}: columns that the server computed then are columns like others now",
+                    subject.name
+                ));
+            }
+        }
+        if refused.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Preflight, format!("nothing was undone: {}", refused.join("; ")))
+            .with_hint("make them computed again; the rows' values stand in pghaul.undo_row"))
     }
 
     async fn versions(

@@ -15,9 +15,10 @@
 //! Postgres records versions of collations: of ICU's from 10 on, of the C library's from 13 on, of
 //! the database's own from 15 on. A recorded version that is not the present one is a warning; where
 //! none is recorded nobody knows, and the index counts as exposed, with a note, unless amcheck says
-//! that it is in order: an index in the present order is not in another. (So where amcheck is not
-//! installed, before 15, every rebuild without names rebuilds these indexes again.) Not exposed are keys
-//! without text, `C`, `POSIX` and built-in collations, `text_pattern_ops`, and expressions that only
+//! that it is in order: an index in the present order is not in another. So where amcheck is not
+//! installed, before 15, every rebuild without names rebuilds these indexes again, since nothing in the
+//! server says that it was done; `--keep-unknown` leaves them alone, and a note counts them. Not exposed
+//! are keys without text, `C`, `POSIX` and built-in collations, `text_pattern_ops`, and expressions that only
 //! ask which texts are equal (`dependences.sql` beside the code lists them; any other function
 //! counts).
 //!
@@ -31,10 +32,15 @@
 //!
 //! amcheck tells, where it is installed, of btree indexes: of their order from 10 on, of rows that are
 //! missing in them from 11 on, of keys that are there twice from 17 on; and of tables and their TOAST
-//! values from 14 on (`--amcheck rows`). `--jobs` indexes are looked at at once. It does not look at
-//! indexes of other kinds, which the note `not_checked_kinds` counts, nor at those of TOAST tables,
-//! which belong to no table of the user's: `REINDEX TABLE` rebuilds them. `--all` rebuilds whatever is
-//! not looked at.
+//! values from 14 on (`--amcheck rows`); and of the order and structure of GIN indexes from 18 on.
+//! `--jobs` indexes are looked at at once. It does not look at indexes of other kinds, which the note
+//! `not_checked_kinds` counts; `--all` rebuilds whatever is not looked at.
+//!
+//! The indexes of TOAST tables, by which long values are found, count as indexes of the tables that the
+//! values belong to. They lie in the schema `pg_toast`, which only superusers may use: for others a
+//! damaged one is the finding `damaged_index` with `REINDEX TABLE` as its remedy, and `--all` leaves
+//! them (`toast_not_rebuilt`). Tables are not looked at while the index of their TOAST table is damaged:
+//! sound values look lost then.
 //!
 //! # How, and who waits
 //!
@@ -42,12 +48,17 @@
 //! |---|---|---|
 //! | `REINDEX INDEX CONCURRENTLY` | 12 and newer | read and write |
 //! | a new index built concurrently, then a swap in one transaction | before 12 | read and write, but for the moment of the swap |
-//! | `REINDEX INDEX` | exclusion constraints; before 12 keys that foreign keys, views or extensions hold on to, and indexes of partitions; `--no-concurrently` | read by other indexes; writers wait |
+//! | `REINDEX INDEX` | exclusion constraints; before 12 keys that foreign keys, views or extensions hold on to, and indexes of partitions and TOAST tables; `--no-concurrently` | read by other indexes; writers wait |
 //! | `REFRESH MATERIALIZED VIEW` | views whose own unique index is exposed or damaged, unless `--no-refresh` | readers of the view wait |
 //!
-//! An index of a partitioned table becomes valid when all its parts are; of 11 to 13, whose servers
-//! never look again, it stays as it is, and the finding `invalid_index` says how to replace it while
-//! others write.
+//! An index of a partitioned table is valid when every partition has a part of it that is. Parts that
+//! are missing are built (concurrently too) and attached, levels between and constraints included; an
+//! index that somebody built and did not attach is attached, if the server finds that it fits. What
+//! stays invalid is the finding `invalid_index`, which says why: a foreign table can have no part, a part
+//! is not valid, or, on 11 to 13, all parts are there and valid and the server does not look again. It
+//! does so there only when a part is attached that was not (14 and newer also when one is attached once
+//! more), a part cannot be taken off, and detaching and attaching its table attaches it without looking
+//! (tried). The remedy then is a second index beside the first, which the finding spells out.
 //!
 //! Names, comments, constraints, statistics targets, tablespaces, and the marks of CLUSTER and
 //! REPLICA IDENTITY stay. OIDs may change. A concurrent build waits for every transaction of the
@@ -57,7 +68,7 @@
 //!
 //! # When something breaks
 //!
-//! Nothing is stored: what an interrupted rebuild left behind (`…_ccnew`, `…_ccold`, `pghaul_twin_…`)
+//! Nothing is stored: what an interrupted rebuild left behind (`…_ccnew`, `…_ccold`, `pghaul_twin_…`, `pghaul_part_…`)
 //! is recognised by its name, beside the index it was to replace and defined alike, and dropped by
 //! the next rebuild of that table. Rows that share a key, and so stop a build, are all written to
 //! `--out`, one group a line; the result names the first. A session that is lost is opened again, up to three times for

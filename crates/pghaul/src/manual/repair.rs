@@ -45,8 +45,8 @@
 //! with it is not done.
 //!
 //! Numbers that count rows are wrong once such rows are merged: where the rules know them
-//! (`[[table.count]]`), they are counted anew at the end, in one pass over the counted rows for each
-//! 50,000 numbers. Only numbers about rows that a group touches: all others stay, right or not.
+//! (`[[table.count]]`), they are counted anew at the end, in one pass over the counted rows for as
+//! many numbers as the memory holds. Only numbers about rows that a group touches: all others stay, right or not.
 //! Mastodon's `status_stats`, and `account_stats` of local accounts, are counted as `tootctl cache
 //! recount` does it; what other servers said about their accounts is the newest that there is.
 //!
@@ -107,9 +107,12 @@
 //! key of an index; 24 for each whole number by which rows that go are referred to, and some 120 and
 //! its text for each other such key; some 40 for each row of a group, one table at a time; 8 for each
 //! row that refers to a row that goes. All of that it counts, and refuses to go beyond `--memory`.
-//! 64 MiB do for a million groups with what refers to them. `repair` and `undo` need what one batch
-//! does (`--batch-rows`), and 12 bytes for each group; counting anew, some 300 bytes for each of
-//! 50,000 numbers.
+//! 64 MiB do for a million groups with what refers to them.
+//!
+//! `repair` holds 12 bytes for each group beside `--memory`. A batch ends with `--batch-rows` rows, or
+//! with those whose new values are an eighth of the memory. Keys that are looked for in a table, and
+//! numbers that are counted anew, take up to half of it and then a further pass: 64 MiB hold some
+//! 50,000 numbers or 150,000 keys. `undo` needs what one batch of the repair did.
 //!
 //! # Rows that share a key in two partitions
 //!

@@ -6,7 +6,8 @@
 //! | 10 | order of btree indexes | nothing |
 //! | 11 to 13 | and that every row is in the index | nothing |
 //! | 14 to 16 | the same | structure of the heap and its TOAST values |
-//! | 17, 18 | and that no two rows share a unique key | the same |
+//! | 17 | and that no two rows share a unique key | the same |
+//! | 18 | and the structure and order of GIN indexes | the same |
 //!
 //! Invariants: only reads, under locks that a reader takes; what is no damage (a lost connection, a
 //! cancelled statement) stays an error; a server's message about damage names blocks and places,
@@ -31,9 +32,10 @@ pub enum Thoroughness {
     Rows,
 }
 
-/// The kind of index that amcheck's functions know. (That for GIN of 18 takes some sound indexes for
-/// damaged.)
+/// The kind of index that amcheck knows on every server that has it.
 pub(super) const BTREE: &str = "btree";
+/// The kind that it knows from 18 on.
+const GIN: &str = "gin";
 
 /// The functions of amcheck that the role may call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,6 +43,7 @@ pub struct Amcheck {
     schema: Option<Ident>,
     /// How many parameters `bt_index_check` has: 1, 2 with `heapallindexed`, 3 with `checkunique`.
     index_parameters: i64,
+    gin: bool,
     heap: bool,
     /// Whether it is installed at all.
     installed: bool,
@@ -78,6 +81,7 @@ impl Amcheck {
                 "bt_index_check" => {
                     found.index_parameters = found.index_parameters.max(parameters);
                 }
+                "gin_index_check" => found.gin = true,
                 _ => found.heap = true,
             }
         }
@@ -87,6 +91,15 @@ impl Amcheck {
     /// Whether the extension is there and the role may use it for indexes.
     pub fn checks_indexes(&self) -> bool {
         self.index_parameters > 0
+    }
+
+    /// Whether it looks at indexes of this kind.
+    pub fn knows(&self, method: &str) -> bool {
+        match method {
+            BTREE => self.checks_indexes(),
+            GIN => self.gin,
+            _ => false,
+        }
     }
 
     /// Whether every row of the table is looked for in the index.
@@ -114,25 +127,23 @@ impl Amcheck {
         index: &Index,
         thoroughness: Thoroughness,
     ) -> Result<Verdict, Error> {
-        let Some(schema) = self.schema.as_ref().filter(|_| self.checks_indexes()) else {
+        let Some(schema) = self.schema.as_ref().filter(|_| self.knows(&index.method)) else {
             return Ok(Verdict::NotChecked);
         };
-        let fit = index.method == BTREE && index.has_rows() && index.state == IndexState::Valid;
+        let fit = index.has_rows() && index.state == IndexState::Valid;
         if thoroughness == Thoroughness::Skip || !fit {
             return Ok(Verdict::NotChecked);
         }
         let rows = thoroughness == Thoroughness::Rows;
         let unique = rows && index.rule == IndexRule::Unique;
-        let more = match self.index_parameters {
-            1 => String::new(),
-            2 => format!(", {rows}"),
-            _ => format!(", {rows}, {unique}"),
+        let (function, more) = match self.index_parameters {
+            _ if index.method == GIN => ("gin_index_check", String::new()),
+            1 => ("bt_index_check", String::new()),
+            2 => ("bt_index_check", format!(", {rows}")),
+            _ => ("bt_index_check", format!(", {rows}, {unique}")),
         };
-        let sql = format!(
-            "select {}.bt_index_check({}::oid::regclass{more})",
-            schema.quoted(),
-            index.oid
-        );
+        let (schema, oid) = (schema.quoted(), index.oid);
+        let sql = format!("select {schema}.{function}({oid}::oid::regclass{more})");
         let doing = format!("check the index `{}` with amcheck", index.name);
         match session.simple_rows(&doing, &sql).await {
             // An internal error: dropped under our hands, or damage that amcheck does not expect.

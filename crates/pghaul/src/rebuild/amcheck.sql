@@ -13,5 +13,5 @@ select n.nspname::text
   join pg_catalog.pg_proc p on p.oid = d.objid
   join pg_catalog.pg_namespace n on n.oid = p.pronamespace
  where e.extname = 'amcheck'
-   and p.proname in ('bt_index_check', 'verify_heapam')
+   and p.proname in ('bt_index_check', 'gin_index_check', 'verify_heapam')
  order by 2, 3

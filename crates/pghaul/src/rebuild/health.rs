@@ -3,7 +3,7 @@
 //! Invariants: only reads; one entry for each index that was wanted, healthy or not; a finding for
 //! each that is not, with the index as its object, so that findings of one cause stand together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use crate::connect::{Endpoint, Purpose, Session};
@@ -13,7 +13,7 @@ use crate::finding::{Finding, Severity};
 use super::amcheck::{Amcheck, BTREE, Thoroughness, Verdict};
 use super::checks::{Subject, verdicts};
 use super::collation::{Exposure, Exposures};
-use super::index::{Index, IndexRule, IndexState};
+use super::index::{Index, IndexOf, IndexRule, IndexState};
 
 /// The health of the indexes that were wanted.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +41,11 @@ pub struct IndexHealth {
 }
 
 impl IndexHealth {
+    /// Whether it is exposed to a collation that is known to have changed.
+    pub fn is_certainly_exposed(&self) -> bool {
+        self.standing_exposures().any(Exposure::is_certain)
+    }
+
     /// Why it should be rebuilt; empty if it need not be.
     pub fn reasons(&self) -> Vec<Reason> {
         let mut reasons = Vec::new();
@@ -94,9 +99,10 @@ impl Reason {
 /// Looks at the indexes that are `wanted`: what the catalog says of their validity and of their
 /// collations' versions, and what amcheck says where it is installed and the role may use it.
 ///
-/// Takes the locks of a reader. With [`Thoroughness::Rows`] each btree index and its table are
-/// read once, with [`Thoroughness::Order`] each btree index alone, with [`Thoroughness::Skip`]
-/// only the catalog. Works on a standby and without superuser.
+/// The indexes of TOAST tables are indexes of the tables that the values belong to. Takes the locks
+/// of a reader. With [`Thoroughness::Rows`] each btree index and its table are read once, with
+/// [`Thoroughness::Order`] each btree index alone (and with both, from 18 on, each GIN index), with
+/// [`Thoroughness::Skip`] only the catalog. Works on a standby and without superuser.
 ///
 /// # Errors
 /// What the server said, or the loss of the connection. What is wrong with an index is a finding
@@ -150,7 +156,7 @@ async fn look(
         .collect();
     let mut findings: Vec<Finding> = indexes.iter().flat_map(findings_of).collect();
     if thoroughness > Thoroughness::Skip && amcheck.checks_indexes() {
-        findings.extend(other_kinds(&indexes));
+        findings.extend(other_kinds(&amcheck, &indexes));
     }
     if thoroughness == Thoroughness::Rows && amcheck.checks_tables() {
         findings.extend(tables(sessions, &amcheck, &indexes).await?);
@@ -160,10 +166,10 @@ async fn look(
 }
 
 /// What amcheck cannot look at.
-fn other_kinds(indexes: &[IndexHealth]) -> Option<Finding> {
+fn other_kinds(amcheck: &Amcheck, indexes: &[IndexHealth]) -> Option<Finding> {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     let others = indexes.iter().map(|one| &one.index);
-    for index in others.filter(|index| index.has_rows() && index.method != BTREE) {
+    for index in others.filter(|index| index.has_rows() && !amcheck.knows(&index.method)) {
         *kinds.entry(index.method.as_str()).or_default() += 1;
     }
     let counted: Vec<String> =
@@ -173,7 +179,8 @@ fn other_kinds(indexes: &[IndexHealth]) -> Option<Finding> {
             Severity::Note,
             "not_checked_kinds",
             format!(
-                "amcheck looks at btree indexes; damage of others is not looked for: {}",
+                "amcheck looks at btree indexes, and from 18 on at GIN; damage of others is not \
+                 looked for: {}",
                 counted.join(", ")
             ),
             "after a crash of the hardware rebuild them too: `pghaul rebuild --all`",
@@ -181,16 +188,22 @@ fn other_kinds(indexes: &[IndexHealth]) -> Option<Finding> {
     })
 }
 
-/// What verify_heapam says of the tables of these indexes.
+/// What verify_heapam says of the tables of these indexes. Not where the index of the TOAST table is
+/// damaged: through it, sound values look as if they were not there.
 async fn tables(
     sessions: &[&Session],
     amcheck: &Amcheck,
     indexes: &[IndexHealth],
 ) -> Result<Vec<Finding>, Error> {
+    let blind: BTreeSet<u32> = indexes
+        .iter()
+        .filter(|one| one.index.of == IndexOf::Toast && matches!(one.verdict, Verdict::Damaged(_)))
+        .map(|one| one.index.table_oid)
+        .collect();
     let tables: BTreeMap<u32, &Index> = indexes
         .iter()
         .map(|one| &one.index)
-        .filter(|index| index.has_rows())
+        .filter(|index| index.has_rows() && !blind.contains(&index.table_oid))
         .map(|index| (index.table_oid, index))
         .collect();
     let subjects: Vec<Subject<'_>> =
@@ -211,6 +224,18 @@ async fn tables(
 pub(super) fn findings_of(one: &IndexHealth) -> Vec<Finding> {
     let name = &one.index.name;
     let mut findings = Vec::new();
+    let toast = one.index.of == IndexOf::Toast;
+    let what = if toast {
+        format!("it finds the long values of `{}`: ", one.index.table)
+    } else {
+        String::new()
+    };
+    let how = if toast && !one.index.may_rebuild {
+        "rebuild it with `pghaul rebuild` as a superuser, or with REINDEX TABLE (from 12 on \
+         CONCURRENTLY) as the owner of the table"
+    } else {
+        "rebuild it with `pghaul rebuild`"
+    };
     let state = match (one.index.state, one.index.rule) {
         (IndexState::Valid, _) => None,
         (IndexState::Invalid, _) => Some("it is not valid: kept up to date, but used by no query"),
@@ -227,8 +252,8 @@ pub(super) fn findings_of(one: &IndexHealth) -> Vec<Finding> {
             Finding::new(
                 Severity::Warning,
                 "invalid_index",
-                state,
-                "rebuild it with `pghaul rebuild`, or drop it",
+                format!("{what}{state}"),
+                format!("{how}, or drop it"),
             )
             .about(name),
         );
@@ -238,9 +263,8 @@ pub(super) fn findings_of(one: &IndexHealth) -> Vec<Finding> {
             Finding::new(
                 Severity::Warning,
                 "damaged_index",
-                format!("amcheck: {message}"),
-                "rebuild it with `pghaul rebuild`; look for the cause: a changed C library, a disk, \
-                 memory",
+                format!("{what}amcheck: {message}"),
+                format!("{how}; look for the cause: a changed C library, a disk, memory"),
             )
             .about(name),
         ),

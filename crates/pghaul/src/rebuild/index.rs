@@ -1,8 +1,9 @@
 //! The indexes of a database, as the catalog has them.
 //!
-//! Invariants: only indexes of user tables and materialized views, none of other sessions'
-//! temporary tables, none of pghaul's own; an index is known by its OID, names are for people and
-//! statements.
+//! Invariants: only indexes of user tables and materialized views and of the TOAST tables of these,
+//! none of other sessions' temporary tables, none of pghaul's own; an index is known by its OID,
+//! names are for people and statements; the table of a TOAST table's index is the one whose values
+//! it finds.
 
 use crate::catalog::{oid, size};
 use crate::connect::Session;
@@ -35,7 +36,8 @@ pub struct Index {
     pub parent: Option<u32>,
     /// Bytes on disk.
     pub bytes: u64,
-    /// Whether the role may rebuild it: the table's owner, and from 17 on who has MAINTAIN.
+    /// Whether the role may rebuild it: the table's owner, and from 17 on who has MAINTAIN; that of
+    /// a TOAST table only if the role may use the schema `pg_toast` too, which superusers may.
     pub may_rebuild: bool,
     /// The owner of its table.
     pub owner: Ident,
@@ -52,6 +54,8 @@ pub enum IndexOf {
     View,
     /// A materialized view that was never refreshed: its indexes are empty.
     EmptyView,
+    /// The TOAST table of a table or materialized view: it finds the pieces of long values.
+    Toast,
 }
 
 /// What an index forbids.
@@ -101,6 +105,7 @@ impl Index {
                     table_oid: oid(row.get(3)),
                     table: RelationName::new(row.get::<_, String>(4), row.get::<_, String>(5)),
                     of: match (flag(6), flag(7), flag(17)) {
+                        _ if flag(20) => IndexOf::Toast,
                         (true, ..) => IndexOf::Partitioned,
                         (false, true, true) => IndexOf::View,
                         (false, true, false) => IndexOf::EmptyView,

@@ -5,6 +5,8 @@
 //! attempt, what the attempt left behind is dropped before the next thing is done; a lock that
 //! makes others wait is asked for only for a few seconds at a time.
 
+mod parts;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,7 +26,6 @@ use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Observer};
 use crate::finding::Finding;
-use crate::name::RelationName;
 use crate::run::Stop;
 use crate::run::retry;
 
@@ -247,7 +248,7 @@ impl<'a> Lane<'a> {
                 self.brief_locks("0").await.ok();
                 done?;
             }
-            Method::Parts => self.attach(index).await?,
+            Method::Parts => self.complete(index, halt).await?,
         }
         Ok(())
     }
@@ -334,37 +335,17 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Attaching a part once more makes the server look whether all parts are valid by now.
-    async fn attach(&mut self, index: &Index) -> Result<(), Error> {
-        let session = self.open().await?;
-        let doing = format!("make the partitioned index `{}` valid", index.name);
-        let parts = session
-            .query(
-                &doing,
-                "select n.nspname::text, x.relname::text \
-                   from pg_catalog.pg_inherits h \
-                   join pg_catalog.pg_class x on x.oid = h.inhrelid \
-                   join pg_catalog.pg_namespace n on n.oid = x.relnamespace \
-                  where h.inhparent = $1 order by 1, 2",
-                &[&index.oid],
-            )
-            .await?;
-        for row in parts {
-            let part = RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1));
-            let sql =
-                format!("alter index {} attach partition {}", index.name.quoted(), part.quoted());
-            session.batch(&doing, &sql).await?;
-        }
-        Ok(())
-    }
-
     /// What stands now, after an attempt that ended well. None: nothing does.
     pub(super) async fn look(&mut self, task: &Task) -> Result<Option<IndexEnd>, Error> {
         let shared = self.shared;
         let session = self.open().await?;
         let Some(now) = present(session, &task.index.name).await? else { return Ok(None) };
         if !now.valid {
-            shared.found(trouble::still_invalid(&task.index));
+            let why = match task.method {
+                Method::Parts => Some(self.why_not_valid(&task.index).await?),
+                _ => None,
+            };
+            shared.found(trouble::still_invalid(&task.index, why));
             return Ok(Some(IndexEnd::Failed));
         }
         let index = Index { oid: now.oid, state: IndexState::Valid, ..task.index.clone() };

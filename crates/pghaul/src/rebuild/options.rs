@@ -14,6 +14,8 @@ pub struct RebuildOptions {
     pub selection: Selection,
     /// Which of them, if nothing is named.
     pub need: Need,
+    /// Whether those count that depend on a collation of which no version is recorded.
+    pub unknown: Unknown,
     /// Whether applications go on writing meanwhile.
     pub locking: Locking,
     /// Tables to work on at once: as many sessions, and two more.
@@ -36,6 +38,7 @@ impl Default for RebuildOptions {
         Self {
             selection: Selection::default(),
             need: Need::Needed,
+            unknown: Unknown::default(),
             locking: Locking::Concurrent,
             jobs: NonZeroUsize::MIN.saturating_add(1),
             thoroughness: Thoroughness::default(),
@@ -55,6 +58,19 @@ pub enum Need {
     Needed,
     /// Every one.
     All,
+}
+
+/// What becomes of an index that depends on a collation of which no version is recorded (that of the
+/// database before 15, any before 13 but ICU's), and that amcheck has not found in order: whether it
+/// is in the present order nobody knows, before its rebuild and after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unknown {
+    /// It is rebuilt, each time.
+    #[default]
+    Rebuild,
+    /// It is left as it is, which is right once all were rebuilt under the present library; a note
+    /// says how many there are.
+    Keep,
 }
 
 /// Whether others can write to a table while an index of it is rebuilt.

@@ -6,7 +6,8 @@
 //! | keys that foreign keys, views or extensions hold on to | `REINDEX INDEX` | `REINDEX INDEX CONCURRENTLY` |
 //! | exclusion constraints | `REINDEX INDEX` | `REINDEX INDEX` |
 //! | indexes of partitions | `REINDEX INDEX` (11) | `REINDEX INDEX CONCURRENTLY` |
-//! | indexes of partitioned tables | those of the partitions, one by one | the same |
+//! | indexes of partitioned tables | those of the partitions, one by one; parts that are missing are built and attached | the same |
+//! | indexes of TOAST tables | `REINDEX INDEX` | `REINDEX INDEX CONCURRENTLY` |
 //! | with [`Locking::Blocking`] | `REINDEX INDEX` | `REINDEX INDEX` |
 //!
 //! `REINDEX INDEX` lets others read by other indexes and makes them wait with writes (manual,
@@ -75,7 +76,8 @@ pub enum Method {
     InPlace(WhyInPlace),
     /// `REFRESH MATERIALIZED VIEW` builds it anew; readers wait.
     Refresh,
-    /// The indexes of the partitions are rebuilt; it follows them.
+    /// The indexes of the partitions are rebuilt, those that are missing are built and attached; it
+    /// follows them.
     Parts,
 }
 
@@ -90,6 +92,8 @@ pub enum WhyInPlace {
     HeldBy(String),
     /// Before 12: it is a part of a partitioned index.
     Partition,
+    /// Before 12: it is a TOAST table's.
+    Toast,
     /// It is a materialized view's that could not be refreshed.
     NotRefreshed,
 }
@@ -141,6 +145,10 @@ pub(super) async fn plan(
     let mut parents = Vec::new();
     for (one, reasons) in chosen {
         let index = one.index;
+        // A refresh makes a new TOAST table.
+        if index.of == IndexOf::Toast && refreshed.contains(&index.table_oid) {
+            continue;
+        }
         let method = if !index.has_rows() {
             Method::Parts
         } else if refreshed.contains(&index.table_oid) {
@@ -153,6 +161,8 @@ pub(super) async fn plan(
             Method::Concurrently
         } else if index.parent.is_some() {
             Method::InPlace(WhyInPlace::Partition)
+        } else if index.of == IndexOf::Toast {
+            Method::InPlace(WhyInPlace::Toast)
         } else if let Some(holder) = bound.get(&index.oid) {
             Method::InPlace(WhyInPlace::HeldBy(holder.clone()))
         } else {

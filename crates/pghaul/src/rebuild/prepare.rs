@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::amcheck::{Amcheck, Thoroughness};
 use super::health::{self, IndexHealth, Reason, health_with};
-use super::index::Index;
+use super::index::{Index, IndexOf};
 use super::leftovers;
-use super::options::{Need, RebuildOptions};
+use super::options::{Need, RebuildOptions, Unknown};
 use super::plan::{self, Plan};
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::duplicates::Sink;
@@ -56,18 +56,28 @@ impl PreparedRebuild {
         )
         .await?;
         let amcheck = found.amcheck.clone();
-        let findings = standing(&found.indexes, &found.findings, &amcheck, &options);
-        let chosen: Vec<(IndexHealth, Vec<Reason>)> = found
-            .indexes
+        let (forbidden, indexes): (Vec<IndexHealth>, Vec<IndexHealth>) =
+            found.indexes.into_iter().partition(is_forbidden_toast);
+        let mut findings = standing(&indexes, &found.findings, &amcheck, &options);
+        if !by_need {
+            findings.extend(toast_left(&forbidden));
+        }
+        let mut unknown = 0;
+        let chosen: Vec<(IndexHealth, Vec<Reason>)> = indexes
             .into_iter()
             .filter_map(|one| {
                 let mut reasons = one.reasons();
                 if !by_need {
                     reasons.push(Reason::Asked);
+                } else if options.unknown == Unknown::Keep && !one.is_certainly_exposed() {
+                    let all = reasons.len();
+                    reasons.retain(|reason| *reason != Reason::Exposed);
+                    unknown += all - reasons.len();
                 }
                 (!reasons.is_empty()).then_some((one, reasons))
             })
             .collect();
+        findings.extend(unknown_left(unknown));
         refuse_forbidden(&chosen)?;
         let plan = plan::plan(&session, &options, chosen, leftovers).await?;
         Ok(Self { database, options, plan, amcheck, findings, groups: Box::new(()) })
@@ -95,6 +105,47 @@ impl PreparedRebuild {
     pub fn database(&self) -> &Endpoint {
         &self.database
     }
+}
+
+/// The index of a TOAST table that the role may not rebuild: REINDEX TABLE does it for the owner.
+fn is_forbidden_toast(one: &IndexHealth) -> bool {
+    one.index.of == IndexOf::Toast && !one.index.may_rebuild
+}
+
+fn toast_left(forbidden: &[IndexHealth]) -> Option<Finding> {
+    let tables: BTreeSet<String> =
+        forbidden.iter().map(|one| format!("`{}`", one.index.table)).take(NAMED).collect();
+    let named: Vec<String> = tables.into_iter().collect();
+    (!named.is_empty()).then(|| {
+        let more = match forbidden.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Finding::new(
+            Severity::Note,
+            "toast_not_rebuilt",
+            format!(
+                "the role may not use the schema pg_toast: the indexes by which long values are \
+                 found are left as they are, of {}{more}",
+                named.join(", ")
+            ),
+            "connect as a superuser, or run REINDEX TABLE (from 12 on CONCURRENTLY) as the owner",
+        )
+    })
+}
+
+fn unknown_left(count: usize) -> Option<Finding> {
+    (count > 0).then(|| {
+        Finding::new(
+            Severity::Note,
+            "unknown_versions_left",
+            format!(
+                "left as they are, as asked: {count} indexes that depend on a collation of which \
+                 no version is recorded"
+            ),
+            "rebuild them once after the system below the server has changed",
+        )
+    })
 }
 
 /// Of everything that was found, what the rebuild will not do away with.

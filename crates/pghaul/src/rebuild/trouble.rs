@@ -62,22 +62,26 @@ pub(super) fn failed(index: &Index, error: &Error) -> Finding {
     Finding::new(Severity::Warning, "rebuild_failed", chain(error), remedy).about(&index.name)
 }
 
-pub(super) fn still_invalid(index: &Index) -> Finding {
-    Finding::new(
-        Severity::Warning,
-        "invalid_index",
-        "it is still not valid: a partition has no index for it or one that is not valid, or all \
-         have, and this server does not look again",
-        "look at the indexes of the partitions: create and ATTACH what is missing; if all are there \
-         and valid (11 to 13: no statement makes the server look again), CREATE INDEX CONCURRENTLY \
-         one like it on each partition, then CREATE INDEX on the partitioned table, which takes \
-         these as its parts, and drop the old one",
-    )
-    .about(&index.name)
+/// `parts`: of a partitioned index, what is wrong with its parts.
+pub(super) fn still_invalid(index: &Index, parts: Option<String>) -> Finding {
+    let (message, remedy) = match parts {
+        Some(parts) => (
+            format!("it is still not valid: {parts}"),
+            "mend the parts, create and ATTACH those that are missing; if all are there and valid (11 \
+             to 13), CREATE INDEX CONCURRENTLY one like it on each partition, then CREATE INDEX on the \
+             partitioned table, which takes these as its parts, and drop the old one",
+        ),
+        None => ("it is still not valid".to_owned(), "run `pghaul rebuild` again, or drop it"),
+    };
+    Finding::new(Severity::Warning, "invalid_index", message, remedy).about(&index.name)
 }
 
 pub(super) fn still_damaged(index: &Index, message: &str) -> Finding {
     let remedy = match index.rule {
+        _ if index.method == "gin" => {
+            "take the server's newest minor release, whose gin_index_check has its known mistakes \
+             mended; if it still says so, the server's disk, memory or C library is at fault"
+        }
         IndexRule::Unique => {
             "look for duplicates with `pghaul duplicates scan`; if there are none, the server's \
              disk, memory or C library is at fault"

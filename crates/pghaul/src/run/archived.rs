@@ -1,7 +1,7 @@
 //! A run whose rows come from an archive: what [`PreparedClone::new`] learns from a server is
 //! taken from the archive's documents.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::plan::Plan;
 use crate::plan::filter::Filter;
 use crate::restore::{Archive, Loaded, plan};
+use crate::schema;
 use crate::state::{self, DatabaseIdentity};
 use crate::transfer::large_objects::{Attributes, LargeObject};
 
@@ -44,7 +45,8 @@ impl PreparedClone {
         plan::refuse_what_is_not_there(options.scope, contents.asked.scope)?;
         let catalog = to_catalog(contents);
         let filter = Filter::new(&catalog, &options.include, &options.exclude)?;
-        let entries = contents.entries.iter().map(from_entry).collect();
+        let mut entries = contents.entries.iter().map(from_entry).collect();
+        schema::public::fit(control.version(), &mut entries);
         let selected = selected(entries, &catalog, &filter);
         let (mut plan, pieces) = match options.scope {
             Scope::SchemaOnly => (Plan::default(), Vec::new()),
@@ -64,8 +66,8 @@ impl PreparedClone {
             _ => Vec::new(),
         };
         let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
-        let (blockers, known_before) = if stored.is_some() {
-            (Vec::new(), Vec::new())
+        let (blockers, known_before) = if let Some(stored) = &stored {
+            (Vec::new(), stored.known_before.clone())
         } else {
             let of_archive = (contents, selected.entries.as_slice());
             let (mut blockers, notes) =
@@ -99,6 +101,7 @@ impl PreparedClone {
             keeper: None,
             identities,
             plan,
+            known_before: known_before.len(),
             findings: [known_before, schema.findings.clone()].concat(),
             schema,
             large_objects,
@@ -132,7 +135,9 @@ impl PreparedClone {
     pub(crate) async fn begin_stream(self) -> Result<BegunStream, Error> {
         let id = self.id();
         let record = self.record(&id)?;
-        state::create(&self.control, &record, &self.plan).await?;
+        let known_before = self.findings.get(..self.known_before).unwrap_or_default();
+        let plan = (&self.plan, &BTreeMap::new());
+        state::create(&self.control, &record, plan, known_before).await?;
         let worker = format!("{id} pid {} stream", std::process::id());
         let (steps, done) = (&self.schema.steps, HashMap::new());
         let stop = CancellationToken::new();

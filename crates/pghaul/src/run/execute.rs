@@ -1,6 +1,6 @@
 //! Runs what was prepared: state, pre-data, lanes, the end.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -15,7 +15,6 @@ use super::lane::{self, Alone, Beginning};
 use super::ledger::Ledger;
 use super::options::{Start, Verify};
 use super::outcome::{Ending, Outcome};
-use super::phases::Phases;
 use super::prepare::{Consistency, PreparedClone};
 use super::readers::Readers;
 use super::refresh::{self, Seen};
@@ -31,7 +30,7 @@ use super::work::{Facts, Run, Stop, Work};
 use super::writers;
 use crate::connect::Session;
 use crate::error::{Error, ErrorKind};
-use crate::event::{Counters, Event, Phase};
+use crate::event::{Counters, Event, Phase, Phases};
 use crate::finding::{Finding, Severity};
 use crate::name::literal;
 use crate::plan::PartId;
@@ -89,6 +88,8 @@ impl PreparedClone {
             &schema.counted,
         );
         let is_new = self.stored.is_none();
+        let known_before = self.findings.get(..self.known_before).unwrap_or_default().to_vec();
+        let counted = self.writes.of(&plan);
         // An archive stays what it is, so there is nothing to prove, but tables may begin again.
         let restarts = matches!(options.start, Start::ResumeRestarting(_));
         let goes_on = !is_new && !joins && (keeper.is_some() || restarts);
@@ -123,6 +124,7 @@ impl PreparedClone {
             observer,
             ledger,
             stop,
+            known_before: known_before.len(),
             facts: Mutex::new(Facts { findings: self.findings, receipts, ..Facts::default() }),
             tries: AtomicU64::new(0),
             budget,
@@ -136,7 +138,8 @@ impl PreparedClone {
             |phases: Phases| outcome(&run, self.consistency, Ending::Stopped, phases.end());
         if is_new {
             // Not to be stopped softly: from here on there is something to resume.
-            let creating = state::create(&control, &record, &run.plan);
+            let plan = (&run.plan, &counted);
+            let creating = state::create(&control, &record, plan, &known_before);
             let Some(created) = answer::unless_stopped(&run.stop, creating).await else {
                 return Ok(stopped(phases));
             };
@@ -168,7 +171,7 @@ impl PreparedClone {
         if goes_on {
             // Nothing is copied meanwhile, so nothing is lost by stopping at once.
             let proven = tokio::select! {
-                proven = go_on(&run, &control, &mut done, self.consistency, &record) => proven,
+                proven = go_on(&run, &control, &mut done, self.consistency, (&record, &counted)) => proven,
                 () = run.stop.soon.cancelled() => Ok(()),
                 () = run.stop.now.cancelled() => return Ok(stopped(phases)),
             };
@@ -289,6 +292,15 @@ async fn carry_out(
     let mut stepping = step_lanes(run);
     join(run, control, &mut copying, &mut seen).await?;
     run.readers.close_spare();
+    if run.board.unfinished_of(LaneKind::Copy) == 0 {
+        match run.ensure_locked_throughout().await {
+            Err(error) if error.kind() == ErrorKind::SnapshotGone => {
+                run.facts().lost.get_or_insert(error);
+                run.board.close();
+            }
+            other => other?,
+        }
+    }
     note_all_read_back(run, control, done).await?;
     // All is copied and read back: from here on the source may vacuum again.
     if let Some(hold) = &run.hold {
@@ -307,7 +319,7 @@ async fn carry_out(
 async fn end(run: &Run, control: &Session, stopped: bool) -> Result<Ending, Error> {
     let (phase, ending) = if stopped {
         ("stopped", Ending::Stopped)
-    } else if run.board.left_out() > 0 || run.rows_differ() {
+    } else if run.board.left_out() > 0 || run.differs() {
         ("waiting for a repair", Ending::Complete)
     } else if !deferred(run).is_empty() {
         ("waiting for what was deferred", Ending::Complete)
@@ -315,12 +327,12 @@ async fn end(run: &Run, control: &Session, stopped: bool) -> Result<Ending, Erro
         ("complete", Ending::Complete)
     };
     if run.options.start != Start::Join {
-        let mut findings = run.facts().findings.clone();
+        let mut findings = run.facts().findings.clone().split_off(run.known_before);
         if phase == "complete" {
             // As the result says it, and will when somebody asks again.
             findings.extend(unverified(&run.plan, &run.options));
         }
-        state::store_findings(control, &findings).await?;
+        state::store_findings(control, &findings, run.known_before).await?;
         state::set_phase(control, phase, phase == "complete").await?;
     }
     Ok(ending)
@@ -347,7 +359,7 @@ async fn go_on(
     control: &Session,
     done: &mut HashMap<String, String>,
     consistency: Consistency,
-    record: &RunRecord,
+    (record, writes): (&RunRecord, &BTreeMap<u32, i64>),
 ) -> Result<(), Error> {
     let restarted = restart_tables::wanted(run)?;
     if run.hold.is_some() && consistency == Consistency::Reverified {
@@ -364,7 +376,7 @@ async fn go_on(
     let what = "beginning again for some tables";
     waits::aloud(run.observer.as_ref(), controls, what, begin_again).await.0?;
     forget_what_is_made_of_rows(run, control, done).await?;
-    state::set_moment(control, &record.snapshot, &record.moment, &record.consistency).await
+    state::set_moment(control, record, writes).await
 }
 
 /// Rows are missing yet: a view that was refreshed, or a sequence that was read, by a process that
@@ -398,7 +410,7 @@ fn skip_what_is_done(run: &Run, done: &HashMap<String, String>) {
         let is_done = match &task.work {
             Work::Part(part) => run.facts().receipts.is_done(*part),
             Work::Gate(_) => false,
-            other => done.get(&run.key(other)).is_some_and(|text| run.learn(other, text)),
+            other => done.get(&run.last_key(other)).is_some_and(|text| run.learn(other, text)),
         };
         if is_done {
             refresh::tell(run, &task.work);
@@ -414,7 +426,8 @@ async fn note_all_read_back(
 ) -> Result<(), Error> {
     if run.board.unfinished_of(LaneKind::Copy) > 0
         || !run.facts().failures.is_empty()
-        || run.rows_differ()
+        || run.facts().lost.is_some()
+        || run.differs()
         || done.contains_key(ALL_READ_BACK)
     {
         return Ok(());
@@ -449,7 +462,7 @@ fn copy_lanes(run: &Arc<Run>) -> JoinSet<()> {
     let mut lanes = JoinSet::new();
     for number in 1..=count {
         let (run, beginning) = (Arc::clone(run), Arc::clone(&beginning));
-        lanes.spawn(async move { lane::copy(&run, number, &beginning).await });
+        lanes.spawn(async move { Box::pin(lane::copy(&run, number, &beginning)).await });
     }
     lanes
 }

@@ -29,7 +29,7 @@ pub(super) async fn outcome(control: &Session, stored: &StoredRun) -> Result<Out
     let counted = |what: Counts| {
         stored.steps.values().filter(|result| result.as_str() == what.name()).count()
     };
-    let mut findings = state::load_findings(control).await?;
+    let (mut findings, _) = state::load_findings(control).await?;
     findings.push(Finding::new(
         Severity::Note,
         "nothing_left",

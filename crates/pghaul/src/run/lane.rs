@@ -15,6 +15,7 @@ use super::board::{LaneKind, TaskId, Taste, Verdict};
 use super::claim::ClaimKey;
 use super::options::Verify;
 use super::origin::Origin;
+use super::readers::in_the_way;
 use super::work::{Run, Sessions, Work};
 use super::{refresh, retry};
 use crate::connect::{Purpose, Session};
@@ -280,7 +281,10 @@ impl<'a> Sessions<'a> {
                 }
                 (Origin::Server(_), Some(source)) => {
                     let both = (&**source, target);
-                    run.transfer.copy_part(both, table, part, resume, committed).await
+                    let what = format!("reading `{}`", table.name);
+                    let copying = run.transfer.copy_part(both, table, part, resume, committed);
+                    let (copied, holders) = run.read_aloud(source, &what, copying).await;
+                    copied.map_err(|error| in_the_way(error, &holders))
                 }
                 (Origin::Server(_), None) => Err(lost()),
             };
@@ -341,21 +345,8 @@ impl<'a> Sessions<'a> {
             target.batch("commit a batch of large objects", &sql).await?;
             result = Some(digest);
         }
-        if run.options.verify == Verify::Full {
-            let oids: Vec<u32> = objects.iter().map(|object| object.oid).collect();
-            let there = large_objects::digest(target, &oids, &run.transfer.counters).await?;
-            if Some(&there) != result.as_ref() {
-                run.find(Finding::new(
-                    Severity::Warning,
-                    "large_objects_differ",
-                    format!(
-                        "among the large objects {:?} to {:?} at least one differs on the target",
-                        oids.first(),
-                        oids.last()
-                    ),
-                    "something else writes to the target; stop it and begin again",
-                ));
-            }
+        if let (Verify::Full, Some(read)) = (run.options.verify, result) {
+            self.read_objects_back(batch, &read).await?;
         }
         claim.give_back(target).await?;
         Ok(Some(Verdict::Done))

@@ -65,17 +65,25 @@ impl Moment {
 
     /// Whether nothing can have been written between `self` and `now`, our own exporting aside.
     pub fn proves_unchanged(&self, now: &Self) -> bool {
-        let comparable = !self.in_recovery
-            && !now.in_recovery
-            && self.timeline.is_some()
-            && self.timeline == now.timeline
-            && self.stats_reset.is_some()
-            && self.stats_reset == now.stats_reset;
-        comparable
+        self.is_comparable(now)
             && match (parse(&self.transactions), parse(&now.transactions)) {
                 (Some(then), Some(now)) => then.shifted(self.own_ids) == now,
                 _ => false,
             }
+    }
+
+    /// Whether both are moments at which the very same was to be seen.
+    pub(crate) fn is_the_same(&self, now: &Self) -> bool {
+        self.is_comparable(now) && self.transactions == now.transactions
+    }
+
+    fn is_comparable(&self, now: &Self) -> bool {
+        !self.in_recovery
+            && !now.in_recovery
+            && self.timeline.is_some()
+            && self.timeline == now.timeline
+            && self.stats_reset.is_some()
+            && self.stats_reset == now.stats_reset
     }
 
     /// As JSON, for the run's state.
@@ -141,6 +149,7 @@ mod tests {
         let exported = Moment { own_ids: 2, ..then.clone() };
         assert!(exported.proves_unchanged(&moment("777:777:")));
         assert!(!exported.proves_unchanged(&moment("778:778:")));
+        assert!(exported.is_the_same(&then) && !exported.is_the_same(&moment("777:777:")));
     }
 
     #[test]
@@ -154,6 +163,7 @@ mod tests {
             Moment { transactions: "nonsense".to_owned(), ..then.clone() },
         ] {
             assert!(!then.proves_unchanged(&now) && !now.proves_unchanged(&then), "{now:?}");
+            assert!(!then.is_the_same(&now) && !now.is_the_same(&then), "{now:?}");
         }
     }
 }

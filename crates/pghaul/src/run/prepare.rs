@@ -44,6 +44,8 @@ pub struct PreparedClone {
     pub(super) large_objects: Vec<Vec<LargeObject>>,
     pub(super) large_objects_text: String,
     pub(super) findings: Vec<Finding>,
+    /// How many of the findings, which come first, were known before the run began.
+    pub(super) known_before: usize,
     pub(super) moment: Moment,
     pub(super) consistency: Consistency,
     pub(super) writes: WriteCounters,
@@ -120,10 +122,10 @@ impl PreparedClone {
         let wanted = |name: &RelationName| {
             known.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
         };
-        let known_before = if stored.is_none() {
-            obstacles::preflight((&look, &control), &options, &wanted).await?
-        } else {
-            Vec::new()
+        let known_before = match &stored {
+            None => obstacles::preflight((&look, &control), &options, &wanted).await?,
+            // Some of it is only to be seen before a run, and none of it is the run's doing.
+            Some(stored) => stored.known_before.clone(),
         };
         // Late, so that what was written before we came has been counted by now; the snapshot is newer.
         let writes = WriteCounters::read(&look, begun).await?;
@@ -138,15 +140,24 @@ impl PreparedClone {
         };
         let catalog = Catalog::read_with(inside, &sizes).await?;
         let moment = Moment::read(inside).await?;
-        let (moment, consistency) = match &stored {
-            None => (moment, Consistency::Snapshot),
-            Some(stored) if same_snapshot || keeper.is_none() => {
-                (stored.moment()?, stored.consistency())
+        let (moment, consistency, writes) = match &stored {
+            None => (moment, Consistency::Snapshot, writes),
+            Some(stored) => {
+                let then = stored.moment()?;
+                // Whoever names a snapshot may name the one that the run began under.
+                let named = options.snapshot.is_some() && then.is_the_same(&moment);
+                let still_counting = then.stats_reset == moment.stats_reset;
+                let since_then =
+                    |writes: WriteCounters| writes.since(&stored.writes, still_counting);
+                if same_snapshot || named || keeper.is_none() {
+                    (then, stored.consistency(), since_then(writes))
+                } else {
+                    match then.since(moment) {
+                        (now, true) => (now, Consistency::ProvenUnchanged, since_then(writes)),
+                        (now, false) => (now, Consistency::Reverified, writes),
+                    }
+                }
             }
-            Some(stored) => match stored.moment()?.since(moment) {
-                (moment, true) => (moment, Consistency::ProvenUnchanged),
-                (moment, false) => (moment, Consistency::Reverified),
-            },
         };
         let snapshot = keeper.as_ref().map(Keeper::id);
         let sessions = (&look, &control);
@@ -193,6 +204,7 @@ impl PreparedClone {
             keeper,
             identities,
             plan,
+            known_before: known_before.len(),
             findings: [known_before, schema.findings.clone()].concat(),
             schema,
             large_objects: objects.chunks(OBJECTS_A_BATCH).map(<[LargeObject]>::to_vec).collect(),
@@ -225,6 +237,7 @@ impl PreparedClone {
             keeper: None,
             identities,
             plan: Plan::default(),
+            known_before: 0,
             findings: finished.findings.clone(),
             schema: SourceSchema::default(),
             large_objects: Vec::new(),

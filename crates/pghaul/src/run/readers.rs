@@ -89,7 +89,7 @@ impl Run {
         let hold = self.hold.as_ref().ok_or_else(super::lane::lost)?;
         let session = hold.open_reader(&format!("{} {what}", self.id)).await?;
         let source = self.origin.server().ok_or_else(super::lane::lost)?;
-        if self.plan.tables.len() <= TABLES_A_READER_LOCKS {
+        if self.readers_lock_all() {
             let tables = self.plan.tables.iter().map(|table| &table.name);
             let locking = hold_tables(&session, tables);
             let waiting = (source.as_ref(), session.pid());
@@ -100,6 +100,40 @@ impl Run {
         }
         self.readers.alive.fetch_add(1, Ordering::AcqRel);
         Ok(Reader { session, alive: Arc::clone(&self.readers.alive) })
+    }
+
+    fn readers_lock_all(&self) -> bool {
+        self.plan.tables.len() <= TABLES_A_READER_LOCKS
+    }
+
+    /// After the last row was read: whether each reader, or else somebody for it, has held the locks on
+    /// what it read all the time. Behind a table that was truncated meanwhile it has seen no rows.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SnapshotGone`](crate::ErrorKind::SnapshotGone) if not.
+    pub(super) async fn ensure_locked_throughout(&self) -> Result<(), Error> {
+        match &self.hold {
+            Some(hold) if !self.readers_lock_all() => {
+                hold.ensure_unbroken(&format!("{} end of data", self.id)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads by a session that may have to wait for the lock of a table, and tells for whom.
+    pub(super) async fn read_aloud<T, E>(
+        &self,
+        reader: &Session,
+        what: &str,
+        reading: impl Future<Output = Result<T, E>>,
+    ) -> (Result<T, E>, Vec<Holder>) {
+        match self.origin.server() {
+            Some(source) if !self.readers_lock_all() => {
+                let waiting = (source.as_ref(), reader.pid());
+                waits::aloud(self.observer.as_ref(), waiting, what, reading).await
+            }
+            _ => (reading.await, Vec::new()),
+        }
     }
 
     /// Whether a task reads from the source.
@@ -118,7 +152,8 @@ pub(super) fn is_barred(error: &Error) -> bool {
     error.sqlstate() == Some("55P03")
 }
 
-fn in_the_way(error: Error, holders: &[Holder]) -> Error {
+/// An error that says who stood in the way, if it is about a lock and that is known.
+pub(super) fn in_the_way(error: Error, holders: &[Holder]) -> Error {
     if !is_barred(&error) || holders.is_empty() {
         return error;
     }

@@ -137,7 +137,7 @@ async fn steps(run: &Run, control: &Session) -> Result<(), Error> {
         if matches!(task.work, Work::Part(_) | Work::Gate(_)) || run.board.is_done(id) {
             continue;
         }
-        let Some(result) = done.get(&run.key(&task.work)) else { continue };
+        let Some(result) = done.get(&run.last_key(&task.work)) else { continue };
         if let Work::ReadBack(at) = task.work {
             // Its last receipts may be younger than our look at them.
             for table in &run.plan.read_backs[at].tables {

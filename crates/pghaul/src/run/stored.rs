@@ -1,6 +1,6 @@
 //! A run that is in the target: read back to go on with it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::claim::ClaimKey;
 use super::moment::Moment;
@@ -9,6 +9,7 @@ use super::prepare::Consistency;
 use crate::catalog::Catalog;
 use crate::connect::{Session, Side};
 use crate::error::{Error, ErrorKind};
+use crate::finding::Finding;
 use crate::plan::{Part, Plan};
 use crate::state::{self, DatabaseIdentity, Receipts, RunRecord};
 
@@ -19,6 +20,10 @@ pub(super) struct StoredRun {
     pub(super) parts: Vec<(u32, Part)>,
     pub(super) receipts: Receipts,
     pub(super) steps: HashMap<String, String>,
+    /// By OID, how often each table had been written to on the source at the run's moment.
+    pub(super) writes: BTreeMap<u32, i64>,
+    /// What was known before it began.
+    pub(super) known_before: Vec<Finding>,
     /// Whether no other process can write receipts now.
     pub(super) alone: bool,
 }
@@ -38,12 +43,16 @@ impl StoredRun {
                 .caused_by(error)
                 .with_hint("begin again with `pghaul clone --restart`")
         })?;
+        let (mut findings, known) = state::load_findings(control).await?;
+        findings.truncate(known);
         Ok(Self {
             record,
             shape,
             parts: state::load_parts(control).await?,
             receipts: Receipts::load(control).await?,
             steps: state::load_steps(control).await?,
+            writes: state::load_writes(control).await?,
+            known_before: findings,
             alone: false,
         })
     }

@@ -14,7 +14,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::connect::{Endpoint, Purpose, Session};
-use crate::error::Error;
 use crate::event::{Event, Observer};
 use crate::holder::{Holder, Told, waited_for};
 
@@ -125,12 +124,12 @@ impl Doing {
 
 /// Does `work`, in which the session of process `pid` may wait for a lock, and tells who has that;
 /// gives who it was last, nobody if it did not wait for long.
-pub(super) async fn aloud<T>(
+pub(super) async fn aloud<T, E>(
     observer: &dyn Observer,
     (endpoint, pid): (&Endpoint, i32),
     what: &str,
-    work: impl Future<Output = Result<T, Error>>,
-) -> (Result<T, Error>, Vec<Holder>) {
+    work: impl Future<Output = Result<T, E>>,
+) -> (Result<T, E>, Vec<Holder>) {
     let (mut work, mut last) = (pin!(work), Vec::new());
     let mut told = Told::default();
     let ended = tokio::select! {

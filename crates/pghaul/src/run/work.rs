@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::board::Board;
 use super::lane::Alone;
 use super::ledger::Ledger;
-use super::options::CloneOptions;
+use super::options::{CloneOptions, Verify};
 use super::origin::Origin;
 use super::readers::{Reader, Readers};
 use super::retry::Budget;
@@ -86,6 +86,8 @@ pub(super) struct Run {
     pub(super) ledger: Arc<Ledger>,
     pub(super) stop: Stop,
     pub(super) facts: Mutex<Facts>,
+    /// How many of the findings, which come first, were known before the run began.
+    pub(super) known_before: usize,
     pub(super) tries: AtomicU64,
     pub(super) budget: Arc<Budget>,
     pub(super) undisturbed: Undisturbed,
@@ -107,6 +109,8 @@ pub(super) struct Facts {
     pub(super) failures: Vec<Error>,
     /// Why no lane can read from the source any more.
     pub(super) lost: Option<Error>,
+    /// Whether large objects of the target were found to be others than were read.
+    pub(super) objects_differ: bool,
     /// Parts whose reading session died without a word.
     pub(super) suspects: BTreeSet<PartId>,
     /// Whether anything was committed.
@@ -165,9 +169,10 @@ impl Run {
         sum
     }
 
-    /// Whether a table of the target was found to hold something else than was read.
-    pub(super) fn rows_differ(&self) -> bool {
-        self.facts().read_backs.values().any(|result| !result.equal)
+    /// Whether the target was found to hold something else than was read.
+    pub(super) fn differs(&self) -> bool {
+        let facts = self.facts();
+        facts.objects_differ || facts.read_backs.values().any(|result| !result.equal)
     }
 
     /// Counts a step for the summary.
@@ -195,6 +200,18 @@ impl Run {
             Work::Analyze(name) => format!("analyze {}", name.quoted()),
             Work::Sequences => "sequences".to_owned(),
             Work::Gate(name) => format!("gate {name}"),
+        }
+    }
+
+    /// The name of a task's last receipt: large objects have one when they are written, and one when
+    /// they are read back, if they are.
+    pub(super) fn last_key(&self, work: &Work) -> String {
+        let key = self.key(work);
+        match work {
+            Work::LargeObjects(_) if self.options.verify == Verify::Full => {
+                format!("read back {key}")
+            }
+            _ => key,
         }
     }
 }

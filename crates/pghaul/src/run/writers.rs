@@ -15,6 +15,7 @@ use crate::connect::{Purpose, Session};
 use crate::error::Error;
 use crate::finding::{Finding, Severity};
 use crate::name::RelationName;
+use crate::plan::Plan;
 
 /// How many rows were inserted, updated and deleted in each table since the statistics began.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +53,23 @@ impl WriteCounters {
                 })
                 .collect(),
         ))
+    }
+
+    /// For a run that goes on under its snapshot: the counters that were read with it, as far as they
+    /// are known and the server has not begun to count anew since.
+    pub(super) fn since(mut self, then: &BTreeMap<u32, i64>, still_counting: bool) -> Self {
+        for (table, (_, count)) in self.0.iter_mut().filter(|_| still_counting) {
+            if let Some(then) = then.get(table) {
+                *count = *then;
+            }
+        }
+        self
+    }
+
+    /// Those of the tables of a plan, by OID, for the run's state.
+    pub(super) fn of(&self, plan: &Plan) -> BTreeMap<u32, i64> {
+        let of = |oid: u32| self.0.get(&oid).map(|(_, count)| (oid, *count));
+        plan.tables.iter().filter_map(|table| of(table.oid)).collect()
     }
 
     /// The tables that were written to between `self` and `later`.

@@ -174,6 +174,28 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// One that `pg_dump` did not write.
+    pub(super) fn added(dump_id: DumpId, kind: Kind, defn: &str) -> Self {
+        Self {
+            dump_id,
+            table_oid: 0,
+            oid: 0,
+            tag: String::new(),
+            kind,
+            section: Section::None,
+            defn: defn.to_owned(),
+            drop_stmt: None,
+            copy_stmt: None,
+            namespace: None,
+            tablespace: None,
+            table_am: None,
+            relkind: None,
+            owner: None,
+            with_oids: false,
+            dependencies: Vec::new(),
+        }
+    }
+
     /// The owning role, if there is one.
     pub fn owner(&self) -> Option<&str> {
         self.owner.as_deref().filter(|owner| !owner.is_empty())
@@ -243,24 +265,7 @@ pub(super) mod tests {
 
     /// An entry of which only kind and statement matter.
     pub(in crate::schema) fn entry(kind: Kind, defn: &str) -> Entry {
-        Entry {
-            dump_id: DumpId(1),
-            table_oid: 0,
-            oid: 0,
-            tag: String::new(),
-            kind,
-            section: Section::PreData,
-            defn: defn.to_owned(),
-            drop_stmt: None,
-            copy_stmt: None,
-            namespace: None,
-            tablespace: None,
-            table_am: None,
-            relkind: None,
-            owner: None,
-            with_oids: false,
-            dependencies: Vec::new(),
-        }
+        Entry::added(DumpId(1), kind, defn)
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! one, but not where it quotes identifiers (18.6, tried), as ours does. And 15 and newer write its
 //! privileges as changes of what it is on 15 and newer, where not everybody may create in it.
 
-use super::entry::{DumpId, Entry, Kind, Section};
+use super::entry::{DumpId, Entry, Kind};
 use crate::connect::Session;
 use crate::error::Error;
 use crate::finding::{Finding, Severity};
@@ -14,7 +14,8 @@ const TAG: &str = "SCHEMA public";
 const NO_COMMENT: &str = "COMMENT ON SCHEMA \"public\" IS '';\n";
 const NO_CREATE: &str = "REVOKE CREATE ON SCHEMA \"public\" FROM PUBLIC;\n";
 
-/// Adds what the source has taken away and `target`, if it is known, has.
+/// Adds what the source has taken away and `target` has, or may have if it is not known yet; then
+/// [`fit`] is to take out what it has not.
 ///
 /// # Errors
 /// What the source said.
@@ -37,7 +38,7 @@ pub(crate) async fn complete(
     if bare && !entries.iter().any(is_comment) {
         add(entries, Kind::Comment, oid, NO_COMMENT);
     }
-    if !open && target.is_some_and(|target| !target.at_least(15)) {
+    if !open && target.is_none_or(everybody_may_create) {
         let acl = entries.iter_mut().find(|entry| entry.kind == Kind::Acl && entry.tag == TAG);
         match acl {
             Some(acl) => acl.defn.push_str(NO_CREATE),
@@ -47,26 +48,38 @@ pub(crate) async fn complete(
     Ok(())
 }
 
+/// Before 15 a new database lets everybody create in this schema.
+fn everybody_may_create(target: ServerVersion) -> bool {
+    !target.at_least(15)
+}
+
+/// Takes out what only an older target needs, where it was added before the target was known.
+pub(crate) fn fit(target: ServerVersion, entries: &mut Vec<Entry>) {
+    if !everybody_may_create(target) {
+        leave_open(entries);
+    }
+}
+
+/// The entries without what [`complete`] added, to be held against those of another database.
+pub(crate) fn as_dumped(entries: &mut Vec<Entry>) {
+    leave_open(entries);
+    entries.retain(|entry| !(is_comment(entry) && entry.defn == NO_COMMENT));
+}
+
+fn leave_open(entries: &mut Vec<Entry>) {
+    entries.retain_mut(|entry| {
+        let of_public = entry.kind == Kind::Acl && entry.tag == TAG;
+        if of_public && let Some(rest) = entry.defn.strip_suffix(NO_CREATE).map(str::len) {
+            entry.defn.truncate(rest);
+        }
+        !of_public || !entry.defn.is_empty()
+    });
+}
+
 fn add(entries: &mut Vec<Entry>, kind: Kind, oid: u32, defn: &str) {
     let last = entries.iter().map(|entry| entry.dump_id.0).max().unwrap_or(0);
-    entries.push(Entry {
-        dump_id: DumpId(last + 1),
-        table_oid: 0,
-        oid,
-        tag: TAG.to_owned(),
-        kind,
-        section: Section::None,
-        defn: defn.to_owned(),
-        drop_stmt: None,
-        copy_stmt: None,
-        namespace: None,
-        tablespace: None,
-        table_am: None,
-        relkind: None,
-        owner: None,
-        with_oids: false,
-        dependencies: Vec::new(),
-    });
+    let added = Entry::added(DumpId(last + 1), kind, defn);
+    entries.push(Entry { oid, tag: TAG.to_owned(), ..added });
 }
 
 /// Takes the comment out where the target's role may not set it, which on 14 and older only

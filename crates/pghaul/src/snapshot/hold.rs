@@ -118,6 +118,15 @@ impl Hold {
         }
     }
 
+    /// Fails if at some time nobody has held snapshot and locks: a name that can be imported is that of
+    /// a transaction which has had both since the one before it ended.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SnapshotGone`] then.
+    pub(crate) async fn ensure_unbroken(&self, what: &str) -> Result<(), Error> {
+        self.open_reader(what).await.map(drop)
+    }
+
     /// Lets go of snapshot and locks, so that the source can vacuum again.
     pub fn release(&self) {
         // The transaction only read: whether a ROLLBACK arrives or the connections just end is the

@@ -29,7 +29,10 @@ create table pghaul.relation (
     format            text not null,
     -- The table of the target that its rows go into, and that is read back.
     target_schema     text not null,
-    target_table      text not null
+    target_table      text not null,
+    -- How often rows were inserted, updated and deleted in it on the source, as the source counts,
+    -- at the moment of the snapshot; null if that is not known.
+    writes            int8
 );
 
 create table pghaul.part (
@@ -76,7 +79,9 @@ create table pghaul.finding (
     severity          text not null,
     object            text,
     message           text not null,
-    remedy            text not null
+    remedy            text not null,
+    -- Found before the run began, by looking at what need not be there any more: kept as it is.
+    known_before      boolean not null
 );
 
 -- Rows that share the key of a unique index which could therefore not be built: `object` is the

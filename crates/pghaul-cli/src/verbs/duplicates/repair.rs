@@ -12,6 +12,7 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::Database;
 use crate::progress::batches::Batches;
+use crate::quantity::parse_size;
 use crate::report;
 use crate::signals::{Signal, Watch};
 
@@ -23,9 +24,13 @@ pub struct Flags {
     /// What `duplicates plan` wrote
     #[arg(long, value_name = "PLAN")]
     plan: PathBuf,
-    /// Rows of one transaction; memory is what they need, whatever the size of the plan
+    /// Rows of one transaction
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     batch_rows: u32,
+    /// Memory for rows of the plan: with less, batches are shorter where rows are large, and tables
+    /// are read more often while rows are counted anew
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size, help_heading = "Resources")]
+    memory: u64,
 }
 
 /// Runs the verb.
@@ -43,8 +48,10 @@ async fn work(flags: &Flags, console: &Console) -> Result<(Repaired, Option<Sign
     let database = Endpoint::parse(Side::Database, &flags.database.database)?;
     let watch = Watch::start()?;
     let batches = Batches::new(*console);
-    let options =
-        RepairOptions { batch_rows: usize::try_from(flags.batch_rows).unwrap_or(usize::MAX) };
+    let options = RepairOptions {
+        batch_rows: usize::try_from(flags.batch_rows).unwrap_or(usize::MAX),
+        memory: flags.memory,
+    };
     let repaired = Box::pin(repair(&database, &flags.plan, options, &batches, &watch.stop)).await?;
     Ok((repaired, watch.signal()))
 }

@@ -5,12 +5,13 @@ use std::time::Instant;
 use clap::Args;
 use pghaul::Error;
 use pghaul::connect::{Endpoint, Side};
-use pghaul::duplicates::undo::{Indexes, Undone, undo};
+use pghaul::duplicates::undo::{Indexes, UndoOptions, Undone, undo};
 
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::Database;
 use crate::progress::batches::Batches;
+use crate::quantity::parse_size;
 use crate::report;
 use crate::signals::{Signal, Watch};
 
@@ -23,6 +24,9 @@ pub struct Flags {
     /// them; plain indexes take their place, and what brings them back is printed and stored
     #[arg(long)]
     drop_indexes: bool,
+    /// Memory for rows that are looked at; a batch is undone as the repair did it
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size, help_heading = "Resources")]
+    memory: u64,
 }
 
 /// Runs the verb.
@@ -39,6 +43,7 @@ async fn work(flags: &Flags, console: &Console) -> Result<(Undone, Option<Signal
     let watch = Watch::start()?;
     let indexes = if flags.drop_indexes { Indexes::Drop } else { Indexes::Keep };
     let batches = Batches::new(*console);
-    let undone = Box::pin(undo(&database, indexes, &batches, &watch.stop)).await?;
+    let options = UndoOptions { indexes, memory: flags.memory };
+    let undone = Box::pin(undo(&database, options, &batches, &watch.stop)).await?;
     Ok((undone, watch.signal()))
 }

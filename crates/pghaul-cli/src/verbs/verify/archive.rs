@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pghaul::archive::verify::{Verified, against, archive};
 use pghaul::connect::{Endpoint, Side};
@@ -16,31 +16,11 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::report;
+use crate::report::archive::{Against, Looked};
 use crate::report::rows::DifferentRows;
 use crate::signals::{Signal, Watch};
 
 use super::{WAITING, collected};
-
-/// What became of an archive, for the report.
-pub struct Looked {
-    /// What the engine says.
-    pub verified: Verified,
-    /// Rows that differ.
-    pub differences: DifferentRows,
-    /// Whether a database was compared with it.
-    pub against: Against,
-    /// From the beginning to the end.
-    pub took: Duration,
-}
-
-/// What an archive was held against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Against {
-    /// Its own digests.
-    Itself,
-    /// These and a database.
-    Database,
-}
 
 /// Looks, and prints what was found.
 pub(super) async fn run(

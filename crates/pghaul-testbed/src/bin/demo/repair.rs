@@ -9,7 +9,7 @@ use pghaul::connect::{Endpoint, Side};
 use pghaul::duplicates::plan::{PlanOptions, plan};
 use pghaul::duplicates::repair::{RepairOptions, repair};
 use pghaul::duplicates::rules::Rules;
-use pghaul::duplicates::undo::{Indexes, undo};
+use pghaul::duplicates::undo::{UndoOptions, undo};
 use pghaul::event::{Counters, Observer};
 use pghaul::run::options::Start;
 use pghaul::run::{CloneOptions, Ending, Stop};
@@ -46,7 +46,7 @@ pub(super) async fn mend(
     println!();
     let begun = Instant::now();
     let database = Endpoint::parse(Side::Database, &target.url())?;
-    let undone = undo(&database, Indexes::Keep, &(), &Stop::default()).await?;
+    let undone = undo(&database, UndoOptions::default(), &(), &Stop::default()).await?;
     report::repair::undone(console, begun.elapsed(), &undone, None);
     let back = count(target).await?;
     say(&format!("All {back} groups are there again."));

@@ -24,6 +24,7 @@ use crate::name::RelationName;
 use crate::pg_dump::PgDump;
 use crate::schema::Entry;
 use crate::schema::compare::{SchemaDifference, SchemaDifferenceKind, compare as compare_entries};
+use crate::schema::public;
 use crate::transfer::large_objects as objects;
 use crate::verify::options::Scope;
 use crate::verify::others;
@@ -90,7 +91,8 @@ async fn schema(whole: &Whole, there: &There, beside: &mut Beside) -> Result<(),
         beside.findings.push(not_compared(&why));
         return Ok(());
     }
-    let here: Vec<Entry> = contents.entries.iter().map(from_entry).collect();
+    let mut here: Vec<Entry> = contents.entries.iter().map(from_entry).collect();
+    public::as_dumped(&mut here);
     let entries = others::entries(&pg_dump, &there.side, Side::Target, &there.filter).await?;
     let versions = (from_source(&contents.source).version, version);
     let compared = compare_entries(

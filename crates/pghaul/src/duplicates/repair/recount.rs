@@ -15,11 +15,24 @@ use super::subject::Subject;
 use crate::duplicates::plan::file::{TableLine, Values};
 use crate::error::Error;
 
-/// Rows whose numbers are counted in one pass; each needs some 300 bytes.
-const ROWS_A_PASS: usize = 50_000;
+/// What a row needs beside its job while its numbers are counted: its values, its key as a
+/// parameter, and the numbers.
+const ROW_BYTES: u64 = 500;
 
 /// Rows read in one statement.
 const ROWS_AT_ONCE: usize = 2000;
+
+/// How many rows there are for each key; the keys are in order.
+struct Numbers<'a> {
+    keys: Vec<&'a str>,
+    of: Vec<i64>,
+}
+
+impl Numbers<'_> {
+    fn get(&self, key: &str) -> i64 {
+        self.keys.binary_search(&key).map_or(0, |at| self.of[at])
+    }
+}
 
 impl Repairing<'_> {
     /// False if it was asked to stop.
@@ -33,10 +46,14 @@ impl Repairing<'_> {
             let mut jobs = script.jobs(Phase::Recount, place)?;
             loop {
                 let mut some: Vec<Job> = Vec::new();
-                while some.len() < ROWS_A_PASS
+                let mut bytes = 0;
+                while bytes < self.options.pass_bytes()
                     && let Some(job) = jobs.next_job()?
                 {
-                    some.extend((job.line > done).then_some(job));
+                    if job.line > done {
+                        bytes += job.bytes() + ROW_BYTES;
+                        some.push(job);
+                    }
                 }
                 if some.is_empty() {
                     break;
@@ -75,12 +92,13 @@ impl Repairing<'_> {
         columns.dedup();
         let at = |column: &str| columns.iter().position(|other| *other == column).unwrap_or(0);
         let rows = self.held(subject, &columns, &jobs).await?;
-        let mut right: HashMap<(&str, String), i64> = HashMap::new();
+        let mut counted: Vec<Numbers<'_>> = Vec::new();
         for count in &table.counts {
             let by = at(&count.by);
-            let keys: BTreeSet<&String> =
-                rows.values().filter_map(|values| values[by].as_ref()).collect();
-            let keys: Vec<&String> = keys.into_iter().collect();
+            let mut keys: Vec<&str> =
+                rows.values().filter_map(|values| values[by].as_deref()).collect();
+            keys.sort_unstable();
+            keys.dedup();
             let doing = format!("count rows of `{}.{}`", count.schema, count.table);
             let heap = "begin; set local enable_seqscan = on; set local enable_indexscan = off; \
                         set local enable_indexonlyscan = off; set local enable_bitmapscan = off; \
@@ -88,13 +106,19 @@ impl Repairing<'_> {
             let session = self.bench.session;
             session.batch(&doing, heap).await?;
             let sql = count.statement(subject.type_of(&count.by));
-            let found = session.query(&doing, &sql, &[&keys]).await;
+            let mut of = vec![0; keys.len()];
+            let found = session
+                .each_row(&doing, &sql, &[&keys], |row| {
+                    if let Ok(at) = keys.binary_search(&row.get(0)) {
+                        of[at] += row.get::<_, i64>(1);
+                    }
+                })
+                .await;
             if !session.is_closed() {
                 session.batch(&doing, "rollback").await?;
             }
-            for row in found? {
-                *right.entry((&count.column, row.get(0))).or_default() += row.get::<_, i64>(1);
-            }
+            found?;
+            counted.push(Numbers { keys, of });
         }
         let mut wrong = Vec::new();
         for mut job in jobs {
@@ -104,8 +128,15 @@ impl Repairing<'_> {
             };
             let mut set = Values::new();
             for count in &table.counts {
-                let Some(key) = values[at(&count.by)].clone() else { continue };
-                let number = right.get(&(count.column.as_str(), key)).copied().unwrap_or(0);
+                let Some(key) = &values[at(&count.by)] else { continue };
+                // A number can be that of several tables' rows.
+                let number: i64 = table
+                    .counts
+                    .iter()
+                    .zip(&counted)
+                    .filter(|(other, _)| other.column == count.column)
+                    .map(|(_, numbers)| numbers.get(key))
+                    .sum();
                 let number = Some(number.to_string());
                 if values[at(&count.column)] != number {
                     set.insert(count.column.clone(), number);

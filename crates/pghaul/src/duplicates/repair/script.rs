@@ -63,6 +63,21 @@ pub(super) struct Job {
     pub(super) keep: Option<(Tid, RowDigest)>,
 }
 
+impl Job {
+    /// What it needs in memory, roughly.
+    pub(super) fn bytes(&self) -> u64 {
+        let values = match &self.what {
+            What::Update(values) | What::Twin(values) => values
+                .iter()
+                .map(|(name, value)| name.len() + value.as_ref().map_or(0, String::len) + 64)
+                .sum(),
+            What::Look | What::Delete | What::DeleteTwin => 0,
+        };
+        let key = self.key.as_ref().map_or(0, String::len);
+        (size_of::<Self>() + key + values + 4 * self.groups.len() + 32) as u64
+    }
+}
+
 /// What is done with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum What {

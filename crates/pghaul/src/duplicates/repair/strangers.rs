@@ -10,12 +10,12 @@ use super::script::{Phase, What};
 use crate::error::Error;
 use crate::name::{Ident, RelationName, literal};
 
-/// Keys that are looked for in one pass; each needs some 150 bytes.
-const KEYS_A_PASS: usize = 100_000;
+/// What a key needs beside its bytes, as it stands here and as a parameter.
+const KEY_BYTES: u64 = 160;
 
 impl Repairing<'_> {
     /// Rows to be deleted that something without a foreign key refers to all the same: one pass
-    /// over each table that could, for [`KEYS_A_PASS`] of them.
+    /// over each table that could, for as many of them as the memory holds.
     pub(super) async fn still_referred_to(
         &self,
         place: usize,
@@ -26,6 +26,7 @@ impl Repairing<'_> {
             return Ok(found);
         }
         let mut keys: BTreeMap<String, Tid> = BTreeMap::new();
+        let mut bytes = 0;
         let mut jobs = self.script.jobs(Phase::Delete, place)?;
         while let Some(job) = jobs.next_job()? {
             let skipped =
@@ -34,11 +35,13 @@ impl Repairing<'_> {
             if let (Some(key), false, What::Delete) = (job.key, skipped, &job.what)
                 && job.line > done
             {
+                bytes += 2 * key.len() as u64 + KEY_BYTES;
                 keys.insert(key, job.tid);
             }
-            if keys.len() == KEYS_A_PASS {
+            if bytes >= self.options.pass_bytes() {
                 self.look_for_strangers(place, &keys, &mut found).await?;
                 keys.clear();
+                bytes = 0;
             }
         }
         if !keys.is_empty() {
@@ -72,11 +75,17 @@ impl Repairing<'_> {
             let heap = "begin; set local enable_seqscan = on; set local enable_indexscan = off; set local enable_indexonlyscan = off; \
                         set local enable_bitmapscan = off; set local enable_nestloop = off";
             self.bench.session.batch(&doing, heap).await?;
-            let rows = self.bench.session.query(&doing, &sql, &[&list]).await;
-            self.bench.session.batch(&doing, "rollback").await?;
-            for row in rows? {
-                found.extend(keys.get(row.get::<_, &str>(0)));
+            let looked = self
+                .bench
+                .session
+                .each_row(&doing, &sql, &[&list], |row| {
+                    found.extend(keys.get(row.get::<_, &str>(0)));
+                })
+                .await;
+            if !self.bench.session.is_closed() {
+                self.bench.session.batch(&doing, "rollback").await?;
             }
+            looked?;
         }
         Ok(())
     }

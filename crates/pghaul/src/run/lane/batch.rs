@@ -143,7 +143,9 @@ impl Sessions<'_> {
             .map(|(_, part)| &run.plan.parts[part.0])
             .map(|part| (&run.plan.tables[part.table], part))
             .collect();
-        match run.transfer.copy_tables((source, target), &tables).await {
+        let copying = run.transfer.copy_tables((source, target), &tables);
+        // Where it fails because of a lock, the table that it is about will say so alone.
+        match run.read_aloud(source, "reading small tables", copying).await.0 {
             Ok(receipts) => {
                 let copied: Vec<TaskId> =
                     ours.iter().take(receipts.len()).map(|(id, _)| *id).collect();

@@ -17,6 +17,8 @@ use crate::run::board::Verdict;
 use crate::run::claim::ClaimKey;
 use crate::run::options::Verify;
 use crate::run::work::{ReadBackResult, Sessions, Work, receipt_of};
+use crate::state::StepReceipt;
+use crate::transfer::large_objects;
 use crate::transfer::pace::Pace;
 use crate::verify;
 use crate::verify::difference::{Difference, Naming, differences};
@@ -104,6 +106,46 @@ impl Sessions<'_> {
             .insert(at, ReadBackResult { target: digest, equal, differences: named });
         run.ledger.verified(run, at, equal);
         Ok(Some(Verdict::Done))
+    }
+
+    /// A batch of large objects that is there; `read` is the digest of what was read. One that differs
+    /// leaves no receipt.
+    pub(super) async fn read_objects_back(&self, batch: usize, read: &str) -> Result<(), Error> {
+        let run = self.run;
+        let target = self.target.as_ref().ok_or_else(lost)?;
+        let work = Work::LargeObjects(batch);
+        let oids: Vec<u32> = run.large_objects[batch].iter().map(|object| object.oid).collect();
+        let there = match large_objects::digest(target, &oids, &run.transfer.counters).await {
+            Ok(there) => Some(there),
+            // One of them is gone.
+            Err(error) if error.sqlstate() == Some("42704") => None,
+            Err(error) => return Err(error),
+        };
+        if there.as_deref() == Some(read) {
+            let receipt = StepReceipt {
+                id: &run.last_key(&work),
+                kind: "LARGE OBJECTS READ BACK",
+                object: &format!("{} large objects", oids.len()),
+                result: read,
+                undo: "",
+                worker: &run.transfer.worker,
+            };
+            let sql = format!("{} on conflict do nothing", receipt.insert_statement());
+            return target.batch("note that large objects were read back", &sql).await;
+        }
+        run.facts().objects_differ = true;
+        let (first, last) = (oids.first().copied(), oids.last().copied());
+        run.find(Finding::new(
+            Severity::Warning,
+            "large_objects_differ",
+            format!(
+                "among the large objects {} to {} at least one differs on the target or is missing",
+                first.unwrap_or_default(),
+                last.unwrap_or_default()
+            ),
+            "something else writes to the target; stop it, name them with `pghaul verify`, and begin again",
+        ));
+        Ok(())
     }
 
     /// None: somebody else is at it.

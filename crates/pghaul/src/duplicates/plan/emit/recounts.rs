@@ -3,7 +3,6 @@
 //! Invariant: a number is only counted where rows that it counts are merged, removed or come to
 //! refer to something else; all others stay as they are, right or not.
 
-use futures::StreamExt as _;
 use pghaul_rows::Tid;
 
 use super::{Emit, row_line};
@@ -149,11 +148,11 @@ impl Work<'_> {
         }
         let doing = format!("find the numbers in `{}` that are counted anew", facts.name);
         let mut found: Vec<Tid> = Vec::new();
-        let mut rows = Box::pin(self.session.stream(&doing, &sql, &[&list]).await?);
-        while let Some(row) = rows.next().await {
-            let row = row.map_err(|error| self.session.error(&doing, &error))?;
-            found.extend(Tid::from_text(row.get::<_, &str>(0).as_bytes()));
-        }
+        self.session
+            .each_row(&doing, &sql, &[&list], |row| {
+                found.extend(Tid::from_text(row.get::<_, &str>(0).as_bytes()));
+            })
+            .await?;
         Ok(found)
     }
 

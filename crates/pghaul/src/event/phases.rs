@@ -3,22 +3,22 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::event::{Event, Observer, Phase};
+use super::{Event, Observer, Phase};
 
 /// What a run is at, told as it changes, and how long each phase took.
-pub(super) struct Phases {
+pub(crate) struct Phases {
     observer: Arc<dyn Observer>,
     open: Option<(Phase, Instant)>,
     over: Vec<(Phase, std::time::Duration)>,
 }
 
 impl Phases {
-    pub(super) fn new(observer: Arc<dyn Observer>) -> Self {
+    pub(crate) fn new(observer: Arc<dyn Observer>) -> Self {
         Self { observer, open: None, over: Vec::new() }
     }
 
     /// Ends the phase before.
-    pub(super) fn begin(&mut self, phase: Phase) {
+    pub(crate) fn begin(&mut self, phase: Phase) {
         self.close();
         self.observer.on_event(&Event::PhaseStarted(phase));
         self.open = Some((phase, Instant::now()));
@@ -32,7 +32,7 @@ impl Phases {
     }
 
     /// Ends the last one, and gives them all.
-    pub(super) fn end(mut self) -> Vec<(Phase, std::time::Duration)> {
+    pub(crate) fn end(mut self) -> Vec<(Phase, std::time::Duration)> {
         self.close();
         self.over
     }
