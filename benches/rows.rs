@@ -110,6 +110,7 @@ fn run(mut reader: RowReader, messages: Vec<Bytes>, mut writer: Option<CopyWrite
         }
     }
     assert_eq!(reader.rows(), ROWS);
+    table.add(reader.take_sum());
     table
 }
 
@@ -131,8 +132,11 @@ fn rows(criterion: &mut Criterion) {
                 });
             }
             let ctid = if with_ctid { ", ctid" } else { "" };
-            for (digesting, digest) in [(Digesting::Off, "framing"), (Digesting::Sha256, "digest")]
-            {
+            for (digesting, digest) in [
+                (Digesting::Off, "framing"),
+                (Digesting::Sha256, "digest"),
+                (Digesting::Summed, "sum of digests"),
+            ] {
                 group.bench_function(format!("{digest}{ctid}"), |bench| {
                     bench.iter_batched(
                         || (reader(&layout, digesting), messages.clone()),

@@ -90,7 +90,7 @@ fn kill_at(mut running: Running, archive: &Path, bytes: u64, number: u64) -> boo
     running.kill().by_us
 }
 
-fn restored_is_the_same(source: &Database<'_>, archive: &Path) {
+pub(crate) fn restored_is_the_same(source: &Database<'_>, archive: &Path) {
     let target = Database::new(server(), "killed_dst").unwrap();
     let output = pghaul(&["restore", "--archive"]).arg(archive).target(&target.url()).run();
     assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);

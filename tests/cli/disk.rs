@@ -7,7 +7,9 @@ use std::process::Stdio;
 use pghaul_archive::{Folder, check};
 use pghaul_testbed::{Database, Major};
 
-use crate::archive_kills::{FRAMES, dump_to, quiet_server, rows_kept, rows_read};
+use crate::archive_kills::{
+    FRAMES, dump_to, quiet_server, restored_is_the_same, rows_kept, rows_read,
+};
 use crate::command::pghaul;
 
 fn source(hint: &str, server: &'static pghaul_testbed::Server) -> Database<'static> {
@@ -32,12 +34,25 @@ fn a_dump_into_a_full_disk_publishes_nothing_and_goes_on_when_there_is_room() {
         assert!(!folder.is_finished(), "{limit}");
         let alone = pghaul(&["verify", "--archive"]).arg(&archive).run();
         assert!([21, 40].contains(&alone.code), "{limit}: {alone:?}");
+        let said = format!("{}{}", full.stdout, full.stderr);
+        // Nothing at all can be written with 0, not even what pg_dump needs elsewhere.
+        if limit != "0" {
+            assert!(said.contains(archive.to_str().unwrap()), "{limit}: {said}");
+            assert!(said.contains("make room there"), "{limit}: {said}");
+        }
+        // Nor does a restore take it for one.
+        let target = Database::new(crate::command::server(), "full_dst").unwrap();
+        let refused = pghaul(&["restore", "--archive"]).arg(&archive).target(&target.url()).run();
+        assert!([21, 40].contains(&refused.code), "{limit}: {refused:?}");
+        let tables = "select count(*) from pg_class where relnamespace::regnamespace::text !~ '^pg_|^information_schema'";
+        assert_eq!(target.value(tables).wait().unwrap().as_deref(), Some("0"), "{limit}");
         let (before, kept) = (rows_read(&source), rows_kept(&archive));
         assert_eq!(kept > 0, limit == "6000", "{limit}: {kept}");
         let output = dump_to(&source, &archive, &["--json"]).run();
         assert_eq!(output.code, 0, "{limit}: {}{}", output.stdout, output.stderr);
         assert_eq!(rows_read(&source) - before, 29_000 - kept, "{limit}");
         assert_eq!(check::folder(&folder).unwrap(), Vec::<String>::new(), "{limit}");
+        restored_is_the_same(&source, &archive);
     }
 }
 

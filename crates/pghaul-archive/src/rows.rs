@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pghaul_rows::layout::{Column, CopyFormat, Layout};
 use pghaul_rows::reader::{Digesting, RowReader};
 use pghaul_rows::shape::Shape;
-use pghaul_rows::{TableDigest, tuple::Row};
+use pghaul_rows::tuple::Row;
 
 use crate::contents::Table;
 use crate::error::{ArchiveError, Problem};
@@ -19,6 +19,8 @@ use crate::piece::Frame;
 #[derive(Debug)]
 pub struct RowCheck {
     reader: RowReader,
+    /// How many of its rows were counted.
+    counted: u64,
     digests: Digesting,
     file: String,
 }
@@ -26,18 +28,18 @@ pub struct RowCheck {
 impl RowCheck {
     /// For a piece of this table; `file` is for messages.
     pub fn of_table(table: &Table, file: &str) -> Self {
-        let digests = if table.hidden.is_empty() { Digesting::Sha256 } else { Digesting::Off };
+        let digests = if table.hidden.is_empty() { Digesting::Summed } else { Digesting::Off };
         Self::new(of_pieces(table.format, &table.columns), digests, file)
     }
 
     /// For a piece with chunks of large objects.
     pub fn of_large_objects(file: &str) -> Self {
-        Self::new(large_object_layout(), Digesting::Sha256, file)
+        Self::new(large_object_layout(), Digesting::Summed, file)
     }
 
     fn new(layout: Layout, digests: Digesting, file: &str) -> Self {
         let reader = RowReader::new(Arc::new(layout), digests);
-        Self { reader, digests, file: file.to_owned() }
+        Self { reader, counted: 0, digests, file: file.to_owned() }
     }
 
     /// Takes a frame and gives each of its rows to `each`.
@@ -45,18 +47,15 @@ impl RowCheck {
     /// # Errors
     /// [`Problem::Copy`] and [`Problem::Rows`].
     pub fn frame(&mut self, frame: Frame, mut each: impl FnMut(&Row)) -> Result<(), ArchiveError> {
-        let mut found = TableDigest::default();
-        self.reader.feed(frame.bytes.into()).map_err(|error| broken(&self.file, error))?;
-        while let Some(row) = self.reader.next_row().map_err(|error| broken(&self.file, error))? {
-            match row.digest {
-                Some(digest) => found.add_row(digest),
-                None => found.rows += 1,
-            }
+        let broken = |error| broken(&self.file, error);
+        self.reader.feed(frame.bytes.into()).map_err(broken)?;
+        while let Some(row) = self.reader.next_row().map_err(broken)? {
             each(&row);
         }
+        let rows = self.reader.rows() - std::mem::replace(&mut self.counted, self.reader.rows());
         let same = match self.digests {
-            Digesting::Sha256 => found == frame.digest,
-            Digesting::Off => found.rows == frame.digest.rows,
+            Digesting::Off => rows == frame.digest.rows,
+            Digesting::Summed | Digesting::Sha256 => self.reader.take_sum() == frame.digest,
         };
         if same {
             return Ok(());

@@ -246,13 +246,13 @@ async fn dump_to(
             || !place.can_go_on()
             || !budget.take();
         if give_up {
-            return Err(error);
+            return Err(place.named(error));
         }
         let after = retry::pause(attempt, 0);
         observer.on_event(&Event::Retrying { what: &format!("{error:?}"), after });
         tokio::select! {
             () = tokio::time::sleep(after) => {}
-            () = stop.soon.cancelled() => return Err(error),
+            () = stop.soon.cancelled() => return Err(place.named(error)),
         }
     };
     outcome.resumed = resumed;

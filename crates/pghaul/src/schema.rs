@@ -46,6 +46,7 @@ pub use objects::{Object, existing, objects};
 pub use owner_grant::{OwnerGrant, missing_grants, owner_grants};
 pub use roles::{RoleTrouble, RoleUse, role_troubles, roles};
 pub use select::{LeftOut, Others, Selection, select};
+pub(crate) use statistics::drop_beyond;
 pub use statistics::{counted, drop_partial};
 pub use step::{Step, StepId, StepOptions, steps};
 pub use subject::Subject;

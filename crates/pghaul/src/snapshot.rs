@@ -61,7 +61,17 @@ impl Keeper {
         source: &Endpoint,
         wanted: impl Fn(&RelationName) -> bool,
     ) -> Result<Self, Error> {
-        let session = source.connect(Purpose::Read, "keeper").await?;
+        Self::start_in(source.connect(Purpose::Read, "keeper").await?, wanted).await
+    }
+
+    /// The same in a session for reading that nobody needs any more.
+    ///
+    /// # Errors
+    /// As [`Keeper::start`].
+    pub(crate) async fn start_in(
+        session: Session,
+        wanted: impl Fn(&RelationName) -> bool,
+    ) -> Result<Self, Error> {
         if session.identity().in_recovery && !session.version().at_least(10) {
             // Exporting takes a transaction id there, which a standby does not give.
             let side = session.side();

@@ -1,6 +1,8 @@
 //! What goes into an archive comes out of it, into whatever version: the archive does not know its
 //! target. Pairs of majors beyond those that differ most run with `PGHAUL_TEST_PAIRS`.
 
+use std::time::{Duration, Instant};
+
 use pghaul::run::{CloneOptions, Ending};
 use pghaul::{Finding, Severity};
 use pghaul_testbed::every_type::{self, Families};
@@ -8,7 +10,7 @@ use pghaul_testbed::mastodon::{self, Shape, Version};
 use pghaul_testbed::oracle::{self, Options as OracleOptions};
 use pghaul_testbed::{Database, Major, Server};
 
-use super::harness::{dump_options, dump_to, restore_from};
+use super::harness::{against, dump_options, dump_to, restore_from, verify_options, wrong};
 use crate::harness::database;
 use pghaul::dump::DumpOptions;
 
@@ -160,6 +162,46 @@ async fn a_char_with_its_high_bit_arrives_or_is_called_different() {
             assert_eq!(differs, !same, "{from} to {to}, {with_high}: {:?}", outcome.findings);
             assert!(same || with_high && to == Major::V14, "{from} to {to}");
         }
+    }
+}
+
+/// The planner's statistics come along to a server that takes them; elsewhere they are gathered.
+#[tokio::test(flavor = "multi_thread")]
+async fn statistics_come_along_where_the_target_takes_them() {
+    let source = database(Major::V14, "statistics_src");
+    source
+        .execute(
+            "create table t (id int primary key, v int) with (autovacuum_enabled = off); \
+             insert into t select g, g % 7 from generate_series(1, 2000) g; analyze t; \
+             create table never (id int) with (autovacuum_enabled = off); \
+             insert into never values (1)",
+        )
+        .await
+        .unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let archive = place.path().join("archive");
+    dump_to(&source.url(), &archive, dump_options()).await.unwrap();
+    let by_hand = std::fs::read_to_string(archive.join("by-hand/4-after-rows.sql")).unwrap();
+    assert!(!by_hand.contains("pg_restore_attribute_stats"));
+    let most_common = "select most_common_vals::text from pg_stats \
+                       where tablename = 't' and attname = 'v'";
+    let expected = source.value(most_common).await.unwrap();
+    assert!(expected.is_some());
+    for (to, gathered) in [(Major::V18, "never"), (Major::V14, "never,t")] {
+        let target = database(to, "statistics_dst");
+        let outcome = restore_from(&archive, &target.url(), CloneOptions::default()).await.unwrap();
+        assert!(!outcome.has_warnings(), "{:?}", outcome.findings);
+        assert_eq!(target.value(most_common).await.unwrap(), expected, "{to}");
+        let analyzed = "select string_agg(relname, ',' order by relname) from pg_stat_user_tables \
+                        where last_analyze is not null and schemaname = 'public'";
+        let until = Instant::now() + Duration::from_secs(20);
+        while target.value(analyzed).await.unwrap().as_deref() != Some(gathered) {
+            // Before 15 the counters are those of a file that may be half a second old.
+            assert!(Instant::now() < until, "{to}: {:?}", target.value(analyzed).await);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let found = against(&archive, &target.url(), verify_options()).await;
+        assert_eq!(wrong(&found.findings), Vec::new(), "{to}");
     }
 }
 

@@ -9,7 +9,7 @@ use pghaul::dump::{Destination, DumpOutcome, dump};
 use pghaul::event::Counters;
 use pghaul::run::Stop;
 use pghaul_archive::{Folder, check};
-use pghaul_testbed::Major;
+use pghaul_testbed::{Major, Server};
 
 use super::harness::{dump_options, dump_to};
 use crate::harness::database;
@@ -39,6 +39,12 @@ async fn keep_counts_whole_archives_of_this_database_only() {
     let shelf = place.path();
     let of_other = dump_in(&foreign.url(), shelf, None).await;
     let of_other = rename(&of_other, &format!("{}-20000101T000000Z", ours.name()));
+    // A database of the same name on another server.
+    let elsewhere = Server::shared(Major::V14).unwrap();
+    elsewhere.execute(format!("create database {}", ours.name())).await.unwrap();
+    let namesake = dump_in(&elsewhere.url(ours.name()), shelf, None).await;
+    let namesake = rename(&namesake, "namesake");
+    elsewhere.execute(format!("drop database {}", ours.name())).await.unwrap();
     let oldest = rename(&dump_in(&ours.url(), shelf, None).await, "zzz oldest");
     let damaged = rename(&dump_in(&ours.url(), shelf, None).await, "damaged");
     let piece = damaged.join("data/000001.zst");
@@ -62,7 +68,7 @@ async fn keep_counts_whole_archives_of_this_database_only() {
         codes.contains(&"damaged_archive") && codes.contains(&"unfinished_archive"),
         "{codes:?}"
     );
-    for kept in [&of_other, &damaged, &unfinished, &strange, &second] {
+    for kept in [&of_other, &namesake, &damaged, &unfinished, &strange, &second] {
         assert!(kept.exists(), "{}", kept.display());
     }
     assert!(!oldest.exists() && shelf.join("note.txt").exists());

@@ -21,16 +21,19 @@ pub(super) trait ImageSink {
     fn put(&mut self, bytes: &[u8]);
 
     /// A column that is NULL.
+    #[inline]
     fn null(&mut self, image_type: u32) {
         self.put(&head(image_type, u32::MAX));
     }
 
     /// Type and length of a column that is not. Rows are below 1 GiB, and so is the length.
+    #[inline]
     fn length(&mut self, image_type: u32, length: usize) {
         self.put(&head(image_type, u32::try_from(length).unwrap_or(u32::MAX)));
     }
 
     /// Bytes of a column.
+    #[inline]
     fn value(&mut self, bytes: &[u8]) {
         self.put(bytes);
     }
@@ -56,9 +59,14 @@ impl ImageSink for NoImage {
 /// Images up to this size are put together and hashed at once, larger ones piece by piece.
 const SCRATCH_BYTES: usize = 4096;
 
+/// SHA-256 hashes blocks of this many bytes.
+const BLOCK_BYTES: usize = 64;
+
 /// Makes the digests of rows, one after another.
 pub(crate) struct RowHasher {
-    scratch: Vec<u8>,
+    /// The first `filled` bytes; behind them is room for the padding.
+    scratch: Box<[u8; SCRATCH_BYTES + BLOCK_BYTES]>,
+    filled: usize,
     sha: Sha256,
     /// Something went to `sha` already.
     large: bool,
@@ -66,7 +74,8 @@ pub(crate) struct RowHasher {
 
 impl Default for RowHasher {
     fn default() -> Self {
-        Self { scratch: Vec::with_capacity(SCRATCH_BYTES), sha: Sha256::new(), large: false }
+        let scratch = Box::new([0; SCRATCH_BYTES + BLOCK_BYTES]);
+        Self { scratch, filled: 0, sha: Sha256::new(), large: false }
     }
 }
 
@@ -76,7 +85,7 @@ impl ImageSink for RowHasher {
     }
 
     fn begin(&mut self, columns: usize) {
-        self.scratch.clear();
+        self.filled = 0;
         if self.large {
             self.sha.reset();
             self.large = false;
@@ -84,11 +93,14 @@ impl ImageSink for RowHasher {
         self.put(&u32::try_from(columns).unwrap_or(u32::MAX).to_be_bytes());
     }
 
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
-        if bytes.len() <= SCRATCH_BYTES - self.scratch.len() {
-            self.scratch.extend_from_slice(bytes);
-        } else {
+        let end = self.filled + bytes.len();
+        if end > SCRATCH_BYTES {
             self.put_large(bytes);
+        } else if let Some(room) = self.scratch.get_mut(self.filled..end) {
+            room.copy_from_slice(bytes);
+            self.filled = end;
         }
     }
 }
@@ -97,10 +109,11 @@ impl RowHasher {
     #[cold]
     fn put_large(&mut self, bytes: &[u8]) {
         self.large = true;
-        self.sha.update(&self.scratch);
-        self.scratch.clear();
+        self.sha.update(&self.scratch[..self.filled]);
+        self.filled = 0;
         if bytes.len() < SCRATCH_BYTES {
-            self.scratch.extend_from_slice(bytes);
+            self.scratch[..bytes.len()].copy_from_slice(bytes);
+            self.filled = bytes.len();
         } else {
             self.sha.update(bytes);
         }
@@ -108,14 +121,39 @@ impl RowHasher {
 
     /// The digest of the image since `begin`.
     pub(crate) fn finish(&mut self) -> RowDigest {
+        let scratch = &self.scratch[..self.filled];
         let hash = if self.large {
             self.large = false;
-            self.sha.update(&self.scratch);
+            self.sha.update(scratch);
             self.sha.finalize_reset()
         } else {
-            Sha256::digest(&self.scratch)
+            Sha256::digest(scratch)
         };
         RowDigest::from_be_bytes(hash.first_chunk().copied().unwrap_or_default())
+    }
+
+    /// Whether the image does not lie here as a whole.
+    pub(super) fn is_large(&self) -> bool {
+        self.large
+    }
+
+    /// The blocks of an image that is not large, with the padding (FIPS 180-4, 5.1.1): one bit,
+    /// zeros, and the number of bits in 64.
+    pub(super) fn padded(&mut self) -> &[[u8; BLOCK_BYTES]] {
+        let blocks = (self.filled + 1 + 8).div_ceil(BLOCK_BYTES);
+        let bits = (self.filled as u64 * 8).to_be_bytes();
+        let (blocks, _) = {
+            let padding = &mut self.scratch[self.filled..blocks * BLOCK_BYTES];
+            padding.fill(0);
+            if let Some(first) = padding.first_mut() {
+                *first = 0x80;
+            }
+            if let Some(last) = padding.last_chunk_mut() {
+                *last = bits;
+            }
+            self.scratch[..blocks * BLOCK_BYTES].as_chunks()
+        };
+        blocks
     }
 }
 

@@ -33,7 +33,41 @@ fn read<'a>(
     });
     let seen = (one_by_one.0.iter().map(|row| owned(row.into())).collect(), one_by_one.1.clone());
     assert_eq!(shown, seen);
+    if digesting == Digesting::Sha256 {
+        let mut sum = TableDigest::default();
+        seen.0.iter().for_each(|(_, digest, ..)| sum.add_row(digest.unwrap()));
+        let summed = || RowReader::new(Arc::new(layout.clone()), Digesting::Summed);
+        let alone = read_sum(summed(), &messages, |reader| {
+            while reader.next_row()?.is_some() {}
+            Ok(())
+        });
+        let shown = read_sum(summed(), &messages, |reader| {
+            reader.each_row(|row| {
+                assert_eq!(row.digest, None);
+                Ok(())
+            })
+        });
+        assert_eq!((alone, shown), ((sum, seen.1.clone()), (sum, seen.1)));
+    }
     one_by_one
+}
+
+/// The sum of the rows before the end or the first error, taken after each message.
+fn read_sum(
+    mut reader: RowReader,
+    messages: &[Bytes],
+    mut take: impl FnMut(&mut RowReader) -> Result<(), CopyError>,
+) -> (TableDigest, Result<(), CopyError>) {
+    let mut sum = TableDigest::default();
+    for message in messages {
+        let taken = reader.feed(message.clone()).and_then(|()| take(&mut reader));
+        sum.add(reader.take_sum());
+        assert_eq!(sum.rows, reader.rows());
+        if taken.is_err() {
+            return (sum, taken);
+        }
+    }
+    (sum, reader.finish())
 }
 
 fn read_with<R>(

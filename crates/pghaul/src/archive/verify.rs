@@ -19,7 +19,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 
 use super::whole::{Whole, joined};
-use super::{Summary, failed, from_name, from_table, to_catalog};
+use super::{Summary, failed, from_name, from_source, from_table, to_catalog};
 use crate::catalog::RelationKind;
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
@@ -41,6 +41,7 @@ use crate::verify::prepare::{SideAt, look};
 use crate::verify::read_all::{ends_all, not_compared};
 use crate::verify::reading::Reading;
 use crate::verify::{self, pairs};
+use crate::version::ServerVersion;
 use name_rows::ArchivedRows;
 use pghaul_rows::TableDigest;
 
@@ -227,7 +228,8 @@ impl There {
         let (include, exclude) = (&contents.asked.include, &contents.asked.exclude);
         let catalogs = [&to_catalog(contents), &before];
         let filter = Filter::over(&catalogs, "the archive or of the target", include, exclude)?;
-        let side = SideAt::take(&target, Some(&before), &filter, &options).await?;
+        let keeper = target.connect(Purpose::Read, "verify keeper").await?;
+        let (side, _) = SideAt::take((&target, keeper), Some(&before), &filter, &options).await?;
         Ok(Self { side, filter, options, scope })
     }
 
@@ -423,6 +425,8 @@ impl Shared {
         findings: &mut Vec<Finding>,
     ) -> Result<BTreeMap<RelationName, Named>, Error> {
         let mut all = BTreeMap::new();
+        let source = ServerVersion::from_num(from_source(&whole.contents.source).version);
+        let versions = (source, self.there.side.catalog.version);
         if self.there.options.max_differences == 0 {
             return Ok(all);
         }
@@ -433,9 +437,9 @@ impl Shared {
             let Some(first) = what.tables.first().and_then(|at| self.plans.get(*at)) else {
                 continue;
             };
-            if !name_rows::can_be_named(first) {
-                let text = "the rows that differ cannot be named: it travels as text and has columns \
-                            whose text depends on the version, so the archive does not hold all \
+            if !name_rows::can_be_named(first, versions) {
+                let text = "the rows that differ cannot be named: it travels as text and has floats, \
+                            whose text is another one before 12, so the archive does not hold all \
                             that its digests are made of";
                 let remedy = "restore it elsewhere, and compare the two databases";
                 findings.push(
@@ -479,7 +483,8 @@ impl Shared {
         sink: &mut Told<'_>,
     ) -> Result<Named, Error> {
         let there = &self.there;
-        let target = verify::on_target(table, what);
+        let mut target = verify::on_target(table, what);
+        target.format = target.format.without_hidden();
         let session = there.side.reader("differences").await?;
         // Not the one of the snapshot, which an error would end.
         let texts = there.side.endpoint.connect(Purpose::Catalog, "verify texts").await?;

@@ -192,6 +192,7 @@ impl Wire {
         }
         // What comes behind the rest of a COPY may be the data of the next one.
         while !matches!(self.data, Data::Rest(_)) {
+            self.take_rows();
             let (is_data, rest) = self.partial;
             if rest > 0 {
                 let here = rest.min(self.ahead.len());
@@ -214,6 +215,22 @@ impl Wire {
             }
             self.partial = (is_data, length);
         }
+    }
+
+    /// Hands over the rows that lie there whole, one after the other: most of what comes.
+    fn take_rows(&mut self) {
+        if self.partial.1 > 0 || !matches!(self.data, Data::Tap(_)) {
+            return;
+        }
+        let mut at = 0;
+        while let Some((kind::COPY_DATA, length)) = message(&self.ahead[at..])
+            && length <= WHOLE
+            && let Some(row) = self.ahead.get(at + HEADER..at + HEADER + length)
+        {
+            self.for_tap.extend_from_slice(row);
+            at += HEADER + length;
+        }
+        self.ahead.advance(at);
     }
 
     fn hand_over(&mut self, is_data: bool, bytes: usize) {

@@ -16,7 +16,7 @@ use crate::plan::{Plan, TablePlan, format_name};
 use crate::run::options::Keep;
 use crate::run::steps::{SequenceValue, set_sequences};
 use crate::schema::step::{Keys, Privileges, Stage, Subscriptions, Validation};
-use crate::schema::{EmitOptions, Entry, Owners, RunsAs, StepOptions, Tablespaces, steps};
+use crate::schema::{EmitOptions, Entry, Kind, Owners, RunsAs, StepOptions, Tablespaces, steps};
 use crate::transfer::large_objects::{self, Attributes};
 use crate::version::ServerVersion;
 
@@ -45,7 +45,13 @@ pub(super) fn statements(
     plan: &Plan,
     version: ServerVersion,
 ) -> Result<Statements, Error> {
-    let entries: Vec<Entry> = contents.entries.iter().map(from_entry).collect();
+    // Statistics are for 18 and newer alone; by hand they are gathered anew.
+    let entries: Vec<Entry> = contents
+        .entries
+        .iter()
+        .map(from_entry)
+        .filter(|entry| entry.kind != Kind::StatisticsData)
+        .collect();
     let refresh: HashSet<RelationName> = plan.refreshes.iter().cloned().collect();
     let options = StepOptions {
         emit: EmitOptions {

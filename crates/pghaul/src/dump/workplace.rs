@@ -88,6 +88,16 @@ impl Workplace {
         self.as_folder().map_or(Ok(None), Unfinished::load)
     }
 
+    /// Says which folder an error of local files is about.
+    pub(super) fn named(&self, error: Error) -> Error {
+        match self.as_folder() {
+            Some(folder) if error.kind() == ErrorKind::LocalIo => {
+                error.while_doing(format!("cannot dump into {}", folder.path().display()))
+            }
+            _ => error,
+        }
+    }
+
     /// Whether what is done is not lost by an error.
     pub(super) fn can_go_on(&self) -> bool {
         self.as_folder().is_some()

@@ -59,8 +59,9 @@
 //! anything. Rows that differ are named by their keys, as between two databases (see
 //! [`verify`](super::verify)), with the archive as the source; its rows lie at no ctid. The archive's
 //! pieces of such a table are read once or twice more, and once for each 20,000 rows that are named.
-//! A table that travels as text and has columns whose text depends on the version (floats, names of
-//! objects) is an exception, with the note `rows_not_named`: restore it elsewhere and compare the two.
+//! A table that travels as text and has floats is an exception if just one of the two servers is older
+//! than 12, where their text is another one: with the note `rows_not_named`, restore it elsewhere and
+//! compare the two.
 //! `--schema-only`, `--data-only`, `--no-owner` and `--no-privileges` are those of
 //! [`verify`](super::verify).
 //!
@@ -72,6 +73,9 @@
 //! collations and types that the target lacks, rights of the role. What an older target merely cannot
 //! have is left out and is a warning each (`not_carried`); a statement that it does not understand ends
 //! the restore (12): `--exclude` the object, or use a newer target.
+//!
+//! The planner's statistics come along into 18 and newer if `pg_dump` was 18 or newer when the archive
+//! was made (up to 4 MiB in all, and whole ones); else each table is analyzed.
 //!
 //! A frame is loaded after its digest was checked, a piece and its receipt are one transaction. Rows
 //! that forbid a unique index or a foreign key are listed as by a clone. A damaged archive ends with 21;

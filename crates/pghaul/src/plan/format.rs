@@ -110,6 +110,19 @@ pub struct TableFormat {
     pub layout_without_ctid: Arc<Layout>,
 }
 
+impl TableFormat {
+    /// The same columns, with images of nothing but what is visible.
+    pub(crate) fn without_hidden(&self) -> Self {
+        let layout = |layout: &Layout| Arc::new(Layout { hidden: Vec::new(), ..layout.clone() });
+        Self {
+            hidden: Vec::new(),
+            layout: layout(&self.layout),
+            layout_without_ctid: layout(&self.layout_without_ctid),
+            ..self.clone()
+        }
+    }
+}
+
 /// What both servers can do with types; decides for table after table.
 pub struct Formats<'a> {
     catalog: &'a Catalog,

@@ -101,13 +101,14 @@ pub(super) struct SourceSchema {
 
 /// The planner's statistics come along where they can: 18 brought the functions that take them,
 /// and a `pg_dump` that reads them from any server. Not from one whose encoding is `SQL_ASCII`: it
-/// would send values of rows as text that nobody has checked, and refuses.
+/// would send values of rows as text that nobody has checked, and refuses. An archive takes them for
+/// whatever target there will be.
 async fn contents(
     pg_dump: &PgDump,
     look: &Session,
     target: Option<ServerVersion>,
 ) -> Result<Contents, Error> {
-    let taken = target.is_some_and(|target| target.at_least(18));
+    let taken = target.is_none_or(|target| target.at_least(18));
     if !taken || !pg_dump.version().at_least(18) {
         return Ok(Contents::Schema);
     }
@@ -180,8 +181,8 @@ pub(super) async fn steps(
     (options, newness): (&CloneOptions, Newness<'_>),
 ) -> Result<SourceSchema, Error> {
     let mut entries = selected.entries;
-    if options.scope == Scope::SchemaOnly {
-        // They are about rows.
+    if options.scope == Scope::SchemaOnly || !control.version().at_least(18) {
+        // They are about rows, and nothing takes them before 18.
         entries.retain(|entry| entry.kind != Kind::StatisticsData);
     }
     let mut findings = selected.findings;

@@ -21,6 +21,18 @@ pub fn drop_partial(entries: &mut Vec<Entry>) {
     });
 }
 
+/// Takes all of them away if they are more than this many bytes together: an archive's entries are
+/// kept in memory by whoever reads it.
+pub(crate) fn drop_beyond(entries: &mut Vec<Entry>, most: usize) {
+    let bytes = |entry: &Entry| match entry.kind {
+        Kind::StatisticsData => entry.defn.len(),
+        _ => 0,
+    };
+    if entries.iter().map(bytes).sum::<usize>() > most {
+        entries.retain(|entry| entry.kind != Kind::StatisticsData);
+    }
+}
+
 /// The relations that have all their statistics in these entries, after [`drop_partial`].
 pub fn counted(entries: &[Entry]) -> HashSet<RelationName> {
     entries
@@ -55,5 +67,9 @@ mod tests {
         drop_partial(&mut entries);
         assert_eq!(entries.len(), 2);
         assert_eq!(counted(&entries), HashSet::from([RelationName::new("a", "whole")]));
+        drop_beyond(&mut entries, columns.len());
+        assert_eq!(entries.len(), 2);
+        drop_beyond(&mut entries, columns.len() - 1);
+        assert_eq!(entries.len(), 1);
     }
 }

@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use tokio_postgres::Row;
+
 use super::options::{Depth, DigestOn};
 use super::reading::{DigestedBy, Heap, KeyKind, RowsOf, ServerHash, SideTable};
 use crate::catalog::{Catalog, Oid, Relation, RelationKind, oid};
@@ -52,27 +54,31 @@ pub struct Pairs {
     pub findings: Vec<Finding>,
 }
 
+/// The columns that name the rows of a table without a primary key.
+pub(crate) type UniqueKeys = HashMap<Oid, Vec<Ident>>;
+
+/// Reads them in the session's current snapshot.
+pub(super) async fn unique_keys(session: &Session) -> Result<UniqueKeys, Error> {
+    let sql = include_str!("unique_keys.sql");
+    let rows = session.query("read the list of unique keys", sql, &[]);
+    let rows = session.with_catalog_indexes(rows).await?;
+    let columns = |row: &Row| {
+        let columns: Vec<String> = row.get(1);
+        (oid(row.get(0)), columns.into_iter().map(Ident::new).collect())
+    };
+    Ok(rows.iter().map(columns).collect())
+}
+
 /// One side, as far as its tables matter.
 pub(super) struct Known<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) formats: Formats<'a>,
-    /// By table, where there is no primary key.
-    pub(super) unique_keys: HashMap<Oid, Vec<Ident>>,
+    unique_keys: UniqueKeys,
 }
 
 impl<'a> Known<'a> {
-    pub(super) async fn read(session: &Session, catalog: &'a Catalog) -> Result<Self, Error> {
-        let rows = session
-            .query("read the list of unique keys", include_str!("unique_keys.sql"), &[])
-            .await?;
-        let unique_keys = rows
-            .iter()
-            .map(|row| {
-                let columns: Vec<String> = row.get(1);
-                (oid(row.get(0)), columns.into_iter().map(Ident::new).collect())
-            })
-            .collect();
-        Ok(Self { catalog, formats: Formats::comparing(catalog), unique_keys })
+    pub(super) fn new(catalog: &'a Catalog, unique_keys: UniqueKeys) -> Self {
+        Self { catalog, formats: Formats::comparing(catalog), unique_keys }
     }
 
     /// The columns that name the rows of a relation.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::options::{Depth, Scope, VerifyOptions};
 use super::outcome::{TableDifferences, VerifiedTable, VerifyOutcome};
-use super::pairs::{Known, Pairs, pairs};
+use super::pairs::{Known, Pairs, UniqueKeys, pairs, unique_keys};
 use super::{name_rows, others, read_all, repairs};
 use crate::catalog::{Catalog, size};
 use crate::connect::{Endpoint, Purpose, Session};
@@ -99,10 +99,7 @@ impl PreparedVerify {
         options: VerifyOptions,
     ) -> Result<Self, Error> {
         let options = options.within_memory()?;
-        let (look, other) = futures::try_join!(
-            source.connect(Purpose::Catalog, "verify look"),
-            target.connect(Purpose::Catalog, "verify look")
-        )?;
+        let (look, other) = keepers(&source, &target).await?;
         if is_same_database(&look, &other).await? {
             return Err(Error::new(
                 ErrorKind::Usage,
@@ -112,8 +109,7 @@ impl PreparedVerify {
         }
         let identities =
             (DatabaseIdentity::of(&look, &source), DatabaseIdentity::of(&other, &target));
-        drop((look, other));
-        let moment = Moment::take(&source, &target, &options).await?;
+        let moment = Moment::take((&source, look), (&target, other), &options).await?;
         Ok(Self { options, endpoints: (source, target), identities, moment })
     }
 
@@ -168,7 +164,9 @@ impl PreparedVerify {
                 let what = format!("{error:?}");
                 company.observer.on_event(&Event::Retrying { what: &what, after });
                 tokio::time::sleep(after).await;
-                moment = Arc::new(Moment::take(&source, &target, &company.options).await?);
+                let (here, there) = keepers(&source, &target).await?;
+                let sides = ((&source, here), (&target, there));
+                moment = Arc::new(Moment::take(sides.0, sides.1, &company.options).await?);
                 moments += 1;
             }
         };
@@ -198,9 +196,10 @@ impl PreparedVerify {
 }
 
 impl Moment {
+    /// Of two databases, with a session on each that is to hold the snapshot.
     async fn take(
-        source: &Endpoint,
-        target: &Endpoint,
+        (source, here): (&Endpoint, Session),
+        (target, there): (&Endpoint, Session),
         options: &VerifyOptions,
     ) -> Result<Self, Error> {
         // Without patterns, what is there need not be known before the snapshot.
@@ -217,16 +216,12 @@ impl Moment {
             &options.include,
             &options.exclude,
         )?;
-        let side = |endpoint, catalog| SideAt::take(endpoint, catalog, &filter, options);
-        let (source, target) = futures::try_join!(
-            side(source, before.as_ref().map(|before| &before.0)),
-            side(target, before.as_ref().map(|before| &before.1))
+        let side = |side, catalog| SideAt::take(side, catalog, &filter, options);
+        let ((source, here), (target, there)) = futures::try_join!(
+            side((source, here), before.as_ref().map(|before| &before.0)),
+            side((target, there), before.as_ref().map(|before| &before.1))
         )?;
-        let sessions = futures::try_join!(source.reader("pairs"), target.reader("pairs"))?;
-        let known = futures::try_join!(
-            Known::read(&sessions.0, &source.catalog),
-            Known::read(&sessions.1, &target.catalog)
-        )?;
+        let known = (Known::new(&source.catalog, here), Known::new(&target.catalog, there));
         let pairs = match options.scope {
             Scope::SchemaOnly => Pairs::default(),
             Scope::Everything | Scope::DataOnly => {
@@ -243,15 +238,23 @@ pub(crate) async fn look(endpoint: &Endpoint) -> Result<Catalog, Error> {
     Catalog::read(&endpoint.connect(Purpose::Catalog, "verify look").await?).await
 }
 
+/// A session on each side that may become the keeper of its snapshot.
+async fn keepers(source: &Endpoint, target: &Endpoint) -> Result<(Session, Session), Error> {
+    futures::try_join!(
+        source.connect(Purpose::Read, "verify keeper"),
+        target.connect(Purpose::Read, "verify keeper")
+    )
+}
+
 impl SideAt {
-    /// Takes the snapshot of one side. `before` tells the names of partitions' roots, by which
-    /// patterns may mean them.
+    /// Takes the snapshot of one side, and what names the rows of tables without a primary key.
+    /// `before` tells the names of partitions' roots, by which patterns may mean them.
     pub(crate) async fn take(
-        endpoint: &Endpoint,
+        (endpoint, session): (&Endpoint, Session),
         before: Option<&Catalog>,
         filter: &Filter,
         options: &VerifyOptions,
-    ) -> Result<Self, Error> {
+    ) -> Result<(Self, UniqueKeys), Error> {
         let known: HashMap<&RelationName, bool> = before
             .into_iter()
             .flat_map(|catalog| catalog.relations.iter().map(move |relation| (catalog, relation)))
@@ -260,8 +263,9 @@ impl SideAt {
         let wanted = |name: &RelationName| {
             known.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
         };
-        let keeper = Keeper::start(endpoint, wanted).await?;
+        let keeper = Keeper::start_in(session, wanted).await?;
         let catalog = Catalog::read(keeper.session()).await?;
+        let unique_keys = unique_keys(keeper.session()).await?;
         let row = keeper
             .session()
             .query_one(
@@ -278,7 +282,8 @@ impl SideAt {
         };
         let endpoint = Arc::new(endpoint.clone());
         let hold = Hold::new(Arc::clone(&endpoint), keeper);
-        Ok(Self { endpoint, hold, catalog, pace: Pace::new(options.max_rate), sizing })
+        let pace = Pace::new(options.max_rate);
+        Ok((Self { endpoint, hold, catalog, pace, sizing }, unique_keys))
     }
 }
 

@@ -341,15 +341,10 @@ impl Reading<'_> {
         stream: CopyOut,
     ) -> Result<TableDigest, Error> {
         let layout = Arc::clone(&self.table.format.layout_without_ctid);
-        let mut digest = TableDigest::default();
-        let reader = RowReader::new(layout, Digesting::Sha256);
-        self.take_apart((doing, heap), stream, reader, |row| {
-            if let Some(row) = row.digest {
-                digest.add_row(row);
-            }
-            Ok(())
-        })
-        .await?;
+        let mut reader = RowReader::new(layout, Digesting::Summed);
+        self.take_apart((doing, heap), stream, &mut reader, |_| Ok(())).await?;
+        let digest = reader.take_sum();
+        reader.finish().map_err(|error| self.broken(heap, error))?;
         Ok(digest)
     }
 
@@ -531,18 +526,19 @@ impl Reading<'_> {
         &self,
         (doing, heap): (&str, &Heap),
         statement: &str,
-        reader: RowReader,
+        mut reader: RowReader,
         each: impl FnMut(RowRef<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let stream = self.session.copy_out(doing, statement).await?;
-        self.take_apart((doing, heap), stream, reader, each).await
+        self.take_apart((doing, heap), stream, &mut reader, each).await?;
+        reader.finish().map_err(|error| self.broken(heap, error))
     }
 
     async fn take_apart(
         &self,
         (doing, heap): (&str, &Heap),
         stream: CopyOut,
-        mut reader: RowReader,
+        reader: &mut RowReader,
         mut each: impl FnMut(RowRef<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let counter = match self.session.side() {
@@ -562,7 +558,7 @@ impl Reading<'_> {
                 Trouble::Caller(error) => error,
             })?;
         }
-        reader.finish().map_err(broken)
+        Ok(())
     }
 
     fn broken(&self, heap: &Heap, cause: CopyError) -> Error {

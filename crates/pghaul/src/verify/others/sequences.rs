@@ -169,7 +169,8 @@ pub(crate) async fn positions(side: &SideAt, filter: &Filter) -> Result<Position
             })
             .collect();
         let sql = each.join(" union all ");
-        for row in session.simple_rows("read the sequences", &sql).await? {
+        let rows = session.simple_rows("read the sequences", &sql);
+        for row in session.with_catalog_indexes(rows).await? {
             let text = |at: usize| row.get(at).and_then(Option::as_deref);
             let number = |at: usize| text(at).and_then(|text| text.parse::<i128>().ok());
             let place = text(0).and_then(|text| text.parse::<usize>().ok());
