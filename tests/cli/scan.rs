@@ -215,3 +215,24 @@ fn a_spill_that_cannot_be_written_is_said_and_nothing_is_left() {
     // With room it is done.
     assert_eq!(limited("unlimited").status.code(), Some(0));
 }
+
+/// What the scan had in memory is the system's again when a plan needs other memory.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn freed_memory_is_given_back_and_the_process_stays_the_one_that_was_started() {
+    let database = damaged();
+    let holder = database.connect().wait().unwrap();
+    holder.execute("begin; lock table people in access exclusive mode").wait().unwrap();
+    let arguments = ["duplicates", "scan", "--progress", "none"];
+    let running = pghaul(&arguments).env("PGHAUL_DATABASE", database.url()).start();
+    let place = format!("/proc/{}", running.id());
+    let read = |file: &str| std::fs::read_to_string(format!("{place}/{file}")).unwrap();
+    while !read("environ").contains("MALLOC_MMAP_THRESHOLD_=1048576") {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(read("environ").contains("PGHAUL_DATABASE="));
+    let command = read("cmdline");
+    assert!(command.ends_with("duplicates\0scan\0--progress\0none\0"), "{command}");
+    holder.execute("rollback").wait().unwrap();
+    assert_eq!(running.end().code, 1);
+}

@@ -5,6 +5,7 @@
 //! engine between reading flags and printing; the renderer is chosen once; no password and no
 //! row's value but a key is ever printed.
 
+pub mod allocator;
 pub mod command_line;
 pub mod console;
 pub mod crash;

@@ -4,6 +4,7 @@
 //! and its receipt are one transaction; memory is bounded by one row and a few messages, whatever
 //! the size of a part; nothing here retries, the run does.
 
+pub(crate) mod again;
 pub(crate) mod archived;
 pub(crate) mod batch;
 pub mod large_objects;

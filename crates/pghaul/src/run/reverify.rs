@@ -7,9 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures::StreamExt;
-use pghaul_rows::TableDigest;
-use pghaul_rows::reader::{Digesting, RowReader};
 use tokio::task::JoinSet;
 
 use super::readers::Reader;
@@ -19,7 +16,7 @@ use crate::connect::Session;
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 use crate::plan::PartId;
-use crate::transfer::{broken, large_objects};
+use crate::transfer::{again, large_objects};
 
 /// One thing to read again.
 enum Again {
@@ -144,11 +141,15 @@ async fn read(
 }
 
 /// Whether something is on the source what its receipt says.
-async fn is_same(run: &Run, source: &Session, again: &Again) -> Result<bool, Error> {
-    match again {
+async fn is_same(run: &Run, source: &Session, which: &Again) -> Result<bool, Error> {
+    match which {
         Again::Part(id) => {
             let receipts = run.facts().receipts.digest(*id);
-            Ok(part(run, source, *id).await? == receipts)
+            let part = &run.plan.parts[id.0];
+            let table = &run.plan.tables[part.table];
+            let end = run.facts().receipts.resume_at(*id);
+            let told = (&run.transfer.pace, run.transfer.counters.as_ref());
+            Ok(again::digest(source, (table, part), end, told).await? == receipts)
         }
         Again::LargeObjects(batch, digest) => {
             let batch = run.large_objects.get(*batch);
@@ -160,45 +161,4 @@ async fn is_same(run: &Run, source: &Session, again: &Again) -> Result<bool, Err
             }
         }
     }
-}
-
-/// The digest of the rows of a part that have receipts.
-async fn part(run: &Run, source: &Session, id: PartId) -> Result<TableDigest, Error> {
-    let mut part = run.plan.parts[id.0].clone();
-    let table = &run.plan.tables[part.table];
-    let end = run.facts().receipts.resume_at(id);
-    let doing = format!("read `{}` again", table.name);
-    if let Some(end) = end {
-        // Up to and with the block in which the next piece begins; its own rows are left out below.
-        part.until = Some(end.block.saturating_add(1));
-    }
-    // Where all rows count, nobody has to know where they are.
-    let (layout, statement) = if table.has_ctid && end.is_some() {
-        (&table.format.layout, table.read_statement(&part, None))
-    } else {
-        (&table.format.layout_without_ctid, table.read_statement_without_ctid(&part))
-    };
-    let mut stream = Box::pin(source.copy_out(&doing, &statement).await?);
-    let mut reader = RowReader::new(Arc::clone(layout), Digesting::Sha256);
-    let mut digest = TableDigest::default();
-    while let Some(message) = stream.next().await {
-        let message = message.map_err(|error| source.error(&doing, &error))?;
-        let length = message.len() as u64;
-        run.transfer.counters.bytes_read_again.fetch_add(length, Ordering::Relaxed);
-        run.transfer.pace.take(length).await;
-        reader.feed(message).map_err(|error| broken(table, error))?;
-        let taken = reader.each_row(|row| {
-            let counts = match (row.ctid, end) {
-                (Some(ctid), Some(end)) => ctid < end,
-                _ => true,
-            };
-            if let (true, Some(row)) = (counts, row.digest) {
-                digest.add_row(row);
-            }
-            Ok(())
-        });
-        taken.map_err(|error| broken(table, error))?;
-    }
-    reader.finish().map_err(|error| broken(table, error))?;
-    Ok(digest)
 }
