@@ -73,12 +73,12 @@ impl Default for RepairOptions {
 impl RepairOptions {
     /// Bytes of the jobs of one batch: they are held as parameters of statements too.
     fn batch_bytes(&self) -> u64 {
-        self.memory / 8
+        self.memory / 16
     }
 
     /// Bytes for keys that are looked for in one pass over a table.
     fn pass_bytes(&self) -> u64 {
-        self.memory / 2
+        self.memory / 4
     }
 }
 

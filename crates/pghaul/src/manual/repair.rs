@@ -111,9 +111,9 @@
 //! 64 MiB do for a million groups with what refers to them.
 //!
 //! `repair` holds 12 bytes for each group beside `--memory`. A batch ends with `--batch-rows` rows, or
-//! with those whose new values are an eighth of the memory. Keys that are looked for in a table, and
-//! numbers that are counted anew, take up to half of it and then a further pass: 64 MiB hold some
-//! 50,000 numbers or 150,000 keys. `undo` needs what one batch of the repair did.
+//! with those whose new values are a sixteenth of the memory. Keys that are looked for in a table, and
+//! numbers that are counted anew, take up to a quarter of it and then a further pass: 64 MiB hold some
+//! 25,000 numbers or 75,000 keys. `undo` needs what one batch of the repair did.
 //!
 //! # Rows that share a key in two partitions
 //!
