@@ -161,53 +161,62 @@ async fn children_without_an_index_are_not_looked_for_row_by_row() {
     for (major, on_delete) in
         [(Major::V9_6, "on delete cascade"), (Major::V18, "on delete set null")]
     {
-        let mut runs = Vec::new();
-        for groups in [2, 25] {
-            let database = crate::harness::database(major, "unindexed");
-            database
-                .execute(format!(
-                    "create table thing (id serial primary key, name text not null);
-                     create unique index thing_name on thing (name);
-                     insert into thing (name) select 't' || g from generate_series(1, 200) g;
-                     create table note (thing int references thing {on_delete}, what text);
-                     insert into note select g % 200 + 1, 'n' || g from generate_series(1, 1000) g"
-                ))
-                .await
-                .unwrap();
-            let session = database.connect().await.unwrap();
-            Damage::new("thing_name", Recipe::DoubleEntries)
-                .groups(groups)
-                .children(pghaul_testbed::damage::Children::like_others("note", "thing"))
-                .plant(&session)
-                .await
-                .unwrap();
-            drop(session);
-            let before = super::digests(&database).await;
-            let paper = Paper::new();
-            let text =
-                "format = 1\nname = 'x'\n[[table]]\nname = 'thing'\nkeep = [{ lowest = 'id' }]";
-            let options = pghaul::duplicates::plan::PlanOptions {
-                rules: pghaul::duplicates::rules::Rules::parse(text, "x").unwrap(),
-                ..Default::default()
-            };
-            let url = database.url();
-            let planned = super::plan_with(&url, &options, &paper.plan()).await.unwrap();
-            assert_eq!((planned.counts.groups, planned.counts.questions), (groups as u64, 0));
-            runs.push(scans_of_repair(&database, &url, &paper.plan(), 5).await.0);
-            super::clean(&database).await;
-            let left =
-                "select count(*) from pg_class where relname like 'pghaul%' and relkind = 'i'";
-            assert_eq!(database.value(left).await.unwrap().as_deref(), Some("0"));
-            super::undo(&url, true).await.unwrap();
-            super::mastodon::equal(&before, &super::digests(&database).await);
-        }
         // Before 15 the server may lose some of what it counts when it is busy.
-        for (table, few) in &runs[0] {
-            let many = runs[1][table];
-            assert!(
-                many < few + 10,
-                "{table}: {few} scans for 2 groups, {many} for 25, on {major}"
-            );
+        let mut tries = if major == Major::V9_6 { 3 } else { 1 };
+        loop {
+            let [few, many] = scans_without_an_index(major, on_delete).await;
+            let worse = few.iter().find(|(table, few)| many[*table] >= *few + 10);
+            tries -= 1;
+            match worse {
+                None => break,
+                Some((table, few)) if tries == 0 => {
+                    panic!("{table}: {few} scans for 2 groups, {} for 25, on {major}", many[table])
+                }
+                Some(_) => {}
+            }
         }
     }
+}
+
+/// Scans of each table while a few groups are repaired, and while many are.
+async fn scans_without_an_index(major: Major, on_delete: &str) -> [BTreeMap<String, i64>; 2] {
+    let mut runs = Vec::new();
+    for groups in [2, 25] {
+        let database = crate::harness::database(major, "unindexed");
+        database
+            .execute(format!(
+                "create table thing (id serial primary key, name text not null);
+                 create unique index thing_name on thing (name);
+                 insert into thing (name) select 't' || g from generate_series(1, 200) g;
+                 create table note (thing int references thing {on_delete}, what text);
+                 insert into note select g % 200 + 1, 'n' || g from generate_series(1, 1000) g"
+            ))
+            .await
+            .unwrap();
+        let session = database.connect().await.unwrap();
+        Damage::new("thing_name", Recipe::DoubleEntries)
+            .groups(groups)
+            .children(pghaul_testbed::damage::Children::like_others("note", "thing"))
+            .plant(&session)
+            .await
+            .unwrap();
+        drop(session);
+        let before = super::digests(&database).await;
+        let paper = Paper::new();
+        let text = "format = 1\nname = 'x'\n[[table]]\nname = 'thing'\nkeep = [{ lowest = 'id' }]";
+        let options = pghaul::duplicates::plan::PlanOptions {
+            rules: pghaul::duplicates::rules::Rules::parse(text, "x").unwrap(),
+            ..Default::default()
+        };
+        let url = database.url();
+        let planned = super::plan_with(&url, &options, &paper.plan()).await.unwrap();
+        assert_eq!((planned.counts.groups, planned.counts.questions), (groups as u64, 0));
+        runs.push(scans_of_repair(&database, &url, &paper.plan(), 5).await.0);
+        super::clean(&database).await;
+        let left = "select count(*) from pg_class where relname like 'pghaul%' and relkind = 'i'";
+        assert_eq!(database.value(left).await.unwrap().as_deref(), Some("0"));
+        super::undo(&url, true).await.unwrap();
+        super::mastodon::equal(&before, &super::digests(&database).await);
+    }
+    runs.try_into().unwrap()
 }
