@@ -51,11 +51,7 @@ impl Subject {
         let triggers: Vec<String> = row.get(4);
         let states: Vec<String> = row.get(5);
         let (without_identity, secured): (bool, bool) = (row.get(6), row.get(7));
-        let columns: Vec<(String, String)> = row
-            .get::<_, Vec<String>>(8)
-            .iter()
-            .filter_map(|pair| serde_json::from_str(pair).ok())
-            .collect();
+        let columns = pairs(&row.get::<_, Vec<_>>(8));
         if !writable {
             refused.push(format!("{name}: SELECT, UPDATE and DELETE are needed"));
         }
@@ -91,6 +87,34 @@ impl Subject {
             referenced: table.referenced.clone(),
             name,
         })
+    }
+
+    /// Refuses to go on if the table, which is locked by now, is another than the one that was looked
+    /// at, or has other columns. `whose`: what is interrupted by that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Transfer`] then.
+    pub(in crate::duplicates) async fn ensure_as_it_was(
+        &self,
+        session: &Session,
+        whose: &str,
+    ) -> Result<(), Error> {
+        let doing = format!("look at the columns of `{}`", self.name);
+        let (schema, name) = (self.name.schema.as_str(), self.name.name.as_str());
+        let rows = session.query(&doing, include_str!("columns.sql"), &[&schema, &name]).await?;
+        let same = rows.first().is_some_and(|row| {
+            row.get::<_, i64>(0) == self.oid
+                && pairs(&row.get::<_, Vec<_>>(1)) == self.columns
+                && row.get::<_, Vec<String>>(2) == self.stored
+        });
+        if same {
+            return Ok(());
+        }
+        let what = format!("the columns of `{}` were changed during {whose}", self.name);
+        Err(Error::new(ErrorKind::Transfer, what).with_hint(format!(
+            "make them what they were, computed ones included, then go on with the same command: \
+             what was done so far is kept, and {whose} goes on from there"
+        )))
     }
 
     pub(in crate::duplicates) fn oid(&self) -> i64 {
@@ -152,6 +176,11 @@ async fn is_published(session: &Session, name: &RelationName) -> Result<bool, Er
     let doing = format!("look whether `{name}` is published");
     let row = session.query_one(&doing, sql, &[&name.schema.as_str(), &name.name.as_str()]).await?;
     Ok(row.get(0))
+}
+
+/// Names and types of columns.
+fn pairs(texts: &[String]) -> Vec<(String, String)> {
+    texts.iter().filter_map(|pair| serde_json::from_str(pair).ok()).collect()
 }
 
 async fn names(session: &Session, oids: &[i64]) -> Result<Vec<(i64, RelationName)>, Error> {
