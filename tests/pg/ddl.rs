@@ -13,7 +13,9 @@ use pghaul_testbed::oracle::{self, Options as OracleOptions};
 use pghaul_testbed::{Database, Major};
 
 use crate::data_only::{data_only, owned, with_schema};
-use crate::harness::{OnEvent, TABLES, database, fill, options, prepare, recount, terminate_on};
+use crate::harness::{
+    OnEvent, TABLES, database, fill, one_by_one, options, prepare, recount, terminate_on,
+};
 
 /// Statements that want tables for themselves, each over a connection of its own; what becomes of
 /// them is not waited for.
@@ -224,6 +226,57 @@ async fn a_run_without_readers_ends_and_names_who_is_in_the_way() {
     assert!(heard.pieces.load(Ordering::SeqCst) < TABLES as u64, "the rest was not given up alone");
     let parts = "select count(*) from pghaul.receipt";
     assert_ne!(target.value(parts).await.unwrap().as_deref(), Some("0"), "what is done is kept");
+}
+
+/// A reader that has the snapshot waits behind a TRUNCATE for the lock of its table, and all others who
+/// had the locks die: it would see no rows in it.
+async fn a_reader_comes_too_late(major: Major) {
+    let (source, target) = filled(major, "too_late").await;
+    // Too large to travel with one of the others, which come first.
+    for table in ["last", "witness"] {
+        let sql = format!(
+            "create table {table} (id int primary key, v text); insert into {table} \
+             select g, repeat(md5(g::text), 10) from generate_series(1, 300) g; analyze {table}"
+        );
+        source.execute(sql).await.unwrap();
+    }
+    let strike = move || {
+        // Until there is an heir with all its locks, the keeper's death is the snapshot's.
+        let heirs = "select count(*) from pg_locks l join pg_stat_activity a on a.pid = l.pid \
+                     where a.application_name like 'pghaul% heir' and l.mode = 'AccessShareLock' \
+                     and l.relation in ('last'::regclass, 'witness'::regclass) \
+                     and a.datname = current_database()";
+        while source.value(heirs).wait().unwrap().as_deref() != Some("2") {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        want(source, &["truncate last; insert into witness values (1000)"]);
+        assert_eq!(terminate_on(source.server(), source.name(), "pghaul% copy _"), 1);
+        std::thread::spawn(move || {
+            let readers = "select count(*) from pg_locks l join pg_stat_activity a on a.pid = l.pid \
+                           where a.application_name like 'pghaul% copy _' and not l.granted \
+                           and l.relation = 'last'::regclass and a.datname = current_database()";
+            while source.value(readers).wait().unwrap().as_deref() != Some("1") {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+                       where datname = current_database() \
+                       and application_name similar to 'pghaul% (heir|keeper)'";
+            assert_eq!(source.value(end).wait().unwrap().as_deref(), Some("2"));
+        });
+    };
+    let (outcome, heard) = clone_and_strike(source, &target, one_by_one(), strike, |_| {}).await;
+    let outcome = outcome.unwrap();
+    assert_eq!((outcome.ending, outcome.consistency), (Ending::Complete, "reverified"), "{major}");
+    assert_eq!(heard.pieces.load(Ordering::SeqCst), TABLES as u64 + 2, "each once");
+    // What was committed together has arrived together.
+    let both = "select (select count(*) from last) || ' ' || (select count(*) from witness)";
+    assert_eq!(target.value(both).await.unwrap().as_deref(), Some("0 301"), "{major}");
+    assert_eq!(recount(source).await, recount(&target).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_emptied_before_its_reader_had_the_lock_is_of_no_earlier_moment() {
+    tokio::join!(a_reader_comes_too_late(Major::V9_6), a_reader_comes_too_late(Major::V18));
 }
 
 /// A table of the target that somebody has locked: the piece, and the step, wait without an end, and

@@ -9,6 +9,7 @@ mod database;
 mod major;
 mod options;
 mod postmaster;
+mod process;
 pub(crate) mod session;
 mod standby;
 mod template;
@@ -42,7 +43,8 @@ use crate::work::Answer;
 pub(crate) use binaries::fetched_folder;
 
 use binaries::Binaries;
-use postmaster::Postmaster;
+use postmaster::{End, Postmaster, TO_DIE, TO_SHUT_DOWN};
+use process::Process;
 use template::{SUPERUSER, Template};
 use watchdog::Watchdog;
 
@@ -204,14 +206,28 @@ impl Server {
         state.postmaster.as_mut().is_some_and(|postmaster| postmaster.ended().is_none())
     }
 
-    /// Fast shutdown: ends all sessions, writes a checkpoint (Postgres manual, 18.5).
+    /// Fast shutdown: ends all sessions, writes a checkpoint (Postgres manual, 18.5). A server that
+    /// has not done so within a minute is killed, which is an error.
     pub fn stop_fast(&self) -> Result<()> {
-        self.end(Signal::INT)
+        match self.end(Signal::INT, TO_SHUT_DOWN)? {
+            End::ByItself => Ok(()),
+            End::Killed(processes) => {
+                let what = format!("Postgres {} did not shut down in a minute", self.major);
+                Err(Error::new(what).explained(format!("it was killed with {}", list(&processes))))
+            }
+        }
     }
 
-    /// Immediate shutdown, as if the server had crashed: the next start recovers from WAL.
+    /// Immediate shutdown, as if the server had crashed: the next start recovers from WAL. A server
+    /// that is still there after 20 s is killed with all its processes, and its log says so.
     pub fn crash(&self) -> Result<()> {
-        self.end(Signal::QUIT)
+        match self.end(Signal::QUIT, TO_DIE)? {
+            End::ByItself => Ok(()),
+            End::Killed(processes) => self.note(&format!(
+                "the testbed killed the server, which had not ended, and {}",
+                list(&processes)
+            )),
+        }
     }
 
     /// Kills one backend with SIGKILL. The server then ends all others and recovers by itself.
@@ -378,7 +394,7 @@ impl Server {
                 Ok(_) => break,
                 Err(error) if begin.elapsed() > Duration::from_secs(60) => {
                     let _ = postmaster.signal(Signal::QUIT);
-                    let _ = postmaster.wait();
+                    let _ = postmaster.wait(TO_DIE);
                     return Err(Error::new(cannot())
                         .explained(format!("no answer within a minute: {error}")));
                 }
@@ -389,16 +405,25 @@ impl Server {
         Ok(())
     }
 
-    fn end(&self, signal: Signal) -> Result<()> {
+    fn end(&self, signal: Signal, patience: Duration) -> Result<End> {
         let mut state = self.state();
         let Some(mut postmaster) = state.postmaster.take() else {
-            return Ok(());
+            return Ok(End::ByItself);
         };
         if postmaster.ended().is_some() {
-            return Ok(());
+            return Ok(End::ByItself);
         }
         postmaster.signal(signal)?;
-        postmaster.wait()
+        postmaster.wait(patience)
+    }
+
+    /// Adds a line to the server's log.
+    fn note(&self, text: &str) -> Result<()> {
+        use std::io::Write as _;
+        let file = self.folder.join("log");
+        let log = fs::File::options().append(true).open(&file);
+        let written = log.and_then(|mut log| writeln!(log, "{text}"));
+        written.doing(|| format!("cannot write {}", file.display()))
     }
 
     /// What the server finds wrong with a setting in its files as they are now.
@@ -440,7 +465,7 @@ impl Drop for Server {
         watchdog.release();
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(mut postmaster) = state.postmaster.take() {
-            let _ = postmaster.wait();
+            let _ = postmaster.wait(TO_DIE);
         }
         watchdog.wait();
         // Where the folder above does not let the servers' user remove it, we may.
@@ -506,6 +531,11 @@ pub(crate) fn free_port() -> Result<u16> {
 pub(crate) fn url(host: &str, port: u16, database: &str, user: &str, password: &str) -> String {
     let escape = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
     format!("postgresql://{}:{}@{host}:{port}/{}", escape(user), escape(password), escape(database))
+}
+
+fn list(processes: &[Process]) -> String {
+    let all: Vec<String> = processes.iter().map(Process::to_string).collect();
+    if all.is_empty() { "no other process".to_owned() } else { all.join(", ") }
 }
 
 fn last_lines(text: &str, count: usize) -> String {

@@ -1,8 +1,13 @@
 //! The servers themselves: each major starts, answers, stops, starts again; databases, roles
 //! and settings do what they say.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::Duration;
 
 use pghaul_testbed::{CreateOptions, Database, Major, Options, Role, Server};
 
@@ -75,7 +80,7 @@ fn a_dropped_database_is_gone_a_kept_one_stays() {
         server.value(sql).wait().unwrap().unwrap()
     };
     while there(&name) == "1" {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     held.execute("select 1").wait().unwrap_err();
     assert_eq!(there(&kept), "1");
@@ -134,6 +139,73 @@ fn a_server_goes_on_where_it_was_after_each_kind_of_end() {
         server.stop_fast().unwrap();
         assert!(server.log().contains("was terminated by signal 9"), "{major}");
     }
+}
+
+/// Of a server that is ending: a client that came meanwhile and says nothing.
+fn silent_client_of_an_ending(server: &Server, end: impl FnOnce() + Send) -> TcpStream {
+    let session = server.connect("postgres").wait().unwrap();
+    let pid = session.value("select pg_backend_pid()").wait().unwrap().unwrap();
+    // Standing still, it does not end before the server kills it after five seconds.
+    assert!(
+        Command::new("sh").args(["-c", &format!("kill -STOP {pid}")]).status().unwrap().success()
+    );
+    let before = server.log().len();
+    std::thread::scope(|scope| {
+        scope.spawn(end);
+        while !server.log()[before..].contains("received immediate shutdown request") {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let client = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        client
+    })
+}
+
+/// Whoever served this client has ended.
+fn assert_abandoned(mut client: TcpStream) {
+    match client.read(&mut [0]) {
+        Ok(0) => {}
+        Ok(_) => panic!("somebody answers"),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
+    }
+}
+
+fn a_server_that_does_not_end(major: Major) {
+    let options = Options::new().set("authentication_timeout", "600s");
+    let server = Server::start(major, &options).unwrap();
+    server.execute("create table t (i int); insert into t values (1)").wait().unwrap();
+    let client = silent_client_of_an_ending(&server, || server.crash().unwrap());
+    assert!(!server.is_running());
+    // From 18 on it does not wait for such clients.
+    let killed = server.log().contains("the testbed killed the server");
+    assert_eq!(killed, major < Major::V18, "{major}: {}", server.log());
+    assert_abandoned(client);
+    server.start_again().unwrap();
+    assert_eq!(server.value("select count(*) from t").wait().unwrap().as_deref(), Some("1"));
+}
+
+/// One whose process is gone, and with it who knows the server.
+fn a_dropped_server_that_does_not_end(major: Major) {
+    let options = Options::new().set("authentication_timeout", "600s");
+    let server = Server::start(major, &options).unwrap();
+    let folder = server.socket_dir().to_owned();
+    let client = silent_client_of_an_ending(&server, || {
+        let sh = format!("kill -QUIT $(cat {}/server.pid)", folder.display());
+        assert!(Command::new("sh").args(["-c", &sh]).status().unwrap().success());
+    });
+    drop(server);
+    assert_abandoned(client);
+    assert!(!folder.exists(), "a dropped server leaves nothing");
+}
+
+#[test]
+fn a_server_that_does_not_end_is_killed_with_all_its_processes() {
+    std::thread::scope(|scope| {
+        for major in [Major::OLDEST, Major::V14, Major::NEWEST] {
+            scope.spawn(move || a_server_that_does_not_end(major));
+        }
+        scope.spawn(|| a_dropped_server_that_does_not_end(Major::V14));
+    });
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 pub(crate) mod again;
 pub(crate) mod archived;
-pub(crate) mod batch;
+pub mod batch;
 pub mod large_objects;
 pub mod pace;
 pub(crate) mod piece;

@@ -74,10 +74,16 @@ async fn stopped_and_gone_on(from: Major, how: How) {
     let server = Server::start(from, &options).unwrap();
     let source = Database::new(&server, "interrupted").unwrap();
     fill(&source).await;
+    source.execute(format!("alter database {} set work_mem = '5MB'", source.name())).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     let whole = place.path().join("whole");
     let (done, all_bytes) = dump_until(&source.url(), &whole, (i64::MAX, how)).await;
-    assert!(done.unwrap().archive.is_some());
+    let done = done.unwrap();
+    assert!(done.archive.is_some());
+    let not_carried = |outcome: &DumpOutcome| {
+        outcome.findings.iter().any(|finding| finding.code == "settings_not_carried")
+    };
+    assert!(not_carried(&done), "{:?}", done.findings);
     for stop_after in [1, 7, 15] {
         let archive = place.path().join(format!("after {stop_after}"));
         let (stopped, _) = dump_until(&source.url(), &archive, (stop_after, how)).await;
@@ -92,6 +98,8 @@ async fn stopped_and_gone_on(from: Major, how: How) {
         let (ended, bytes) = dump_until(&source.url(), &archive, (i64::MAX, how)).await;
         let ended = ended.unwrap();
         assert!(ended.resumed && ended.archive.is_some());
+        // What was known before the first process began is told by the last one too.
+        assert_eq!(ended.findings, done.findings, "{stop_after}");
         // The source was idle: what was there is there still, and was not read again.
         let after = pieces(&archive);
         assert!(kept.iter().all(|piece| after.contains(piece)), "{stop_after}");

@@ -199,6 +199,51 @@ async fn a_part_that_rows_forbid_is_not_built() {
     }
 }
 
+/// Partitioned tables have exclusion constraints from 17 on.
+const BOOKINGS: &str = "
+    create extension btree_gist;
+    create table booking (k int, sub int, r int4range) partition by range (k);
+    create table high partition of booking for values from (100) to (1000);
+    create table low partition of booking for values from (0) to (100) partition by list (sub);
+    create table low_a partition of low for values in (1);
+    create table low_b partition of low for values in (2, 3);
+    insert into booking select g % 300, g % 3 + 1, int4range(g, g + 1) from generate_series(1, 2000) g;
+    alter table only booking add constraint apart
+      exclude using gist (k with =, sub with =, r with &&) deferrable initially deferred;
+";
+
+/// The parts of an exclusion constraint are constraints themselves.
+#[tokio::test]
+async fn parts_of_an_exclusion_constraint_are_built_unless_rows_forbid_it() {
+    for (major, locking) in [(Major::V17, Locking::Concurrent), (Major::V18, Locking::Blocking)] {
+        let database = database(major, "bookings");
+        database.execute(BOOKINGS).await.unwrap();
+        let overlapping =
+            "insert into booking values (50, 2, '[5000,5010)'), (50, 2, '[5009,5020)')";
+        database.execute(overlapping).await.unwrap();
+        let options = || RebuildOptions { locking, ..RebuildOptions::default() };
+        let refused = rebuild(&database, options()).await;
+        assert_eq!(ends(&refused)["public.apart"], "refused", "{major} {:?}", refused.findings);
+        assert_eq!(found(&refused, "conflicting_rows").len(), 1, "{:?}", refused.findings);
+        let without = "select coalesce(string_agg(c.oid::regclass::text, ' ' order by 1), '') \
+                         from pg_class c where c.relkind = 'r' and c.relispartition and not exists \
+                              (select from pg_constraint o where o.conrelid = c.oid and o.contype = 'x')";
+        assert_eq!(database.value(without).await.unwrap().as_deref(), Some("low_b"), "{major}");
+        database.execute("delete from booking where r = '[5009,5020)'").await.unwrap();
+        let rebuilt = rebuild(&database, options()).await;
+        assert_all_rebuilt(&rebuilt, &major.to_string());
+        assert!(rebuilt.findings.iter().all(|one| one.code == "amcheck_missing"), "{rebuilt:?}");
+        assert_sound(&database, &major.to_string()).await;
+        let parts = "select count(*) || ' ' || count(*) filter (where condeferred and convalidated) \
+                     from pg_constraint where contype = 'x' and conparentid <> 0";
+        assert_eq!(database.value(parts).await.unwrap().as_deref(), Some("4 4"), "{major}");
+        let error = database.execute(overlapping).await.unwrap_err();
+        assert_eq!(error.sqlstate(), Some("23P01"), "{major}");
+        let again = rebuild(&database, RebuildOptions::default()).await;
+        assert!(again.indexes.is_empty(), "{major}: {:?}", ends(&again));
+    }
+}
+
 /// What was built to its end before the rebuild was killed is taken, what was not is dropped; what
 /// somebody made needless meanwhile goes.
 #[tokio::test]

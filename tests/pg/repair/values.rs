@@ -1,13 +1,19 @@
 //! Values of every type survive: merged into another row, and put back by undo, byte for byte.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use pghaul::duplicates::plan::PlanOptions;
+use pghaul::duplicates::repair::RepairOptions;
 use pghaul::duplicates::rules::Rules;
+use pghaul::duplicates::undo::{Indexes, UndoOptions};
+use pghaul::event::Event;
+use pghaul::run::Stop;
 use pghaul_testbed::every_type::{self, Families};
 use pghaul_testbed::{Database, Major};
 
 use super::mastodon::equal;
 use super::{Paper, digests, plan_with, repair, under_a_broken_index, undo};
-use crate::harness::database;
+use crate::harness::{OnEvent, database};
 
 /// The families that are about values.
 const FAMILIES: [&str; 8] =
@@ -175,11 +181,9 @@ async fn a_value_that_has_no_text_is_left_alone() {
     assert_eq!(database.value(there).await.unwrap().as_deref(), Some("1"));
 }
 
-/// Rows are kept without what the server computes of them: once it does not compute it any more, they
-/// cannot be put back as they were.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_column_that_is_computed_no_more_stops_undo() {
-    let database = database(Major::V18, "computed_no_more");
+/// Thirty rows, six of them twice, with a column that is computed; and a plan.
+async fn computed(major: Major) -> (Database<'static>, Paper) {
+    let database = database(major, "computed_no_more");
     database
         .execute(
             "create table made (id int primary key, k text unique, n int, twice int generated always as (n * 2) stored);
@@ -190,16 +194,29 @@ async fn a_column_that_is_computed_no_more_stops_undo() {
     let sql =
         "insert into made (id, k, n) select 100 + g, 'k' || g, g from generate_series(1, 6) g";
     database.execute(under_a_broken_index(&["made_k_key"], sql)).await.unwrap();
-    let before = digests(&database).await;
     let text = "format = 1\nname = 'made'\n[[table]]\nname = 'made'\nkeep = [{ lowest = 'id' }]";
     let options =
         PlanOptions { rules: Rules::parse(text, "made").unwrap(), ..PlanOptions::default() };
     let paper = Paper::new();
     plan_with(&database.url(), &options, &paper.plan()).await.unwrap();
+    (database, paper)
+}
+
+const COMPUTED_NO_MORE: &str = "alter table made alter column twice drop expression";
+
+const COMPUTED_AGAIN: &str = "alter table made drop column twice; \
+                              alter table made add column twice int generated always as (n * 2) stored";
+
+/// Rows are kept without what the server computes of them: once it does not compute it any more, they
+/// cannot be put back as they were.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_is_computed_no_more_stops_undo() {
+    let (database, paper) = computed(Major::V18).await;
+    let before = digests(&database).await;
     let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
     assert_eq!((repaired.skipped, repaired.deleted), (0, 6), "{:?}", repaired.findings);
     let kept = "select (select count(*) from made) || ' ' || (select count(*) from pghaul.undo_row where now_ctid is null)";
-    database.execute("alter table made alter column twice drop expression").await.unwrap();
+    database.execute(COMPUTED_NO_MORE).await.unwrap();
     let error = undo(&database.url(), true).await.unwrap_err();
     assert_eq!(error.kind(), pghaul::ErrorKind::Preflight, "{error:?}");
     let said = "public.made: columns that the server computed";
@@ -208,10 +225,78 @@ async fn a_column_that_is_computed_no_more_stops_undo() {
     let unique = "select count(*) from pg_index where indisunique and indrelid = 'made'::regclass";
     assert_eq!(database.value(unique).await.unwrap().as_deref(), Some("2"), "nothing was dropped");
     // Computed again, it can be undone.
-    database
-        .execute("alter table made drop column twice; alter table made add column twice int generated always as (n * 2) stored")
-        .await
-        .unwrap();
+    database.execute(COMPUTED_AGAIN).await.unwrap();
     undo(&database.url(), true).await.unwrap();
     equal(&before, &digests(&database).await);
+}
+
+/// Between two batches, while nobody has a lock.
+fn after(
+    (step, nth): (&'static str, u32),
+    sql: &'static str,
+    database: &Database<'_>,
+) -> impl Fn(&Event<'_>) + Send + Sync {
+    let seen = AtomicU32::new(0);
+    move |event| {
+        if let Event::StepCommitted { object, .. } = event
+            && *object == step
+            && seen.fetch_add(1, Ordering::SeqCst) + 1 == nth
+        {
+            database.execute(sql).wait().unwrap();
+        }
+    }
+}
+
+/// What is put back after that would have no value there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_is_computed_no_more_between_two_batches_stops_undo() {
+    for (major, change, mended) in [
+        (Major::V14, COMPUTED_NO_MORE, COMPUTED_AGAIN),
+        (Major::V18, COMPUTED_NO_MORE, COMPUTED_AGAIN),
+        (
+            Major::V18,
+            "alter table made add column more int default 7",
+            "alter table made drop column more",
+        ),
+    ] {
+        let (database, paper) = computed(major).await;
+        let before = digests(&database).await;
+        super::repair_in_batches_of(1, &database.url(), &paper.plan()).await.unwrap();
+        let (url, stop) = (super::endpoint(&database.url()), Stop::default());
+        let drop = UndoOptions::default().with_indexes(Indexes::Drop);
+        let observer = OnEvent(after(("public.made", 2), change, &database));
+        let error = pghaul::duplicates::undo::undo(&url, drop, &observer, &stop).await.unwrap_err();
+        assert_eq!(error.kind(), pghaul::ErrorKind::Transfer, "{error:?}");
+        let said = "the columns of `public.made` were changed during the undo";
+        assert!(error.to_string().contains(said), "{error:?}");
+        // One batch was undone, beside that of the index: a row is there again, and not one without its value.
+        let rows = "select count(*) || ' ' || count(twice) from made";
+        assert_eq!(database.value(rows).await.unwrap().as_deref(), Some("31 31"), "{change}");
+        let error = undo(&database.url(), true).await.unwrap_err();
+        assert_eq!(error.kind(), pghaul::ErrorKind::Preflight, "{error:?}");
+        database.execute(mended).await.unwrap();
+        undo(&database.url(), true).await.unwrap();
+        equal(&before, &digests(&database).await);
+    }
+}
+
+/// What is deleted after that would be kept without its value.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_is_computed_no_more_between_two_batches_stops_a_repair() {
+    let (database, paper) = computed(Major::V14).await;
+    let (url, stop) = (super::endpoint(&database.url()), Stop::default());
+    let observer = OnEvent(after(("release public.made", 1), COMPUTED_NO_MORE, &database));
+    let options = RepairOptions { batch_rows: 1, ..RepairOptions::default() };
+    let error =
+        pghaul::duplicates::repair::repair(&url, &paper.plan(), options, &observer, &stop).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), pghaul::ErrorKind::Transfer, "{error:?}");
+    let said = "the columns of `public.made` were changed during the repair";
+    assert!(error.to_string().contains(said), "{error:?}");
+    let kept = "select (select count(*) from made) || ' ' || \
+                       (select count(*) from pghaul.undo_row where now_ctid is null)";
+    assert_eq!(database.value(kept).await.unwrap().as_deref(), Some("35 1"));
+    // To the plan these are other rows now.
+    let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
+    assert_eq!((repaired.skipped, repaired.deleted), (5, 0), "{:?}", repaired.findings);
 }

@@ -13,7 +13,16 @@ if pid=$(cat "$1/server.pid" 2>/dev/null) && running; then
         sleep 0.05
         tries=$((tries + 1))
     done
-    running && kill -KILL "$pid" 2>/dev/null
+    if running; then
+        # Standing still, it starts no more processes; those that it has do not end with it.
+        kill -STOP "$pid" 2>/dev/null
+        for status in /proc/[0-9]*/status; do
+            grep -q "^PPid:[[:space:]]*$pid\$" "$status" 2>/dev/null || continue
+            status=${status%/status}
+            kill -KILL "${status#/proc/}" 2>/dev/null
+        done
+        kill -KILL "$pid" 2>/dev/null
+    fi
 fi
 
 # Processes that were in the middle of a write may still add files.

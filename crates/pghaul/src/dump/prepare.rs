@@ -90,10 +90,9 @@ impl Prepared {
         let wanted = |name: &RelationName| {
             known.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
         };
-        let mut findings = if unfinished.is_none() {
-            look_ahead(&look, options, &wanted).await?
-        } else {
-            Vec::new()
+        let known_before = match &unfinished {
+            None => look_ahead(&look, options, &wanted).await?,
+            Some(unfinished) => unfinished.known_before(),
         };
         let (keeper, same_snapshot) = keep(source, options, unfinished.as_ref(), wanted).await?;
         let inside = keeper.session();
@@ -118,7 +117,7 @@ impl Prepared {
         )
         .await?;
         schema::drop_beyond(&mut selected.entries, STATISTICS_BYTES);
-        findings.extend(selected.findings.iter().cloned());
+        let findings = [known_before.as_slice(), &selected.findings].concat();
         let mut plan = match options.scope {
             Scope::SchemaOnly => Plan::default(),
             Scope::Everything | Scope::DataOnly => {
@@ -180,7 +179,7 @@ impl Prepared {
                     (identity.clone(), Asked::of(options)),
                     (name_of_snapshot(options, &keeper), moment),
                     (digest, listed),
-                    &plan.parts,
+                    (&plan.parts, &known_before),
                 );
                 (contents, Pieces::default(), false, folder.map(|_| state))
             }

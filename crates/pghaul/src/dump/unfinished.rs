@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::DumpOptions;
 use crate::archive::failed;
 use crate::error::{Error, ErrorKind};
+use crate::finding::{Finding, Severity, stored_code};
 use crate::plan::format::FormatChoice;
 use crate::plan::{Part, PartId};
 use crate::run::moment::Moment;
@@ -44,6 +45,10 @@ pub(super) struct Unfinished {
     pub(super) schema_digest: String,
     pub(super) large_objects: String,
     pub(super) parts: Vec<StoredPart>,
+    /// What was known before the first row was read. Dumps of pghaul 0.1 that were begun before it was
+    /// stored have none.
+    #[serde(default)]
+    pub(super) known_before: Vec<StoredFinding>,
 }
 
 /// Options that must be the same when it goes on.
@@ -74,12 +79,21 @@ pub(super) struct StoredPart {
     bytes: u64,
 }
 
+/// A note of what was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StoredFinding {
+    code: String,
+    object: Option<String>,
+    message: String,
+    remedy: String,
+}
+
 impl Unfinished {
     pub(super) fn new(
         (source, asked): (DatabaseIdentity, Asked),
         (snapshot, moment): (String, Moment),
         (schema_digest, large_objects): (String, String),
-        parts: &[Part],
+        (parts, known_before): (&[Part], &[Finding]),
     ) -> Self {
         let parts = parts
             .iter()
@@ -90,8 +104,35 @@ impl Unfinished {
                 bytes: part.bytes,
             })
             .collect();
-        let consistency = "snapshot".to_owned();
-        Self { source, asked, snapshot, moment, consistency, schema_digest, large_objects, parts }
+        let note = |finding: &Finding| StoredFinding {
+            code: finding.code.to_owned(),
+            object: finding.object.clone(),
+            message: finding.message.clone(),
+            remedy: finding.remedy.clone(),
+        };
+        Self {
+            source,
+            asked,
+            snapshot,
+            moment,
+            consistency: "snapshot".to_owned(),
+            schema_digest,
+            large_objects,
+            parts,
+            known_before: known_before.iter().map(note).collect(),
+        }
+    }
+
+    /// The notes of what was known before the first row was read.
+    pub(super) fn known_before(&self) -> Vec<Finding> {
+        let finding = |stored: &StoredFinding| Finding {
+            code: stored_code(stored.code.clone()),
+            severity: Severity::Note,
+            object: stored.object.clone(),
+            message: stored.message.clone(),
+            remedy: stored.remedy.clone(),
+        };
+        self.known_before.iter().map(finding).collect()
     }
 
     pub(super) fn load(folder: &Folder) -> Result<Option<Self>, Error> {

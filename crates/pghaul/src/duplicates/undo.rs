@@ -6,8 +6,8 @@
 //! them back. These are stored too.
 //!
 //! Invariants: nothing is written unless every row is still as the repair left it and every table
-//! has the columns that it had; killed at any instant it goes on; a batch is undone whole. No
-//! sequence was moved by a repair, so none is put back.
+//! has the columns that it had, which each batch looks at again; killed at any instant it goes on; a
+//! batch is undone whole. No sequence was moved by a repair, so none is put back.
 
 mod indexes;
 mod rows;
@@ -86,7 +86,8 @@ const ROW_BYTES: u64 = 1000;
 /// # Errors
 /// [`ErrorKind::Usage`] for less than 1 MiB of memory; [`ErrorKind::RunState`] when there is none, or when a repair is at work;
 /// [`ErrorKind::Preflight`] when rows or columns were changed since, or when unique indexes are in
-/// the way: then nothing was written.
+/// the way: then nothing was written; [`ErrorKind::Transfer`] when they are changed meanwhile: what was
+/// undone is kept.
 pub async fn undo(
     database: &Endpoint,
     options: UndoOptions,
@@ -337,6 +338,7 @@ impl Undoing<'_> {
         );
         sql.push_str(&subject.quiet_triggers());
         self.session.batch(&doing, &sql).await?;
+        subject.ensure_as_it_was(self.session, "the undo").await?;
         let rows = self.put_back_changed(subject, batch).await?
             + self.put_back_deleted(subject, batch).await?;
         let restore = subject.restore_triggers();

@@ -48,12 +48,14 @@
 //! |---|---|---|
 //! | `REINDEX INDEX CONCURRENTLY` | 12 and newer | read and write |
 //! | a new index built concurrently, then a swap in one transaction | before 12 | read and write, but for the moment of the swap |
+//! | `ALTER TABLE … ADD CONSTRAINT … EXCLUDE` on a partition | a part of an exclusion constraint that is missing (17 and newer) | readers and writers of that partition wait |
 //! | `REINDEX INDEX` | exclusion constraints; before 12 keys that foreign keys, views or extensions hold on to, and indexes of partitions and TOAST tables; `--no-concurrently` | read by other indexes; writers wait |
 //! | `REFRESH MATERIALIZED VIEW` | views whose own unique index is exposed or damaged, unless `--no-refresh` | readers of the view wait |
 //!
 //! An index of a partitioned table is valid when every partition has a part of it that is. Parts that
-//! are missing are built (concurrently too) and attached, levels between and constraints included; an
-//! index that somebody built and did not attach is attached, if the server finds that it fits. What
+//! are missing are built (concurrently too, but for exclusion constraints) and attached, levels between
+//! and constraints included; an index that somebody built and did not attach is attached, if the server
+//! finds that it fits. What
 //! stays invalid is the finding `invalid_index`, which says why: a foreign table can have no part, a part
 //! is not valid, or, on 11 to 13, all parts are there and valid and the server does not look again. It
 //! does so there only when a part is attached that was not (14 and newer also when one is attached once

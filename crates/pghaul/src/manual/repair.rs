@@ -84,7 +84,9 @@
 //! All tables get the digests of before, after half a repair too; the last repair first, those before
 //! it by further calls, also where they touched the same rows. Rows that were changed since are
 //! named, and nothing is undone then, nor where a table has other columns now, or computes others
-//! (`GENERATED`) than it did. The rows as they were share keys again, so they do not fit
+//! (`GENERATED`) than it did. Each batch, of a repair too, looks at the columns again once it has its
+//! locks: changed meanwhile, they end it with exit code 12, and made what they were, it goes on. The rows
+//! as they were share keys again, so they do not fit
 //! under the unique indexes: `--drop-indexes` drops these and the foreign keys that need them, puts
 //! plain indexes in their place, and prints the statements that bring them back; they stand in
 //! `pghaul.undo_statement` too. `finish --forget-undo` removes what undo needs.

@@ -419,6 +419,7 @@ pub(super) async fn meet_run(
             Ok(Some(stored))
         }
         Start::Restart => {
+            state::refuse_newer(control).await?;
             super::restart::drop_what_was_created(control).await?;
             Ok(None)
         }

@@ -22,10 +22,13 @@ use crate::plan::{Part, TablePlan};
 use crate::state::Receipt;
 
 /// Why a batch failed.
-pub(crate) struct BatchFailure {
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct BatchFailure {
     /// The table that was being read, by its place, if the source would not give it.
-    pub(crate) at: Option<usize>,
-    pub(crate) error: Error,
+    pub at: Option<usize>,
+    /// What was said.
+    pub error: Error,
 }
 
 /// On which side a table's way is broken.
@@ -51,11 +54,13 @@ struct Entrance<'a> {
 impl Transfer {
     /// Copies whole tables, each its own part, and commits them together. Gives the receipts of
     /// those at the beginning of the list that are in the target: all of them, unless stopping was
-    /// asked for.
+    /// asked for. Dropped before its end it leaves a transaction open on the target, if its COMMIT was
+    /// not sent yet: roll it back before the session serves again.
     ///
     /// # Errors
-    /// What either server said, or a stream that is not what COPY sends; then nothing is there.
-    pub(crate) async fn copy_tables(
+    /// What either server said, or a stream that is not what COPY sends; then nothing is there, unless
+    /// the answer to COMMIT was lost.
+    pub async fn copy_tables(
         &self,
         (source, target): (&Session, &Session),
         tables: &[(&TablePlan, &Part)],

@@ -35,14 +35,10 @@ impl Subject {
         table: &TableLine,
         refused: &mut Vec<String>,
     ) -> Result<Self, Error> {
-        let sql = if session.version().at_least(10) {
-            include_str!("table.sql")
-        } else {
-            include_str!("table_96.sql")
-        };
         let name = RelationName::new(&table.schema, &table.name);
         let doing = format!("look at `{name}`");
-        let rows = session.query(&doing, sql, &[&table.schema, &table.name]).await?;
+        let rows =
+            session.query(&doing, include_str!("table.sql"), &[&table.schema, &table.name]).await?;
         let Some(row) = rows.first() else {
             return Err(Error::new(
                 ErrorKind::Preflight,
@@ -55,12 +51,7 @@ impl Subject {
         let triggers: Vec<String> = row.get(4);
         let states: Vec<String> = row.get(5);
         let (without_identity, secured): (bool, bool) = (row.get(6), row.get(7));
-        let columns: Vec<(String, String)> = row
-            .get::<_, Vec<String>>(8)
-            .iter()
-            .filter_map(|pair| serde_json::from_str(pair).ok())
-            .collect();
-        let published: bool = row.get(11);
+        let columns = pairs(&row.get::<_, Vec<_>>(8));
         if !writable {
             refused.push(format!("{name}: SELECT, UPDATE and DELETE are needed"));
         }
@@ -72,7 +63,7 @@ impl Subject {
         if !rules.is_empty() {
             refused.push(format!("{name}: rules rewrite what is done to it: {}", rules.join(", ")));
         }
-        if published && without_identity {
+        if without_identity && is_published(session, &name).await? {
             refused.push(format!(
                 "{name}: it is published and has no replica identity, so no row can be changed \
                  (ALTER TABLE … REPLICA IDENTITY FULL)"
@@ -89,13 +80,41 @@ impl Subject {
             place,
             oid: row.get(0),
             columns,
-            cast_otherwise: row.get(12),
+            cast_otherwise: row.get(11),
             stored: row.get(9),
             triggers: triggers.into_iter().map(Ident::new).zip(states).collect(),
             children: names(session, &children).await?,
             referenced: table.referenced.clone(),
             name,
         })
+    }
+
+    /// Refuses to go on if the table, which is locked by now, is another than the one that was looked
+    /// at, or has other columns. `whose`: what is interrupted by that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Transfer`] then.
+    pub(in crate::duplicates) async fn ensure_as_it_was(
+        &self,
+        session: &Session,
+        whose: &str,
+    ) -> Result<(), Error> {
+        let doing = format!("look at the columns of `{}`", self.name);
+        let (schema, name) = (self.name.schema.as_str(), self.name.name.as_str());
+        let rows = session.query(&doing, include_str!("columns.sql"), &[&schema, &name]).await?;
+        let same = rows.first().is_some_and(|row| {
+            row.get::<_, i64>(0) == self.oid
+                && pairs(&row.get::<_, Vec<_>>(1)) == self.columns
+                && row.get::<_, Vec<String>>(2) == self.stored
+        });
+        if same {
+            return Ok(());
+        }
+        let what = format!("the columns of `{}` were changed during {whose}", self.name);
+        Err(Error::new(ErrorKind::Transfer, what).with_hint(format!(
+            "make them what they were, computed ones included, then go on with the same command: \
+             what was done so far is kept, and {whose} goes on from there"
+        )))
     }
 
     pub(in crate::duplicates) fn oid(&self) -> i64 {
@@ -145,6 +164,23 @@ impl Subject {
     pub(in crate::duplicates) fn type_of(&self, column: &str) -> &str {
         self.columns.iter().find(|(name, _)| name == column).map_or("text", |(_, type_)| type_)
     }
+}
+
+/// 9.6 has no publications.
+async fn is_published(session: &Session, name: &RelationName) -> Result<bool, Error> {
+    if !session.version().at_least(10) {
+        return Ok(false);
+    }
+    let sql = "select exists (select from pg_catalog.pg_publication_tables p \
+                where p.schemaname = $1 and p.tablename = $2)";
+    let doing = format!("look whether `{name}` is published");
+    let row = session.query_one(&doing, sql, &[&name.schema.as_str(), &name.name.as_str()]).await?;
+    Ok(row.get(0))
+}
+
+/// Names and types of columns.
+fn pairs(texts: &[String]) -> Vec<(String, String)> {
+    texts.iter().filter_map(|pair| serde_json::from_str(pair).ok()).collect()
 }
 
 async fn names(session: &Session, oids: &[i64]) -> Result<Vec<(i64, RelationName)>, Error> {

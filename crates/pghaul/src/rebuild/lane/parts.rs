@@ -84,9 +84,10 @@ impl Whole {
         })
     }
 
-    /// Whether a part can be built while others write, and become its own afterwards.
-    fn can_be_built(&self) -> bool {
-        self.constraint.as_ref().is_none_or(|constraint| constraint.kind != "exclude")
+    /// The exclusion constraint that it is of: an index that others may use meanwhile cannot become
+    /// one's (manual, ALTER TABLE, ADD table_constraint_using_index).
+    fn exclusion(&self) -> Option<&Constraint> {
+        self.constraint.as_ref().filter(|constraint| constraint.kind == "exclude")
     }
 
     /// The name of a part while it is built; `leftovers.sql` knows it.
@@ -139,14 +140,15 @@ impl Lane<'_> {
                 break;
             }
             if partition.part.is_none() && !self.attach_what_fits(&whole, &partition).await? {
-                match partition.kind {
-                    Kind::Table if whole.can_be_built() => {
-                        self.build_part(&whole, &partition, halt).await?;
+                match (partition.kind, whole.exclusion()) {
+                    (Kind::Table, None) => self.build_part(&whole, &partition, halt).await?,
+                    (Kind::Table, Some(constraint)) => {
+                        self.exclude(&whole, constraint, &partition, halt).await?;
                     }
-                    Kind::Partitioned => {
+                    (Kind::Partitioned, _) => {
                         Box::pin(self.build_middle(&whole, &partition, halt)).await?;
                     }
-                    Kind::Table | Kind::Foreign => {}
+                    (Kind::Foreign, _) => {}
                 }
             }
         }
@@ -228,6 +230,37 @@ impl Lane<'_> {
             session.batch("roll back", "rollback").await?;
         }
         both
+    }
+
+    /// The part of an exclusion constraint: readers and writers of the partition wait while it is built.
+    async fn exclude(
+        &mut self,
+        whole: &Whole,
+        constraint: &Constraint,
+        partition: &Partition,
+        halt: &CancellationToken,
+    ) -> Result<(), Error> {
+        let session = self.open().await?;
+        let part = RelationName {
+            schema: partition.table.schema.clone(),
+            name: free_name(session, whole, partition).await?,
+        };
+        let doing = format!("build the part of `{}` on `{}`", whole.name, partition.table);
+        let tablespace = whole.tablespace.as_ref().map_or("", Ident::as_str);
+        let sql = format!(
+            "begin; set local default_tablespace = {}; alter table only {} add constraint {} {}; {}; commit",
+            literal(tablespace),
+            partition.table.quoted(),
+            part.name.quoted(),
+            constraint.definition,
+            attach_statement(&whole.name, &part)
+        );
+        let built = super::raced(session, halt, session.batch(&doing, &sql)).await;
+        let session = self.open().await?;
+        if built.is_err() {
+            session.batch("roll back", "rollback").await?;
+        }
+        built
     }
 
     /// The index of a partition that is partitioned itself: no rows, only parts.
