@@ -9,7 +9,7 @@ use pghaul::dump::{Destination, DumpOutcome, dump};
 use pghaul::event::Counters;
 use pghaul::run::Stop;
 use pghaul_archive::{Folder, check};
-use pghaul_testbed::{Major, Server};
+use pghaul_testbed::{Major, Role, Server};
 
 use super::harness::{dump_options, dump_to};
 use crate::harness::database;
@@ -75,6 +75,25 @@ async fn keep_counts_whole_archives_of_this_database_only() {
     let newest = outcome.folder.unwrap();
     assert!(newest.file_name().unwrap().to_str().unwrap().starts_with(ours.name()));
     assert_eq!(check::folder(&Folder::new(newest)).unwrap(), Vec::<String>::new());
+}
+
+/// Servers may withhold their system identifier; then a name is all there is, which proves nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_of_nobody_knows_which_server_is_not_removed() {
+    let (ours, server) = (database(Major::V18, "withheld"), Server::shared(Major::V18).unwrap());
+    let role = Role::create(server, "withheld", "").unwrap();
+    let sql = format!(
+        "create table t as select 1 as x; grant select on t to \"{}\";
+         revoke execute on function pg_catalog.pg_control_system() from public",
+        role.name
+    );
+    ours.execute(sql).await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let url = ours.url_as(&role);
+    let first = dump_in(&url, place.path(), Some(1)).await.folder.unwrap();
+    let second = dump_in(&url, place.path(), Some(1)).await;
+    assert!(second.archive.is_some());
+    assert!(second.removed.is_empty() && first.exists(), "{:?}", second.removed);
 }
 
 /// A dump that fails removes nothing.
