@@ -177,5 +177,8 @@ async fn a_run_of_another_pghaul_is_left_to_that_one() {
     // What an older one has created is known.
     target.execute(format!("update pghaul.run set format = {}", ours - 1)).await.unwrap();
     clone(&source.url(), &target.url(), restart()).await.unwrap();
-    assert_eq!(target.value("select format from pghaul.run").await.unwrap(), Some(ours.to_string()));
+    assert_eq!(
+        target.value("select format from pghaul.run").await.unwrap(),
+        Some(ours.to_string())
+    );
 }
