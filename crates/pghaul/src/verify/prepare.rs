@@ -5,7 +5,7 @@
 //! both are taken anew, and what was compared before stays compared. There is no state on disk: a
 //! process that ends begins again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -255,14 +255,7 @@ impl SideAt {
         filter: &Filter,
         options: &VerifyOptions,
     ) -> Result<(Self, UniqueKeys), Error> {
-        let known: HashMap<&RelationName, bool> = before
-            .into_iter()
-            .flat_map(|catalog| catalog.relations.iter().map(move |relation| (catalog, relation)))
-            .map(|(catalog, relation)| (&relation.name, filter.wants(catalog, relation)))
-            .collect();
-        let wanted = |name: &RelationName| {
-            known.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
-        };
+        let wanted = filter.by_name(before);
         let keeper = Keeper::start_in(session, wanted).await?;
         let catalog = Catalog::read(keeper.session()).await?;
         let unique_keys = unique_keys(keeper.session()).await?;
