@@ -10,16 +10,16 @@ pub(crate) mod sequences;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::company::Company;
+use super::moment::{Moment, SideAt};
 use super::options::VerifyOptions;
-use super::prepare::{Company, Moment, SideAt};
 use crate::connect::{Purpose, Side};
 use crate::error::{Error, ErrorKind};
-use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::name::RelationName;
 use crate::pg_dump::{Contents, DumpRequest, PgDump};
 use crate::plan::filter::Filter;
-use crate::run::{retry, source_schema};
+use crate::run::source_schema;
 use crate::schema::compare::{
     Leniency, SchemaComparison, SchemaDifference, SchemaDifferenceKind, compare as compare_entries,
 };
@@ -67,23 +67,12 @@ async fn until_done<F: Future<Output = Result<usize, Error>>>(
     company: &Company,
     work: impl Fn() -> F,
 ) -> Result<usize, Error> {
-    let mut attempt = 0;
+    let mut attempts = company.attempts(0);
     loop {
-        let error = match work().await {
+        match work().await {
             Ok(done) => return Ok(done),
-            Err(error) => error,
-        };
-        attempt += 1;
-        if attempt >= company.options.attempts
-            || !retry::is_worth_another_try(&error)
-            || !company.budget.take()
-        {
-            return Err(error);
+            Err(error) => attempts.after(error).await?,
         }
-        let after = retry::pause(attempt, 0);
-        let what = format!("{error:?}");
-        company.observer.on_event(&Event::Retrying { what: &what, after });
-        tokio::time::sleep(after).await;
     }
 }
 
