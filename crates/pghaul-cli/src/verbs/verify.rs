@@ -206,7 +206,7 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
         return Box::pin(archive::run(folder, target, options, console)).await;
     }
     let begun = Instant::now();
-    match verify(flags, console, begun).await {
+    match Box::pin(verify(flags, console, begun)).await {
         Ok(verified) => report::verify::done(console, &verified),
         Err(Unfinished::Failed(error)) => {
             report::failure::end(console, report::verify::VERB, begun.elapsed(), &error)

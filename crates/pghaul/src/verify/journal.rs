@@ -194,9 +194,10 @@ impl Journal {
         self.unlink().map_err(|error| local(&self.path.display().to_string(), "remove", error))
     }
 
-    /// Never what somebody else has put in its place.
+    /// Never what somebody else has put in its place, and never a device.
     fn unlink(&self) -> std::io::Result<()> {
-        if is_at(&self.file, &self.path)? { std::fs::remove_file(&self.path) } else { Ok(()) }
+        let ours = self.file.metadata()?.is_file() && is_at(&self.file, &self.path)?;
+        if ours { std::fs::remove_file(&self.path) } else { Ok(()) }
     }
 
     fn failed(&self, error: std::io::Error) -> Error {

@@ -228,9 +228,16 @@ pub(super) mod digest {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use pghaul_rows::layout::{Column, CopyFormat, Layout};
+    use pghaul_rows::shape::Shape;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::name::Ident;
+    use crate::plan::format::TableFormat;
+    use crate::verify::reading::{DigestedBy, Heap, KeyKind, RowsOf};
 
     fn instant(transactions: &str) -> Instant {
         Instant {
@@ -298,6 +305,58 @@ mod tests {
         let elsewhere = ReadPart { heap: RelationName::new("public", "u"), ..part(None, Some(1)) };
         assert!(known.add(&table, Side::Source, elsewhere));
         assert_eq!(known.of(&table, Side::Source).count(), 3);
+    }
+
+    /// A table that is read in this way on both sides.
+    fn pair(expression: &str) -> TablePair {
+        let layout = Arc::new(Layout {
+            format: CopyFormat::Text,
+            with_ctid: false,
+            columns: vec![Column { image_type: 25, shape: Shape::Plain }],
+            hidden: Vec::new(),
+        });
+        let side = SideTable {
+            heaps: vec![Heap {
+                name: RelationName::new("public", "t"),
+                rows: RowsOf::Itself,
+                condition: String::new(),
+                has_ctid: true,
+                bytes: 1,
+                heap_bytes: 1,
+            }],
+            format: TableFormat {
+                format: CopyFormat::Text,
+                reason: String::new(),
+                columns: vec![Ident::new("id")],
+                source_expressions: vec![expression.to_owned()],
+                hidden: Vec::new(),
+                layout: Arc::clone(&layout),
+                layout_without_ctid: layout,
+            },
+            key: Vec::new(),
+            key_kind: KeyKind::Primary,
+            digested_by: DigestedBy::Client,
+            sample: String::new(),
+        };
+        let (source, target) = (side.clone(), side);
+        let name = RelationName::new("public", "t");
+        TablePair { name, kind: PairKind::Tables, source, target, key: Vec::new(), sampled: false }
+    }
+
+    #[test]
+    fn what_is_read_otherwise_by_now_is_of_no_use() {
+        let table = RelationName::new("public", "t");
+        let kept = |pairs: &[TablePair]| {
+            let mut known = Known::default();
+            let part = ReadPart { how: how(&pair("id")), ..part(None, None) };
+            assert!(known.add(&table, Side::Source, part));
+            known.keep(pairs);
+            known.of(&table, Side::Source).count()
+        };
+        assert_eq!((kept(&[pair("id")]), kept(&[pair("id::text")]), kept(&[])), (1, 0, 0));
+        let mut smaller = pair("id");
+        smaller.target.heaps.clear();
+        assert_eq!(kept(&[smaller]), 0);
     }
 
     fn holds(blocks: &Blocks, block: u32) -> bool {

@@ -303,9 +303,28 @@ fn a_file_that_says_nothing_does_not_stay() {
 #[test]
 fn what_cannot_be_a_file_is_refused() {
     let place = tempfile::tempdir().unwrap();
-    for path in [place.path(), Path::new("/dev/null"), &place.path().join("no/such/folder")] {
+    let pipe = place.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [place.path(), &pipe, &place.path().join("no/such/folder")] {
         let error = Journal::open(path).map(|_| ()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LocalIo, "{path:?}: {error:?}");
     }
-    assert!(place.path().exists() && Path::new("/dev/null").exists());
+    assert!(place.path().exists() && pipe.exists());
+}
+
+#[test]
+fn a_first_line_that_is_whole_and_wrong_is_damage() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("state");
+    interrupted(&path);
+    let whole = fs::read(&path).unwrap();
+    let end = whole.iter().position(|byte| *byte == b'\n').unwrap();
+    for at in 17..end {
+        let mut alone = whole[..=end].to_vec();
+        alone[at] ^= 1;
+        fs::write(&path, &alone).unwrap();
+        let error = meet(&path, asked()).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RunState, "byte {at}");
+        assert_eq!(fs::read(&path).unwrap(), alone, "byte {at}");
+    }
 }
