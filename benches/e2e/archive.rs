@@ -33,8 +33,10 @@ fn main() -> ExitCode {
 }
 
 async fn bench(flags: &Flags) -> Result<()> {
-    let old = Server::start(Major::V14, &Options::default())?;
-    let new = Server::start(Major::NEWEST, &Options::default())?;
+    // It would begin when everything is there, and so beside one or the other.
+    let quiet = Options::new().set("autovacuum", "off");
+    let old = Server::start(Major::V14, &quiet)?;
+    let new = Server::start(Major::NEWEST, &quiet)?;
     let clients = clients()?;
     let source = Database::new(&old, "mastodon")?;
     let shape = Shape { version: Version::V4_2_0, statuses: flags.statuses, seed: 1 };
@@ -52,12 +54,16 @@ async fn bench(flags: &Flags) -> Result<()> {
     );
     for round in 1..=flags.rounds {
         println!("round {round}");
-        one_round((&source, &new), clients).await?;
+        one_round((&source, &new), clients, round).await?;
     }
     Ok(())
 }
 
-async fn one_round((source, new): (&Database<'_>, &Server), clients: &Clients) -> Result<()> {
+async fn one_round(
+    (source, new): (&Database<'_>, &Server),
+    clients: &Clients,
+    round: u32,
+) -> Result<()> {
     let place = tempfile::tempdir().map_err(|error| Error::new(error.to_string()))?;
     let (peers, ours) = (place.path().join("pg_dump"), place.path().join("archive"));
     let mut command = Command::new(clients.pg_dump());
@@ -88,31 +94,41 @@ async fn one_round((source, new): (&Database<'_>, &Server), clients: &Clients) -
     verify.args(["verify", "--progress", "none", "--jobs", JOBS, "--archive"]).arg(&ours);
     line("pghaul verify --archive", measure::run(verify.stdout(Stdio::null()))?, None, 0);
 
-    let target = Database::new(new, "peer")?;
-    let mut restore = Command::new(clients.pg_restore());
-    restore.args(["-j", JOBS, "-d"]).arg(target.url()).arg(&peers);
-    let pg_restore = measure::run(&mut restore)?;
+    // Who comes first meets a server that has nothing to write out; the ratio is of one round.
+    let by_us = || -> Result<Usage> { restore((new, &ours), Stdio::null(), clients) };
+    let by_peer = || -> Result<Usage> {
+        let target = Database::new(new, "peer")?;
+        let mut restore = Command::new(clients.pg_restore());
+        measure::run(restore.args(["-j", JOBS, "-d"]).arg(target.url()).arg(&peers))
+    };
+    let (pg_restore, restored) = if round % 2 == 1 {
+        let peer = by_peer()?;
+        (peer, by_us()?)
+    } else {
+        let ours = by_us()?;
+        (by_peer()?, ours)
+    };
+    let stdin = File::open(&stream).map_err(|error| Error::new(error.to_string()))?;
+    let streamed = restore((new, Path::new("-")), stdin.into(), clients)?;
     line("pg_restore -j 2", pg_restore, None, 0);
-    drop(target);
-    for from in [ours.as_path(), Path::new("-")] {
-        let target = Database::new(new, "ours")?;
-        let mut restore = pghaul(clients, "restore");
-        restore.arg("--archive").arg(from).env("PGHAUL_TARGET", target.url());
-        if from == Path::new("-") {
-            let file = File::open(&stream).map_err(|error| Error::new(error.to_string()))?;
-            restore.stdin(file);
-        }
-        let usage = measure::run(restore.stdout(Stdio::null()))?;
-        let ratio = usage.seconds() / pg_restore.seconds();
-        let name =
-            format!("pghaul restore, verified{}", if from == ours { "" } else { ", a stream" });
+    for (what, usage) in [("", restored), (", a stream", streamed)] {
         println!(
-            "{name:<44} {:>7.1} s {:>6.1} MiB   time {ratio:.2} of pg_restore",
+            "{:<44} {:>7.1} s {:>6.1} MiB   time {:.2} of pg_restore",
+            format!("pghaul restore, verified{what}"),
             usage.seconds(),
-            usage.mib()
+            usage.mib(),
+            usage.seconds() / pg_restore.seconds()
         );
     }
     Ok(())
+}
+
+/// Into a database of its own, which goes with it.
+fn restore((new, from): (&Server, &Path), stdin: Stdio, clients: &Clients) -> Result<Usage> {
+    let target = Database::new(new, "ours")?;
+    let mut restore = pghaul(clients, "restore");
+    restore.arg("--archive").arg(from).env("PGHAUL_TARGET", target.url());
+    measure::run(restore.stdin(stdin).stdout(Stdio::null()))
 }
 
 fn pghaul(clients: &Clients, verb: &str) -> Command {

@@ -28,8 +28,10 @@ fn main() -> ExitCode {
 }
 
 async fn bench(flags: &Flags) -> Result<()> {
-    let old = Server::start(Major::V14, &Options::default())?;
-    let new = Server::start(Major::NEWEST, &Options::default())?;
+    // It would begin when everything is there, and so in the first round.
+    let quiet = Options::new().set("autovacuum", "off");
+    let old = Server::start(Major::V14, &quiet)?;
+    let new = Server::start(Major::NEWEST, &quiet)?;
     let clients = clients()?;
     let (source, target) = (Database::new(&old, "one")?, Database::new(&new, "other")?);
     let shape = Shape { version: Version::V4_2_0, statuses: flags.statuses, seed: 1 };

@@ -22,5 +22,6 @@ mod scan;
 mod secrets;
 mod signals;
 mod verify;
+mod verify_state;
 mod waits;
 mod workers;

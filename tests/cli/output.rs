@@ -120,10 +120,10 @@ fn help_of_clone_names_all_flags_and_bounds() {
               --no-privileges      No GRANTs and default privileges
               --defer <WHAT>       Leave this for a later --resume (repeatable) [possible values: matviews,
                                    validation]
-              --format <FORMAT>    How rows travel; auto is binary where that is safe [default: auto]
-                                   [possible values: auto, text, binary]
               --verify <HOW>       How much is proven: full reads every row of the target back [default:
                                    full] [possible values: full, rows, none]
+              --format <FORMAT>    How rows travel; auto is binary where that is safe [default: auto]
+                                   [possible values: auto, text, binary]
               --live-source        The source is being written to, and that is meant: a note and not a
                                    warning
 
@@ -132,11 +132,11 @@ fn help_of_clone_names_all_flags_and_bounds() {
                                   4]
               --index-jobs <N>    Indexes and other steps built at once: as many sessions on the target [1
                                   to 256] [default: 2]
+              --memory <SIZE>     Memory of the whole process, such as 64MiB; fewer jobs run if it is small
+                                  [a clone: from 16MiB; a restore, which decompresses: from 32MiB]
               --max-rate <BYTES>  Bytes a second read from the source, all jobs together, such as 50MB [1kB
                                   to 1TB]
               --part-size <SIZE>  Size of a part, TOAST included, such as 512MiB [64KiB to 1TiB]
-              --memory <SIZE>     Memory of the whole process, such as 64MiB; fewer jobs run if it is small
-                                  [a clone: from 16MiB; a restore, which decompresses: from 32MiB]
               --pg-dump <PATH>    The pg_dump to use, instead of the one that is found
 
         Patience:

@@ -143,3 +143,42 @@ async fn a_schema_of_our_name_that_is_not_ours_is_refused() {
         .unwrap();
     assert_eq!(tables.as_deref(), Some("1"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_another_pghaul_is_left_to_that_one() {
+    let source = database(Major::V10, "other_src");
+    let target = database(Major::V18, "other_dst");
+    source.execute(SOURCE).await.unwrap();
+    clone_until(&source.url(), &target.url(), options(), (9, How::Now)).await.unwrap();
+    let end = Endpoint::parse(Side::Target, &target.url()).unwrap();
+    let resume = || CloneOptions { start: Start::Resume, ..options() };
+    let restart = || CloneOptions { start: Start::Restart, ..options() };
+    let ours = pghaul::state::FORMAT;
+    for (format, age) in [(ours - 1, "older"), (ours + 1, "newer")] {
+        target.execute(format!("update pghaul.run set format = {format}")).await.unwrap();
+        let state = "select concat_ws(' ', (select count(*) from pghaul.receipt), \
+                     (select count(*) from pghaul.step), \
+                     (select count(*) from pg_class where relkind = 'r'))";
+        let before = target.value(state).await.unwrap();
+        let mut refused = vec![
+            clone(&source.url(), &target.url(), resume()).await.unwrap_err(),
+            pghaul::status::read(&end).await.unwrap_err(),
+            finish(&end, Unfinished::GiveUp).await.unwrap_err(),
+        ];
+        if format > ours {
+            refused.push(clone(&source.url(), &target.url(), restart()).await.unwrap_err());
+        }
+        for error in refused {
+            assert_eq!(error.kind(), ErrorKind::RunState, "{error:?}");
+            assert!(error.to_string().contains(&format!("{age} pghaul")), "{error:?}");
+        }
+        assert_eq!(target.value(state).await.unwrap(), before);
+    }
+    // What an older one has created is known.
+    target.execute(format!("update pghaul.run set format = {}", ours - 1)).await.unwrap();
+    clone(&source.url(), &target.url(), restart()).await.unwrap();
+    assert_eq!(
+        target.value("select format from pghaul.run").await.unwrap(),
+        Some(ours.to_string())
+    );
+}

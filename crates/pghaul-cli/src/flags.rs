@@ -5,6 +5,7 @@
 
 pub mod amcheck;
 pub mod carried;
+pub mod carrying;
 pub mod resources;
 
 use clap::{Args, ValueEnum};

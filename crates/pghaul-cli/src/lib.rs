@@ -35,42 +35,24 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     let console = Console::new(&line.output);
     let progress = line.output.progress;
-    match line.verb {
-        Verb::Completions(verb) => verbs::completions::run(&verb, &console),
-        Verb::Man => verbs::man::run(&console),
-        Verb::Check(verb) => {
-            in_runtime(&console, async move { verbs::check::run(&verb, &console).await })
-        }
-        Verb::Clone(verb) => {
-            in_runtime(&console, async move { verbs::clone::run(&verb, &console).await })
-        }
-        Verb::Dump(verb) => {
-            in_runtime(&console, async move { verbs::dump::run(&verb, &console, progress).await })
-        }
-        Verb::Restore(verb) => {
-            in_runtime(&console, async move { verbs::restore::run(&verb, &console).await })
-        }
-        Verb::Verify(verb) => {
-            in_runtime(&console, async move { verbs::verify::run(&verb, &console).await })
-        }
-        Verb::Duplicates(verb) => {
-            in_runtime(&console, async move { verbs::duplicates::run(&verb, &console).await })
-        }
-        Verb::Finish(verb) => {
-            in_runtime(&console, async move { verbs::finish::run(&verb, &console).await })
-        }
-        Verb::Worker(verb) => {
-            in_runtime(&console, async move { verbs::worker::run(&verb, &console).await })
-        }
-        Verb::Snapshot(verb) => {
-            in_runtime(&console, async move { verbs::snapshot::run(&verb, &console).await })
-        }
-        Verb::Rebuild(verb) => {
-            in_runtime(&console, async move { verbs::rebuild::run(&verb, &console).await })
-        }
-        Verb::Status(verb) => {
-            in_runtime(&console, async move { verbs::status::run(&verb, &console).await })
-        }
+    in_runtime(&console, async move { Box::pin(carry_out(line.verb, &console, progress)).await })
+}
+
+async fn carry_out(verb: Verb, console: &Console, progress: flags::ProgressStyle) -> Exit {
+    match verb {
+        Verb::Check(flags) => verbs::check::run(&flags, console).await,
+        Verb::Clone(flags) => verbs::clone::run(&flags, console).await,
+        Verb::Dump(flags) => verbs::dump::run(&flags, console, progress).await,
+        Verb::Restore(flags) => verbs::restore::run(&flags, console).await,
+        Verb::Verify(flags) => verbs::verify::run(&flags, console).await,
+        Verb::Status(flags) => verbs::status::run(&flags, console).await,
+        Verb::Worker(flags) => verbs::worker::run(&flags, console).await,
+        Verb::Snapshot(flags) => verbs::snapshot::run(&flags, console).await,
+        Verb::Rebuild(flags) => verbs::rebuild::run(&flags, console).await,
+        Verb::Finish(flags) => verbs::finish::run(&flags, console).await,
+        Verb::Duplicates(flags) => verbs::duplicates::run(&flags, console).await,
+        Verb::Completions(flags) => verbs::completions::run(&flags, console),
+        Verb::Man => verbs::man::run(console),
     }
 }
 

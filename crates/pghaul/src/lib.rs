@@ -222,6 +222,7 @@ pub mod dump;
 pub mod duplicates;
 pub mod error;
 pub mod event;
+mod file_lock;
 pub mod finding;
 pub mod holder;
 pub mod manual;

@@ -20,8 +20,10 @@ use crate::plan::{Part, PartId, Plan, format_name};
 pub(crate) use findings::{load_findings, store_findings};
 pub use receipt::{Receipt, Receipts};
 
-/// The version of the state's tables. A newer one is refused with exit code 20.
-pub const FORMAT: i32 = 1;
+/// The version of the state's tables. Any other is refused with exit code 20.
+///
+/// 2: findings know whether they were there before the run, relations how often they had been written.
+pub const FORMAT: i32 = 2;
 
 /// Which server and database one end of a run is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,7 +179,7 @@ pub async fn create(
 /// Reads the stored run.
 ///
 /// # Errors
-/// [`ErrorKind::RunState`] when it is damaged or of a newer pghaul.
+/// [`ErrorKind::RunState`] when it is damaged, or of a pghaul with other tables.
 pub async fn load(target: &Session) -> Result<RunRecord, Error> {
     let rows = target
         .query(
@@ -195,12 +197,8 @@ pub async fn load(target: &Session) -> Result<RunRecord, Error> {
         return Err(damaged(&format!("{} runs instead of one", rows.len())));
     };
     let format: i32 = row.get(1);
-    if format > FORMAT {
-        return Err(Error::new(
-            ErrorKind::RunState,
-            format!("target: the run was made by a newer pghaul (state version {format})"),
-        )
-        .with_hint("go on with the pghaul that began it"));
+    if format != FORMAT {
+        return Err(of_another_pghaul(format));
     }
     let identity = |at: usize| {
         serde_json::from_str(row.get::<_, &str>(at)).map_err(|error| damaged(&error.to_string()))
@@ -218,6 +216,27 @@ pub async fn load(target: &Session) -> Result<RunRecord, Error> {
         finished: row.get(10),
         large_objects: row.get(11),
     })
+}
+
+fn of_another_pghaul(format: i32) -> Error {
+    let (age, hint) = if format > FORMAT {
+        ("a newer", "go on with the pghaul that began it")
+    } else {
+        ("an older", "go on with the pghaul that began it, or begin again with --restart")
+    };
+    let text = format!("target: the run was made by {age} pghaul (state version {format})");
+    Error::new(ErrorKind::RunState, text).with_hint(hint)
+}
+
+/// Refuses a run whose receipts this pghaul cannot know. What older ones have created, all formats
+/// until now say in the same way.
+///
+/// # Errors
+/// [`ErrorKind::RunState`] when a newer pghaul made it, and what the target said.
+pub(crate) async fn refuse_newer(target: &Session) -> Result<(), Error> {
+    let rows = target.query("read the run's state", "select format from pghaul.run", &[]).await?;
+    let newest = rows.iter().map(|row| row.get::<_, i32>(0)).max();
+    newest.filter(|format| *format > FORMAT).map_or(Ok(()), |format| Err(of_another_pghaul(format)))
 }
 
 /// The parts of the stored plan, by table name: what `--resume` goes by, since sizes may differ

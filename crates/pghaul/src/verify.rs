@@ -4,20 +4,25 @@
 //! Invariants: reads the heap only, never an index; compares count and digest of the same columns
 //! by the same image; a table that could not be compared is a finding, never silence.
 
+mod company;
 pub mod difference;
+mod journal;
+mod known;
+pub(crate) mod moment;
 pub(crate) mod name_rows;
 pub mod options;
 pub(crate) mod others;
 pub mod outcome;
 pub mod pairs;
-pub(crate) mod prepare;
+mod prepare;
+mod progress;
 pub(crate) mod read_all;
 pub mod reading;
 mod recheck;
 mod repairs;
 
 pub use options::VerifyOptions;
-pub use outcome::{TableDifferences, VerifiedTable, VerifyOutcome};
+pub use outcome::{Resumed, TableDifferences, VerifiedTable, VerifyOutcome};
 pub use prepare::PreparedVerify;
 
 use pghaul_rows::TableDigest;

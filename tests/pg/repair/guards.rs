@@ -14,7 +14,9 @@ use pghaul_testbed::damage::{Damage, Recipe};
 use pghaul_testbed::{Database, Major};
 
 use super::mastodon::equal;
-use super::{Paper, clean, digests, orphans, plan_with, repair, under_a_broken_index, undo};
+use super::{
+    Paper, clean, digests, majors, orphans, plan_with, repair, under_a_broken_index, undo,
+};
 use crate::harness::{OnEvent, database};
 
 /// Rows that nothing refers to, six of them twice.
@@ -369,7 +371,7 @@ async fn a_trigger_that_comes_during_undo_loses_nothing() {
 /// The second repair merges and deletes rows that the first one left behind.
 #[tokio::test(flavor = "multi_thread")]
 async fn repairs_of_the_same_rows_are_undone_one_after_the_other() {
-    for major in [Major::V9_6, Major::V18] {
+    for major in majors(&[Major::V9_6, Major::V18]) {
         let (database, paper) = customers(major, "on delete cascade").await;
         let first = digests(&database).await;
         repair(&database.url(), &paper.plan()).await.unwrap();

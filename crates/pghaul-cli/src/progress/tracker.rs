@@ -159,6 +159,11 @@ impl Expected {
                 .map(|pair| (pair.name.clone(), pair.target.bytes()))
                 .collect(),
             index_jobs: 1,
+            before: Before {
+                verified: prepared.tables_before().into_iter().map(|table| table.name).collect(),
+                tables: prepared.tables_before(),
+                ..Before::default()
+            },
             ..Self::default()
         }
     }

@@ -1,5 +1,6 @@
 //! The result of a comparison.
 
+use std::path::Path;
 use std::time::Duration;
 
 use pghaul::event::Phase;
@@ -15,7 +16,7 @@ use serde::Serialize;
 use crate::console::style::{BAD, FAINT, GOOD, STRONG, WARNING, paint};
 use crate::console::{Console, Detail, Results};
 use crate::exit::Exit;
-use crate::quantity::{duration, grouped};
+use crate::quantity::{counted, duration, grouped};
 use crate::report;
 use crate::report::findings;
 use crate::report::rows::{DifferentRows, Rows, SHOWN};
@@ -52,7 +53,25 @@ struct Body<'a> {
     sequences: usize,
     large_objects: usize,
     moments: u32,
+    proven_unchanged: bool,
+    resumed: Resumed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
     phases: Vec<wire::Phase>,
+}
+
+/// What an interrupted comparison had compared.
+#[derive(Serialize)]
+struct Resumed {
+    tables: usize,
+    parts: usize,
+}
+
+/// The body of a comparison that was stopped before it compared anything.
+#[derive(Serialize)]
+struct Stopped {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -70,6 +89,7 @@ struct Table<'a> {
     sampled: bool,
     all_differences: bool,
     recheck: Option<Recheck>,
+    moment: u32,
     differences: Rows<'a>,
 }
 
@@ -110,6 +130,9 @@ pub fn done(console: &Console, verified: &Verified) -> Exit {
                 sequences: outcome.sequences,
                 large_objects: outcome.large_objects,
                 moments: outcome.moments,
+                proven_unchanged: outcome.proven_unchanged,
+                resumed: Resumed { tables: outcome.resumed.tables, parts: outcome.resumed.parts },
+                state: outcome.state.as_deref().map(shown),
                 phases: phases(verified).map(|(phase, took)| wire::phase(phase, took)).collect(),
             };
             Envelope::new(VERB, exit, verified.took, &outcome.findings, body).print(console, exit)
@@ -118,14 +141,33 @@ pub fn done(console: &Console, verified: &Verified) -> Exit {
 }
 
 /// Prints that a comparison was stopped before anything was compared; gives its exit code.
-pub fn stopped(console: &Console, took: Duration, signal: Option<Signal>) -> Exit {
+/// `state` is the file that an earlier one has left.
+pub fn stopped(
+    console: &Console,
+    took: Duration,
+    (signal, state): (Option<Signal>, Option<&Path>),
+) -> Exit {
     let exit = Exit::of_signal(signal);
     match console.results {
-        Results::Text => console.result("Stopped. Nothing was compared.\n").err().unwrap_or(exit),
+        Results::Text => {
+            let go_on = state.map(goes_on).unwrap_or_default();
+            let text = format!("Stopped. Nothing was compared.\n{go_on}");
+            console.result(&text).err().unwrap_or(exit)
+        }
         Results::Json => {
-            Envelope::new(VERB, exit, took, &[], wire::Nothing {}).print(console, exit)
+            let body = Stopped { state: state.map(shown) };
+            Envelope::new(VERB, exit, took, &[], body).print(console, exit)
         }
     }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// How to go on.
+fn goes_on(state: &Path) -> String {
+    format!("The same command goes on; what was compared is kept in {}\n", state.display())
 }
 
 fn table<'a>(table: &'a VerifiedTable, verified: &'a Verified) -> Table<'a> {
@@ -152,6 +194,7 @@ fn table<'a>(table: &'a VerifiedTable, verified: &'a Verified) -> Table<'a> {
             stayed: seen.stayed,
             moving: seen.moving,
         }),
+        moment: table.moment,
         differences: verified.differences.all(&table.name),
     }
 }
@@ -179,6 +222,9 @@ fn text(verified: &Verified, exit: Exit, detail: Detail) -> String {
     let mut text = format!("{}\n\n", headline(verified, exit));
     let mut row = |name: &str, value: &str| text.push_str(&format!("  {name:<15}{value}\n"));
     row("tables", &tables(&outcome.tables));
+    if outcome.resumed != pghaul::verify::Resumed::default() {
+        row("compared before", &compared_before(outcome));
+    }
     let rows: u64 = outcome.tables.iter().map(|table| table.source.rows).sum();
     row("rows", &grouped(rows));
     row("sequences", &grouped(outcome.sequences as u64));
@@ -194,7 +240,21 @@ fn text(verified: &Verified, exit: Exit, detail: Detail) -> String {
         text.push_str(&all_tables(&outcome.tables));
     }
     text.push_str(&findings::text(&outcome.findings, detail));
+    if let Some(state) = &outcome.state {
+        text.push_str(&format!("\n{}", goes_on(state)));
+    }
     text
+}
+
+/// What an interrupted comparison had compared, and whether that is of the same moment.
+fn compared_before(outcome: &VerifyOutcome) -> String {
+    let tables = counted(outcome.resumed.tables, "table", "tables");
+    let parts = counted(outcome.resumed.parts, "part of others", "parts of others");
+    let moment = match (outcome.moments, outcome.proven_unchanged) {
+        (1, true) => "nothing was written since",
+        _ => "at an earlier moment",
+    };
+    format!("{tables}, {parts}: {moment}")
 }
 
 fn headline(verified: &Verified, exit: Exit) -> String {

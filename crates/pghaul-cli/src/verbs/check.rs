@@ -12,6 +12,7 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::flags::Source;
 use crate::flags::carried::{Belonging, Selection};
+use crate::flags::carrying::chosen;
 use crate::flags::resources::{Lanes, Program};
 use crate::report;
 use crate::report::check::Names;
@@ -47,16 +48,9 @@ pub struct Flags {
 impl Flags {
     fn options(&self) -> CloneOptions {
         CloneOptions {
-            jobs: self.lanes.jobs(),
-            index_jobs: self.lanes.index_jobs(),
-            scope: self.selection.scope(),
-            include: self.selection.include.clone(),
-            exclude: self.selection.exclude.clone(),
-            owners: self.belonging.owners(),
-            privileges: self.belonging.privileges(),
             source_use: if self.live_source { SourceUse::Live } else { SourceUse::Quiet },
             pg_dump: self.program.pg_dump.clone(),
-            ..CloneOptions::default()
+            ..chosen(&self.selection, &self.belonging, &self.lanes)
         }
     }
 }

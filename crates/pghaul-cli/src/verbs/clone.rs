@@ -13,8 +13,9 @@ use pghaul::run::{CloneOptions, PreparedClone};
 
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::carried::{Belonging, Deferral, Format, Meeting, Proof, Selection};
-use crate::flags::resources::{Lanes, Memory, Patience, Program, part_size, rate};
+use crate::flags::carried::Format;
+use crate::flags::carrying::Carrying;
+use crate::flags::resources::{Program, part_size, rate};
 use crate::flags::{Source, Target};
 use crate::progress::{Kept, Progress, SoFar};
 use crate::report;
@@ -31,17 +32,11 @@ pub struct Flags {
     #[command(flatten)]
     target: Target,
     #[command(flatten)]
-    meeting: Meeting,
+    carrying: Carrying,
     /// Read under this snapshot, exported by another session, instead of one's own
     #[arg(long, value_name = "ID", help_heading = "The run")]
     snapshot: Option<String>,
 
-    #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
-    belonging: Belonging,
-    #[command(flatten)]
-    deferral: Deferral,
     /// How rows travel; auto is binary where that is safe
     #[arg(
         long,
@@ -51,14 +46,10 @@ pub struct Flags {
         help_heading = "What is carried"
     )]
     format: Format,
-    #[command(flatten)]
-    proof: Proof,
     /// The source is being written to, and that is meant: a note and not a warning
     #[arg(long, help_heading = "What is carried")]
     live_source: bool,
 
-    #[command(flatten)]
-    lanes: Lanes,
     /// Bytes a second read from the source, all jobs together, such as 50MB [1kB to 1TB]
     #[arg(long, value_name = "BYTES", value_parser = rate, help_heading = "Resources")]
     max_rate: Option<NonZeroU64>,
@@ -66,35 +57,19 @@ pub struct Flags {
     #[arg(long, conflicts_with = "resume", value_name = "SIZE", value_parser = part_size, help_heading = "Resources")]
     part_size: Option<u64>,
     #[command(flatten)]
-    memory: Memory,
-    #[command(flatten)]
     program: Program,
-    #[command(flatten)]
-    patience: Patience,
 }
 
 impl Flags {
     fn options(&self) -> CloneOptions {
         CloneOptions {
-            jobs: self.lanes.jobs(),
-            index_jobs: self.lanes.index_jobs(),
-            scope: self.selection.scope(),
-            include: self.selection.include.clone(),
-            exclude: self.selection.exclude.clone(),
-            owners: self.belonging.owners(),
-            privileges: self.belonging.privileges(),
-            verify: self.proof.verify(),
             format: self.format.into(),
-            deferred: self.deferral.deferred(),
             max_rate: self.max_rate,
             part_size: self.part_size,
-            memory: self.memory.memory,
             source_use: if self.live_source { SourceUse::Live } else { SourceUse::Quiet },
             pg_dump: self.program.pg_dump.clone(),
             snapshot: self.snapshot.clone(),
-            start: self.meeting.start(),
-            attempts: self.patience.attempts,
-            retries_per_run: self.patience.retries,
+            ..self.carrying.options()
         }
     }
 }
@@ -112,7 +87,7 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
         Ok(both) => both,
         Err(error) => return report::clone::failed(console, VERB, begun.elapsed(), &error, None),
     };
-    if flags.meeting.dry_run {
+    if flags.carrying.meeting.dry_run {
         let prepare = Box::pin(PreparedClone::new(source, target, flags.options()));
         return dry_run(VERB, prepare, console).await;
     }

@@ -15,8 +15,8 @@ use pghaul::{Error, ErrorKind};
 use crate::console::{Console, Results};
 use crate::exit::Exit;
 use crate::flags::Target;
-use crate::flags::carried::{Belonging, Deferral, Meeting, Proof, Selection};
-use crate::flags::resources::{Lanes, Memory, Patience, rate};
+use crate::flags::carrying::Carrying;
+use crate::flags::resources::rate;
 use crate::progress::Progress;
 use crate::report;
 use crate::report::wire::{self, Envelope};
@@ -35,47 +35,15 @@ pub struct Flags {
     #[command(flatten)]
     target: Target,
     #[command(flatten)]
-    meeting: Meeting,
-
-    #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
-    belonging: Belonging,
-    #[command(flatten)]
-    deferral: Deferral,
-    #[command(flatten)]
-    proof: Proof,
-
-    #[command(flatten)]
-    lanes: Lanes,
+    carrying: Carrying,
     /// Bytes a second of rows, uncompressed, all jobs together, such as 50MB [1kB to 1TB]
     #[arg(long, value_name = "BYTES", value_parser = rate, help_heading = "Resources")]
     max_rate: Option<NonZeroU64>,
-    #[command(flatten)]
-    memory: Memory,
-    #[command(flatten)]
-    patience: Patience,
 }
 
 impl Flags {
     fn options(&self) -> CloneOptions {
-        CloneOptions {
-            jobs: self.lanes.jobs(),
-            index_jobs: self.lanes.index_jobs(),
-            scope: self.selection.scope(),
-            include: self.selection.include.clone(),
-            exclude: self.selection.exclude.clone(),
-            owners: self.belonging.owners(),
-            privileges: self.belonging.privileges(),
-            verify: self.proof.verify(),
-            deferred: self.deferral.deferred(),
-            max_rate: self.max_rate,
-            memory: self.memory.memory,
-            start: self.meeting.start(),
-            attempts: self.patience.attempts,
-            retries_per_run: self.patience.retries,
-            ..CloneOptions::default()
-        }
+        CloneOptions { max_rate: self.max_rate, ..self.carrying.options() }
     }
 }
 
@@ -89,7 +57,7 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
         }
     };
     if flags.archive.as_os_str() == "-" {
-        if flags.meeting.dry_run {
+        if flags.carrying.meeting.dry_run {
             let error = Error::new(ErrorKind::Usage, "a stream is read once, so it has no dry run")
                 .with_hint("put it into a folder first");
             return report::failure::end(console, VERB, begun.elapsed(), &error);
@@ -101,7 +69,7 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
     }
     let options = flags.options();
     let prepare = Box::pin(restore::prepare(flags.archive.clone(), target, options.clone()));
-    if flags.meeting.dry_run {
+    if flags.carrying.meeting.dry_run {
         return dry_run(VERB, prepare, console).await;
     }
     match carry_prepared(prepare, options, console).await {

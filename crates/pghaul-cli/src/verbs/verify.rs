@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use pghaul::Error;
 use pghaul::connect::{Endpoint, Side};
 use pghaul::event::Counters;
 use pghaul::run::Ending;
@@ -16,6 +15,7 @@ use pghaul::schema::compare::Compared;
 use pghaul::verify::difference::Values;
 use pghaul::verify::options::{Depth, DigestOn, Recheck, Scope};
 use pghaul::verify::{PreparedVerify, TableDifferences, VerifyOptions};
+use pghaul::{Error, ErrorKind};
 use tokio::sync::mpsc::Receiver;
 
 use crate::console::Console;
@@ -56,7 +56,7 @@ pub struct Flags {
     #[arg(
         long,
         value_name = "FOLDER",
-        conflicts_with_all = ["include", "exclude", "rows", "sample", "digest_on", "recheck", "part_size"],
+        conflicts_with_all = ["include", "exclude", "rows", "sample", "digest_on", "recheck", "part_size", "state"],
         help_heading = "Connections"
     )]
     archive: Option<PathBuf>,
@@ -107,6 +107,12 @@ pub struct Flags {
     /// Write all rows that are named to this file too, one JSON object a line
     #[arg(long, value_name = "FILE", help_heading = "How")]
     out: Option<PathBuf>,
+
+    /// Keep what is compared in this file, so that the same command goes on after it was interrupted:
+    /// tables that were equal are not read again, and parts of others are not if nothing was written
+    /// meanwhile; removed when the comparison has come to its end
+    #[arg(long, value_name = "FILE", help_heading = "How")]
+    state: Option<PathBuf>,
 
     /// Parts read at once: as many sessions on each side [1 to 256]
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Resources")]
@@ -182,6 +188,7 @@ impl Flags {
             spill_dir: self.spill_dir.clone().unwrap_or_else(std::env::temp_dir),
             max_rate: self.max_rate,
             part_size: self.part_size,
+            state: self.state.clone(),
             pg_dump: self.pg_dump.clone(),
             ..VerifyOptions::default()
         }
@@ -205,7 +212,9 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
             report::failure::end(console, report::verify::VERB, begun.elapsed(), &error)
         }
         Err(Unfinished::Stopped(signal)) => {
-            report::verify::stopped(console, begun.elapsed(), signal)
+            // What an earlier command has kept stays.
+            let state = flags.state.as_deref().filter(|file| file.exists());
+            report::verify::stopped(console, begun.elapsed(), (signal, state))
         }
     }
 }
@@ -228,6 +237,10 @@ async fn verify(flags: &Flags, console: &Console, begun: Instant) -> Result<Veri
     let source = Endpoint::parse(Side::Source, &given(&flags.source))?;
     let target = Endpoint::parse(Side::Target, &given(&flags.target))?;
     let options = flags.options();
+    if flags.state.is_some() && flags.state == flags.out {
+        let what = "--state and --out name the same file";
+        return Err(Error::new(ErrorKind::Usage, what).with_hint("name two files").into());
+    }
     let differences =
         DifferentRows::new(console.results, &options.spill_dir, flags.out.as_deref())?;
     let watch = Watch::start()?;

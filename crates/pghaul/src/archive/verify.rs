@@ -29,15 +29,15 @@ use crate::name::RelationName;
 use crate::plan::filter::Filter;
 use crate::plan::{ReadBack, TablePlan, read_backs};
 use crate::restore;
-use crate::run::retry::{self, Budget};
+use crate::run::retry::{Attempts, Budget};
 use crate::run::{Ending, Stop, TableOutcome};
 use crate::schema::compare::SchemaDifference;
 use crate::transfer::pace::Pace;
 use crate::verify::TableDifferences;
 use crate::verify::difference::{Named, Naming, search};
+use crate::verify::moment::{SideAt, look};
 use crate::verify::name_rows::Told;
 use crate::verify::options::{Scope, VerifyOptions};
-use crate::verify::prepare::{SideAt, look};
 use crate::verify::read_all::{ends_all, not_compared};
 use crate::verify::reading::Reading;
 use crate::verify::{self, pairs};
@@ -382,7 +382,7 @@ impl Shared {
         session: &mut Option<Session>,
         (table, what): (&TablePlan, &ReadBack),
     ) -> Result<TableDigest, Error> {
-        let mut attempt = 0;
+        let mut attempts = self.attempts(name.len() as u64);
         loop {
             let error = match self.once(name, session, (table, what)).await {
                 Ok(digest) => return Ok(digest),
@@ -390,17 +390,13 @@ impl Shared {
             };
             // A session in an unknown state is not used again.
             *session = None;
-            attempt += 1;
-            if attempt >= self.there.options.attempts
-                || !retry::is_worth_another_try(&error)
-                || !self.budget.take()
-            {
-                return Err(error);
-            }
-            let after = retry::pause(attempt, name.len() as u64);
-            self.observer.on_event(&Event::Retrying { what: &format!("{error:?}"), after });
-            tokio::time::sleep(after).await;
+            attempts.after(error).await?;
         }
+    }
+
+    fn attempts(&self, seed: u64) -> Attempts<'_> {
+        let limits = (self.there.options.attempts, &self.budget);
+        Attempts::new(limits, self.observer.as_ref(), seed)
     }
 
     async fn once(
@@ -447,26 +443,13 @@ impl Shared {
                 );
                 continue;
             }
-            let (mut attempt, mut told) = (0, 0);
+            let mut attempts = self.attempts(0);
             let named = loop {
                 let key = first.key.clone();
                 let mut sink = Told::new((&what.name, &key), sender);
-                let ended = self.name_rows(whole, (first, what), table, &mut sink).await;
-                told += sink.rows();
-                attempt += 1;
-                match ended {
+                match self.name_rows(whole, (first, what), table, &mut sink).await {
                     // What was told was told: it is not told again.
-                    Err(error)
-                        if told == 0
-                            && attempt < self.there.options.attempts
-                            && retry::is_worth_another_try(&error)
-                            && self.budget.take() =>
-                    {
-                        let after = retry::pause(attempt, 0);
-                        let what = format!("{error:?}");
-                        self.observer.on_event(&Event::Retrying { what: &what, after });
-                        tokio::time::sleep(after).await;
-                    }
+                    Err(error) if sink.rows() == 0 => attempts.after(error).await?,
                     ended => break ended?,
                 }
             };

@@ -3,7 +3,7 @@
 //! Invariants: the lock is held as long as this lives and goes with the process; a folder that
 //! holds anything but an interrupted dump of ours is refused before anything is written.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +13,7 @@ use pghaul_archive::{ArchiveError, Folder, Store, TarStream};
 use super::unfinished::{STATE, Unfinished};
 use crate::archive::failed;
 use crate::error::{Error, ErrorKind};
+use crate::file_lock;
 
 /// The file that is locked while a dump works in a folder.
 pub(super) const LOCK: &str = "pghaul.lock";
@@ -134,17 +135,9 @@ pub(super) fn lock(path: &std::path::Path) -> Result<File, Error> {
     let file = options.open(path).map_err(|error| {
         Error::new(ErrorKind::LocalIo, format!("cannot create {shown}")).caused_by(error)
     })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::new(
-            ErrorKind::RunState,
-            format!("another dump is working there: it holds {shown}"),
-        )
-        .with_hint("wait for it to end")),
-        Err(TryLockError::Error(error)) => {
-            Err(Error::new(ErrorKind::LocalIo, format!("cannot lock {shown}")).caused_by(error))
-        }
-    }
+    let shown = shown.to_string();
+    file_lock::take(&file, &shown, "another dump is working there: it holds")?;
+    Ok(file)
 }
 
 /// Removes a folder and all that is in it.

@@ -1,7 +1,7 @@
 //! The phases of a run, and how long each of them took.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Event, Observer, Phase};
 
@@ -9,7 +9,7 @@ use super::{Event, Observer, Phase};
 pub(crate) struct Phases {
     observer: Arc<dyn Observer>,
     open: Option<(Phase, Instant)>,
-    over: Vec<(Phase, std::time::Duration)>,
+    over: Vec<(Phase, Duration)>,
 }
 
 impl Phases {
@@ -26,13 +26,18 @@ impl Phases {
 
     fn close(&mut self) {
         if let Some((phase, begun)) = self.open.take() {
-            self.over.push((phase, begun.elapsed()));
-            self.observer.on_event(&Event::PhaseFinished(phase, begun.elapsed()));
+            let took = begun.elapsed();
+            self.observer.on_event(&Event::PhaseFinished(phase, took));
+            // What begins anew after a failure has its phases more than once.
+            match self.over.iter_mut().find(|(known, _)| *known == phase) {
+                Some((_, all)) => *all += took,
+                None => self.over.push((phase, took)),
+            }
         }
     }
 
     /// Ends the last one, and gives them all.
-    pub(crate) fn end(mut self) -> Vec<(Phase, std::time::Duration)> {
+    pub(crate) fn end(mut self) -> Vec<(Phase, Duration)> {
         self.close();
         self.over
     }

@@ -213,7 +213,7 @@
 //! | 13, the schema or large objects | the snapshot is gone and more than rows of tables changed | `--restart` |
 //! | 20 | another process works on this target, or none has begun | wait, `pghaul status`, `pghaul worker` |
 //! | 20, workers at work | workers hold a snapshot that the resumed run does not know | stop these `pghaul worker` processes, `--resume` |
-//! | 20, damaged, newer or of other databases | the state in the target is not one that this program may go on with | the pghaul and the databases that it was begun with; else `--restart` |
+//! | 20, damaged, of another pghaul or of other databases | the state in the target is not one that this program may go on with | the pghaul and the databases that it was begun with; else `--restart` (not where a newer pghaul began) |
 //! | 21 | `restore`: the archive is damaged or incomplete | `pghaul verify --archive` says what; with a whole copy of it, `--resume` |
 //! | 40 | this machine has no room or no permission where the error says | mend that, `--resume` |
 //! | 70 | a bug of ours; the state in the target is intact | report it; `--resume` may do |

@@ -2,16 +2,48 @@
 //!
 //! `pghaul verify` (in the library [`PreparedVerify`](crate::verify::PreparedVerify)) compares any
 //! two databases of 9.6 to 18, whatever made one of the other: a clone, `pg_upgrade`, logical
-//! replication, a provider's tool. It writes nothing on either side and keeps no state: a process
-//! that ends begins again.
+//! replication, a provider's tool. It writes nothing on either side.
 //!
 //! # One moment on each side
 //!
 //! Each side is read under a snapshot of its own, held with locks against DDL. The two moments are
 //! not the same one: databases that are written to differ by what was on its way between them; see
 //! `--recheck` below. When sessions die, the snapshot lives on in another session, and what failed is
-//! read again. When a snapshot is lost with all sessions that held it, both sides are taken anew,
-//! tables that were compared stay compared, and the note `several_moments` says so.
+//! read again. When a snapshot is lost with all sessions that held it, both sides are taken anew, and
+//! the comparison goes on as after an interruption.
+//!
+//! # Interrupted
+//!
+//! Without more, a process that ends begins again. With `--state FILE` (in the library
+//! [`VerifyOptions::state`](crate::verify::VerifyOptions::state)) a comparison notes there what it has
+//! compared as soon as that is known, and the same command goes on after Ctrl-C, SIGTERM, SIGKILL or a
+//! power cut (of which it loses at most the last second). What then counts:
+//!
+//! | | nothing was written since, proven on both sides | else |
+//! |---|---|---|
+//! | tables that were equal | are not read again | are not read again; compared at an earlier moment |
+//! | parts of other tables | are not read again | are read again |
+//! | tables that differ | are not read again to find out, only to name rows | are read again |
+//! | schema, sequences, large objects | are compared again | are compared again |
+//!
+//! The proof is that of [a resumed clone](super::resume): both servers are primaries with the same
+//! system identifier, timeline and `stats_reset` as before, and `txid_current_snapshot()` is the same.
+//! It needs servers on which nobody writes, in no database, autovacuum included; two databases of one
+//! server of 9.6 never have it. With it the result says `proven_unchanged`, and all of it is of one
+//! moment. Without it the note `several_moments` says how many tables were compared earlier, each
+//! table's `moment` in the JSON says when, and a table equal then may differ by now: compare again
+//! without the file if the databases were written to. A table whose columns, types or partitions have
+//! changed is read again in any case. A table of less than a mebibyte has no parts of its own in the
+//! file.
+//!
+//! The file is removed when the comparison has come to its end (exit code 0 or 1). It holds names of
+//! tables and columns, counts and digests, no values; it is made with mode 0600 and locked while a
+//! comparison works. Exit code 20, and the file stays as it is, when another comparison has it, when it
+//! is of other databases or of other options that decide a verdict (what is compared, how deep, who
+//! digests), of a newer format, damaged anywhere but at its end, or not ours at all. Exit code 40, before
+//! anything is read, when it cannot be written; later, when there is no room any more: the same command
+//! then goes on once there is. Options that only decide how fast, or how many rows are named, may
+//! change. An archive is not compared this way: `--state` needs two databases.
 //!
 //! # Rows
 //!

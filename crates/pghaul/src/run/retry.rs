@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::connect::{Side, Trouble, trouble};
 use crate::error::{Error, ErrorKind};
+use crate::event::{Event, Observer};
 
 /// Whether another attempt may succeed.
 pub fn is_worth_another_try(error: &Error) -> bool {
@@ -65,6 +66,49 @@ impl Budget {
     /// Takes one, if one is left.
     pub fn take(&self) -> bool {
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
+/// The attempts at one thing.
+pub(crate) struct Attempts<'a> {
+    most: u32,
+    budget: &'a Budget,
+    observer: &'a dyn Observer,
+    seed: u64,
+    failed: u32,
+}
+
+impl<'a> Attempts<'a> {
+    /// At most so many, each but the first taken from the budget; `seed` spreads the pauses.
+    pub(crate) fn new(
+        (most, budget): (u32, &'a Budget),
+        observer: &'a dyn Observer,
+        seed: u64,
+    ) -> Self {
+        Self { most, budget, observer, seed, failed: 0 }
+    }
+
+    /// Waits for the time of the next attempt.
+    ///
+    /// # Errors
+    /// What the last one failed with, if another would not succeed or there is to be none.
+    pub(crate) async fn after(&mut self, error: Error) -> Result<(), Error> {
+        if is_worth_another_try(&error) { self.again(error).await } else { Err(error) }
+    }
+
+    /// The same after a failure that the caller knows how to get over.
+    ///
+    /// # Errors
+    /// That failure, if there is to be no other attempt.
+    pub(crate) async fn again(&mut self, error: Error) -> Result<(), Error> {
+        self.failed += 1;
+        if self.failed >= self.most || !self.budget.take() {
+            return Err(error);
+        }
+        let after = pause(self.failed, self.seed);
+        self.observer.on_event(&Event::Retrying { what: &format!("{error:?}"), after });
+        tokio::time::sleep(after).await;
+        Ok(())
     }
 }
 

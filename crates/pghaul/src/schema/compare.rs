@@ -256,14 +256,37 @@ fn same_surroundings(
     versions: (ServerVersion, ServerVersion),
     leniency: Leniency,
 ) -> bool {
-    same_owner(one, other, leniency)
+    same_owner(one, other, versions, leniency)
         && one.tablespace.as_deref().unwrap_or_default()
             == other.tablespace.as_deref().unwrap_or_default()
         && same_access_method(one, other, versions)
 }
 
-fn same_owner(one: &Entry, other: &Entry, leniency: Leniency) -> bool {
-    leniency.owners == Compared::No || one.owner() == other.owner()
+fn same_owner(
+    one: &Entry,
+    other: &Entry,
+    versions: (ServerVersion, ServerVersion),
+    leniency: Leniency,
+) -> bool {
+    leniency.owners == Compared::No
+        || one.owner() == other.owner()
+        || is_owner_of_public((one, versions.0), (other, versions.1))
+        || is_owner_of_public((other, versions.1), (one, versions.0))
+}
+
+/// Whether both say something of the schema `public`, which belongs to whoever has the database from 15
+/// on, and before that to whoever made it.
+fn is_owner_of_public(new: (&Entry, ServerVersion), old: (&Entry, ServerVersion)) -> bool {
+    let about_public = |entry: &Entry| match entry.kind {
+        Kind::Schema => entry.tag == "public",
+        Kind::Comment | Kind::Acl => entry.tag == "SCHEMA public",
+        _ => false,
+    };
+    about_public(new.0)
+        && about_public(old.0)
+        && new.1.at_least(15)
+        && !old.1.at_least(15)
+        && new.0.owner() == Some("pg_database_owner")
 }
 
 /// Before 12 there was none to name; what was heap without a name is heap.

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use tokio::sync::mpsc::Sender;
 
+use super::company::Company;
 use super::difference::{Difference, Differences, Named, Naming, differences};
+use super::moment::Moment;
 use super::options::{Depth, Recheck};
 use super::outcome::{Rechecked, TableDifferences, VerifiedTable};
 use super::pairs::TablePair;
-use super::prepare::{Company, Moment};
 use super::read_all::{differing, finding, undecided};
 use super::reading::{Blocks, DigestedBy, Reading};
 use super::recheck;
@@ -20,7 +21,6 @@ use crate::connect::Session;
 use crate::error::Error;
 use crate::event::Event;
 use crate::name::{Ident, RelationName};
-use crate::run::retry;
 
 /// Rows that are looked at again together; when there are more, they are in several turns.
 const LOOKED_AT_AGAIN: usize = 20_000;
@@ -52,27 +52,18 @@ async fn try_until_done(
     pair: &TablePair,
     table: &mut VerifiedTable,
 ) -> Result<(), Error> {
-    let mut attempt = 0;
+    let mut attempts = company.attempts(0);
     loop {
         let before = table.clone();
-        let error = match name_rows(company, moment, pair, table).await {
+        match name_rows(company, moment, pair, table).await {
             Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
-        attempt += 1;
-        // What was told was told: it is not told again.
-        if table.named > 0
-            || attempt >= company.options.attempts
-            || !retry::is_worth_another_try(&error)
-            || !company.budget.take()
-        {
-            return Err(error);
+            // What was told was told: it is not told again.
+            Err(error) if table.named > 0 => return Err(error),
+            Err(error) => {
+                *table = before;
+                attempts.after(error).await?;
+            }
         }
-        *table = before;
-        let after = retry::pause(attempt, 0);
-        let what = format!("{error:?}");
-        company.observer.on_event(&Event::Retrying { what: &what, after });
-        tokio::time::sleep(after).await;
     }
 }
 

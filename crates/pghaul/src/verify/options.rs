@@ -98,6 +98,10 @@ pub struct VerifyOptions {
     pub max_rate: Option<NonZeroU64>,
     /// Bytes of a part, TOAST included.
     pub part_size: Option<u64>,
+    /// A file that keeps what is compared, so that the same comparison goes on after its process has
+    /// ended: see [`manual::verify`](crate::manual::verify). It is made if it is not there, locked
+    /// while the comparison works, and removed when that has come to its end.
+    pub state: Option<PathBuf>,
     /// The `pg_dump` to use, instead of the one found.
     pub pg_dump: Option<PathBuf>,
     /// How often in a row the reading of a part may fail before it is given up.
@@ -124,6 +128,7 @@ impl Default for VerifyOptions {
             spill_dir: std::env::temp_dir(),
             max_rate: None,
             part_size: None,
+            state: None,
             pg_dump: None,
             attempts: 10,
             retries: 1000,

@@ -7,23 +7,23 @@
 pub(crate) mod large_objects;
 pub(crate) mod sequences;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::company::Company;
+use super::moment::{Moment, SideAt};
 use super::options::VerifyOptions;
-use super::prepare::{Company, Moment, SideAt};
 use crate::connect::{Purpose, Side};
 use crate::error::{Error, ErrorKind};
-use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::name::RelationName;
 use crate::pg_dump::{Contents, DumpRequest, PgDump};
 use crate::plan::filter::Filter;
-use crate::run::retry;
+use crate::run::source_schema;
 use crate::schema::compare::{
     Leniency, SchemaComparison, SchemaDifference, SchemaDifferenceKind, compare as compare_entries,
 };
-use crate::schema::{Entry, Others, not_null_names, quote_not_null_names, select};
+use crate::schema::{Entry, not_null_names, quote_not_null_names};
 
 /// How many were compared; none: not yet.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,23 +67,12 @@ async fn until_done<F: Future<Output = Result<usize, Error>>>(
     company: &Company,
     work: impl Fn() -> F,
 ) -> Result<usize, Error> {
-    let mut attempt = 0;
+    let mut attempts = company.attempts(0);
     loop {
-        let error = match work().await {
+        match work().await {
             Ok(done) => return Ok(done),
-            Err(error) => error,
-        };
-        attempt += 1;
-        if attempt >= company.options.attempts
-            || !retry::is_worth_another_try(&error)
-            || !company.budget.take()
-        {
-            return Err(error);
+            Err(error) => attempts.after(error).await?,
         }
-        let after = retry::pause(attempt, 0);
-        let what = format!("{error:?}");
-        company.observer.on_event(&Event::Retrying { what: &what, after });
-        tokio::time::sleep(after).await;
     }
 }
 
@@ -194,19 +183,7 @@ pub(crate) async fn entries(
     let mut entries = dumped.toc.entries;
     let names = not_null_names(&reader).await?;
     quote_not_null_names(&mut entries, &names);
-    if filter.is_everything() {
-        return Ok(entries);
-    }
-    let by_name: HashMap<&RelationName, bool> = side
-        .catalog
-        .relations
-        .iter()
-        .map(|relation| (&relation.name, filter.wants(&side.catalog, relation)))
-        .collect();
-    let wanted =
-        |name: &RelationName| by_name.get(name).copied().unwrap_or_else(|| filter.wants_name(name));
-    let others = if filter.names_what_is_wanted() { Others::Needed } else { Others::All };
-    Ok(select(entries, wanted, others).entries)
+    Ok(source_schema::selected(entries, &side.catalog, filter).entries)
 }
 
 /// Object and fact, with the fact's value.

@@ -1,5 +1,6 @@
 //! What a comparison came to.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pghaul_rows::{ImageKind, TableDigest};
@@ -24,14 +25,33 @@ pub struct VerifyOutcome {
     pub schema: Vec<SchemaDifference>,
     /// Everything found, the gravest first.
     pub findings: Vec<Finding>,
-    /// Snapshots that each side was read under: more than one after sessions were lost.
+    /// Moments of which the result is: more than one if sessions were lost, or the comparison was
+    /// interrupted, and what was compared before is kept. Moments between which nothing was written on
+    /// either side count as one.
     pub moments: u32,
+    /// Whether the snapshots were lost on the way, and it is proven that nothing was written
+    /// between those that are kept and the new ones.
+    pub proven_unchanged: bool,
+    /// What an interrupted comparison had compared, that this one went on from.
+    pub resumed: Resumed,
+    /// After a stop: where the same comparison can go on from, if it was asked to keep that.
+    pub state: Option<PathBuf>,
     /// Large objects compared.
     pub large_objects: usize,
     /// Sequences compared.
     pub sequences: usize,
     /// Time by phase.
     pub phases: Vec<(Phase, Duration)>,
+}
+
+/// What was not read again, since an interrupted comparison had read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Resumed {
+    /// Tables that were equal.
+    pub tables: usize,
+    /// Parts of other tables, of both sides.
+    pub parts: usize,
 }
 
 /// What became of one table.
@@ -62,6 +82,8 @@ pub struct VerifiedTable {
     pub all_named: bool,
     /// What was seen when it was looked again.
     pub recheck: Option<Rechecked>,
+    /// At which of the [moments](VerifyOutcome::moments) it was compared, from 1.
+    pub moment: u32,
 }
 
 /// What became of rows that differ while they were looked at again.

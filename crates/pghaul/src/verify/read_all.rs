@@ -6,15 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use pghaul_archive::name::Sha;
 use pghaul_rows::TableDigest;
 use tokio::task::JoinSet;
 
+use super::company::Company;
+use super::known::{Known, ReadPart, how, left as left_of, place};
+use super::moment::{Moment, SideAt};
 use super::options::Depth;
 use super::outcome::VerifiedTable;
 use super::pairs::{PairKind, TablePair};
-use super::prepare::{Company, Moment, SideAt};
 use super::reading::{Blocks, DigestedBy, Reading, SideTable};
 use crate::connect::{Session, Side};
 use crate::error::{Error, ErrorKind};
@@ -22,7 +25,6 @@ use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::name::RelationName;
 use crate::plan::parts::split;
-use crate::run::retry;
 
 /// Parts up to this many bytes are asked for together, so that thousands of small tables do not
 /// cost thousands of round trips.
@@ -43,38 +45,59 @@ struct Task {
 /// What is known of one table.
 #[derive(Debug, Default)]
 struct Totals {
-    /// Digest, number of all rows, tasks left; the source first.
-    sides: [(TableDigest, u64, usize); 2],
+    /// The source first.
+    sides: [SideTotal; 2],
     failed: bool,
+}
+
+/// What is known of it on one side.
+#[derive(Debug, Default, Clone, Copy)]
+struct SideTotal {
+    digest: TableDigest,
+    /// All rows, also where only a sample is digested.
+    rows: u64,
+    /// Tasks in all.
+    tasks: usize,
+    /// Tasks that are not done.
+    left: usize,
+}
+
+impl Totals {
+    fn is_whole(&self) -> bool {
+        self.sides.iter().all(|side| side.left == 0)
+    }
 }
 
 type Done = BTreeMap<RelationName, VerifiedTable>;
 
 /// The places of the pairs that are not done yet.
-fn left(moment: &Moment, done: &Done) -> Vec<usize> {
+fn left(moment: &Moment, known: &Known) -> Vec<usize> {
     let tables = &moment.pairs.tables;
-    (0..tables.len()).filter(|at| !done.contains_key(&tables[*at].name)).collect()
+    (0..tables.len()).filter(|at| !known.tables.contains_key(&tables[*at].name)).collect()
 }
 
 /// How many parts there are to read on the source.
-pub(super) fn parts(moment: &Moment, done: &Done) -> usize {
-    tasks(moment, &left(moment, done), Side::Source).len()
+pub(super) fn parts(moment: &Moment, known: &Known) -> usize {
+    tasks(moment, known, &left(moment, known), Side::Source).len()
 }
 
-fn tasks(moment: &Moment, pairs: &[usize], which: Side) -> Vec<Task> {
+/// What is to be read of these pairs, but for what was.
+fn tasks(moment: &Moment, known: &Known, pairs: &[usize], which: Side) -> Vec<Task> {
     let side = at_side(moment, which);
     let mut all = Vec::new();
     for at in pairs {
-        for (place, heap) in table_of(&moment.pairs.tables[*at], which).heaps.iter().enumerate() {
+        let pair = &moment.pairs.tables[*at];
+        for (place, heap) in table_of(pair, which).heaps.iter().enumerate() {
             let mut parts = Vec::new();
             let splittable = heap.has_ctid && heap.condition.is_empty();
             split(&mut parts, place, heap.heap_bytes, heap.bytes, splittable, side.sizing);
-            all.extend(parts.iter().map(|part| Task {
-                pair: *at,
-                heap: place,
-                blocks: Blocks { from: part.from, until: part.until },
-                bytes: part.bytes,
-            }));
+            let read = known.of_heap(&pair.name, which, &heap.name);
+            for part in parts {
+                let whole = Blocks { from: part.from, until: part.until };
+                let rest = left_of(whole, &read).into_iter();
+                let bytes = part.bytes;
+                all.extend(rest.map(|blocks| Task { pair: *at, heap: place, blocks, bytes }));
+            }
         }
     }
     all
@@ -101,34 +124,42 @@ fn batches(mut tasks: Vec<Task>) -> Vec<Vec<Task>> {
 struct Work {
     company: Arc<Company>,
     moment: Arc<Moment>,
+    /// The number of the moment.
+    number: u32,
     queues: [(Vec<Vec<Task>>, AtomicUsize); 2],
+    /// How each pair of the moment is read.
+    hows: Vec<Sha>,
     /// One for each pair of the moment.
     totals: Mutex<Vec<Totals>>,
-    results: Mutex<Vec<VerifiedTable>>,
+    results: Mutex<Results>,
 }
 
-/// Reads what is not done yet, and says of each table whether it is equal.
+/// What was read.
+#[derive(Default)]
+struct Results {
+    tables: Vec<VerifiedTable>,
+    parts: Vec<(usize, Side, ReadPart)>,
+}
+
+/// Reads what is not known yet, and says of each table whether it is equal.
 pub(super) async fn read_all(
     company: &Arc<Company>,
     moment: &Arc<Moment>,
-    done: &mut Done,
+    known: &mut Known,
 ) -> Result<(), Error> {
-    let pairs = left(moment, done);
-    let queues = [Side::Source, Side::Target].map(|side| batches(tasks(moment, &pairs, side)));
-    let mut totals: Vec<Totals> = moment.pairs.tables.iter().map(|_| Totals::default()).collect();
-    for (side, queue) in queues.iter().enumerate() {
-        for task in queue.iter().flatten() {
-            totals[task.pair].sides[side].2 += 1;
-        }
-    }
+    let pairs = left(moment, known);
+    let queues =
+        [Side::Source, Side::Target].map(|side| batches(tasks(moment, known, &pairs, side)));
     let work = Arc::new(Work {
         company: Arc::clone(company),
         moment: Arc::clone(moment),
+        number: known.moment(),
+        totals: Mutex::new(totals(moment, known, &queues)),
         queues: queues.map(|queue| (queue, AtomicUsize::new(0))),
-        totals: Mutex::new(totals),
+        hows: moment.pairs.tables.iter().map(how).collect(),
         results: Mutex::default(),
     });
-    work.finish_empty(&pairs);
+    work.finish_whole(&pairs)?;
     let mut readers = JoinSet::new();
     for number in 1..=company.options.jobs.get() {
         for side in [Side::Source, Side::Target] {
@@ -151,31 +182,88 @@ pub(super) async fn read_all(
             readers.abort_all();
         }
     }
-    let results = std::mem::take(&mut *work.results.lock().unwrap_or_else(PoisonError::into_inner));
-    done.extend(results.into_iter().map(|table| (table.name.clone(), table)));
+    let results = std::mem::take(&mut *work.results());
+    for (pair, side, part) in results.parts {
+        known.add(&moment.pairs.tables[pair].name, side, part);
+    }
+    for table in results.tables {
+        known.parts.remove(&table.name);
+        known.tables.insert(table.name.clone(), table);
+    }
     first_failure.map_or(Ok(()), Err)
 }
 
-impl Work {
-    /// Tables without anything to read on either side: partitioned ones without partitions.
-    fn finish_empty(&self, pairs: &[usize]) {
-        let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        for at in pairs {
-            if totals[*at].sides.iter().all(|(.., left)| *left == 0) {
-                self.conclude(&self.moment.pairs.tables[*at], &totals[*at]);
+/// What is known of each pair, and how many tasks it has.
+fn totals(moment: &Moment, known: &Known, queues: &[Vec<Vec<Task>>; 2]) -> Vec<Totals> {
+    let sides = [Side::Source, Side::Target];
+    let before = |pair: &TablePair| Totals {
+        sides: sides.map(|side| {
+            let mut total = SideTotal::default();
+            for part in known.of(&pair.name, side) {
+                total.digest.add(part.digest);
+                total.rows += part.rows;
             }
+            total
+        }),
+        failed: false,
+    };
+    let mut totals: Vec<Totals> = moment.pairs.tables.iter().map(before).collect();
+    for (side, queue) in queues.iter().enumerate() {
+        for task in queue.iter().flatten() {
+            let total = &mut totals[task.pair].sides[side];
+            total.tasks += 1;
+            total.left += 1;
         }
     }
+    totals
+}
 
-    fn add(&self, side: Side, task: &Task, (digest, rows): (TableDigest, u64)) {
+impl Work {
+    /// Tables without anything to read: partitioned ones without partitions, and those whose parts
+    /// are known.
+    fn finish_whole(&self, pairs: &[usize]) -> Result<(), Error> {
+        let totals = self.totals();
+        for at in pairs {
+            let (pair, total) = (&self.moment.pairs.tables[*at], &totals[*at]);
+            let source = total.sides[0];
+            if source.left == 0 && source.rows > 0 {
+                let (table, rows) = (&pair.name, source.rows);
+                self.company.observer.on_event(&Event::TableCopied { table, rows });
+            }
+            if total.is_whole() {
+                self.conclude(*at, total)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(
+        &self,
+        side: Side,
+        task: &Task,
+        (digest, rows): (TableDigest, u64),
+    ) -> Result<(), Error> {
         let pair = &self.moment.pairs.tables[task.pair];
-        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut totals = self.totals();
         let total = &mut totals[task.pair];
-        let one = &mut total.sides[usize::from(side == Side::Target)];
-        one.0.add(digest);
-        one.1 += rows;
-        one.2 -= 1;
-        let (all_rows, whole) = (one.1, one.2 == 0);
+        let one = &mut total.sides[place(side)];
+        one.digest.add(digest);
+        one.rows += rows;
+        one.left -= 1;
+        let one = *one;
+        if let Some(heap) = table_of(pair, side).heaps.get(task.heap) {
+            let Blocks { from, until } = task.blocks;
+            let how = self.hows[task.pair];
+            let part = ReadPart { heap: heap.name.clone(), from, until, rows, digest, how };
+            // A small table is read again as soon as its line is.
+            let large = task.bytes > SMALL || one.tasks > 1;
+            if let Some(journal) = &self.company.journal
+                && large
+            {
+                journal.part(&pair.name, side, (&part, &self.moment.instants()))?;
+            }
+            self.results().parts.push((task.pair, side, part));
+        }
         if side == Side::Source {
             self.company.counters.rows_read.fetch_add(rows, Ordering::Relaxed);
             let table = &pair.name;
@@ -185,43 +273,42 @@ impl Work {
                 rows,
                 bytes: task.bytes,
             });
-            if whole {
-                self.company.observer.on_event(&Event::TableCopied { table, rows: all_rows });
+            if one.left == 0 {
+                self.company.observer.on_event(&Event::TableCopied { table, rows: one.rows });
             }
         }
-        if total.sides.iter().all(|(.., left)| *left == 0) {
-            self.conclude(pair, total);
-        }
+        if total.is_whole() { self.conclude(task.pair, total) } else { Ok(()) }
     }
 
-    fn fail(&self, side: Side, task: &Task, error: &Error) {
+    fn fail(&self, side: Side, task: &Task, error: &Error) -> Result<(), Error> {
         let pair = &self.moment.pairs.tables[task.pair];
-        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut totals = self.totals();
         let total = &mut totals[task.pair];
-        total.sides[usize::from(side == Side::Target)].2 -= 1;
+        total.sides[place(side)].left -= 1;
         if !std::mem::replace(&mut total.failed, true) {
             self.company.find(not_compared(&pair.name, error));
         }
-        if total.sides.iter().all(|(.., left)| *left == 0) {
-            self.conclude(pair, total);
-        }
+        if total.is_whole() { self.conclude(task.pair, total) } else { Ok(()) }
     }
 
     /// All parts of both sides are read.
-    fn conclude(&self, pair: &TablePair, total: &Totals) {
+    fn conclude(&self, at: usize, total: &Totals) -> Result<(), Error> {
         if total.failed {
-            return;
+            return Ok(());
         }
-        let [(source, source_rows, _), (target, target_rows, _)] = total.sides;
+        let pair = &self.moment.pairs.tables[at];
+        let [source, target] = total.sides;
         let counted = self.company.options.depth == Depth::Rows;
-        let equal = source == target && source_rows == target_rows;
-        let named = TableDigest::default();
-        let rows = |digest: TableDigest, rows| TableDigest { rows, ..digest };
+        let equal = source.digest == target.digest && source.rows == target.rows;
+        let digest = |side: SideTotal| {
+            let lanes = if counted { [0; 2] } else { side.digest.lanes };
+            TableDigest { rows: side.rows, lanes }
+        };
         let table = VerifiedTable {
             name: pair.name.clone(),
             kind: pair.kind,
-            source: if counted { rows(named, source_rows) } else { rows(source, source_rows) },
-            target: if counted { rows(named, target_rows) } else { rows(target, target_rows) },
+            source: digest(source),
+            target: digest(target),
             digest_kind: (!counted).then(|| pair.source.image_kind()),
             bytes: pair.source.bytes(),
             equal,
@@ -230,11 +317,26 @@ impl Work {
             named: 0,
             all_named: equal,
             recheck: None,
+            moment: self.number,
         };
+        if let Some(journal) = &self.company.journal
+            && equal
+        {
+            journal.equal(&table, self.hows[at])?;
+        }
         if equal || !undecided(pair) {
             self.company.observer.on_event(&Event::TableVerified { table: &pair.name, equal });
         }
-        self.results.lock().unwrap_or_else(PoisonError::into_inner).push(table);
+        self.results().tables.push(table);
+        Ok(())
+    }
+
+    fn totals(&self) -> MutexGuard<'_, Vec<Totals>> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn results(&self) -> MutexGuard<'_, Results> {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -260,51 +362,41 @@ impl Reader {
         let (queue, next) = &work.queues[usize::from(self.side == Side::Target)];
         while let Some(batch) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
             match self.try_until_done(batch).await {
-                Ok(()) => {}
+                Ok(read) => self.add_all(batch, read)?,
                 // One of many: each alone, so that only the one that fails is left out.
                 Err(error) if batch.len() > 1 && !ends_all(&error) => {
                     for task in batch {
                         match self.try_until_done(std::slice::from_ref(task)).await {
                             Err(error) if !ends_all(&error) => {
-                                work.fail(self.side, task, &error);
+                                work.fail(self.side, task, &error)?;
                             }
-                            other => other?,
+                            read => self.add_all(std::slice::from_ref(task), read?)?,
                         }
                     }
                 }
-                Err(error) if !ends_all(&error) => work.fail(self.side, &batch[0], &error),
+                Err(error) if !ends_all(&error) => work.fail(self.side, &batch[0], &error)?,
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    async fn try_until_done(&mut self, batch: &[Task]) -> Result<(), Error> {
+    fn add_all(&self, batch: &[Task], read: Vec<(TableDigest, u64)>) -> Result<(), Error> {
+        let mut tasks = batch.iter().zip(read);
+        tasks.try_for_each(|(task, result)| self.work.add(self.side, task, result))
+    }
+
+    async fn try_until_done(&mut self, batch: &[Task]) -> Result<Vec<(TableDigest, u64)>, Error> {
         let company = Arc::clone(&self.work.company);
-        let mut attempt = 0;
+        let mut attempts = company.attempts(self.name.len() as u64);
         loop {
             let error = match self.read(batch).await {
-                Ok(read) => {
-                    for (task, result) in batch.iter().zip(read) {
-                        self.work.add(self.side, task, result);
-                    }
-                    return Ok(());
-                }
+                Ok(read) => return Ok(read),
                 Err(error) => error,
             };
             // A session in an unknown state is not used again.
             self.session = None;
-            attempt += 1;
-            if attempt >= company.options.attempts
-                || !retry::is_worth_another_try(&error)
-                || !company.budget.take()
-            {
-                return Err(error);
-            }
-            let after = retry::pause(attempt, self.name.len() as u64);
-            let what = format!("{error:?}");
-            company.observer.on_event(&Event::Retrying { what: &what, after });
-            tokio::time::sleep(after).await;
+            attempts.after(error).await?;
         }
     }
 

@@ -4,214 +4,28 @@
 //! the client or the server makes the digests, what is read is the same rows with the same
 //! images; memory is bounded by one row and what the caller keeps.
 
-use std::collections::HashSet;
+mod sums;
+mod table;
+mod wanted;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::StreamExt;
-use pghaul_rows::layout::{Column, CopyFormat, Layout};
 use pghaul_rows::reader::{Digesting, RowReader};
-use pghaul_rows::shape::Shape;
 use pghaul_rows::tuple::RowRef;
-use pghaul_rows::{CopyError, ImageKind, RowDigest, TableDigest, Tid};
+use pghaul_rows::{CopyError, RowDigest, TableDigest, Tid};
 
+use self::sums::{SUMS, digests_layout, sums, texts_layout, two_digests};
+use self::table::WithCtid;
+pub use self::table::{Blocks, DigestedBy, Heap, KeyKind, RowsOf, ServerHash, SideTable};
+use self::wanted::bucket_expression;
+pub use self::wanted::{Buckets, FoundRow, Place, Wanted, bucket_of};
 use crate::connect::{CopyOut, Session, Side};
 use crate::error::{Error, ErrorKind};
 use crate::event::Counters;
-use crate::name::RelationName;
-use crate::plan::format::{ServerImage, TableFormat};
-use crate::plan::format_name;
+use crate::plan::format::ServerImage;
 use crate::transfer::pace::Pace;
-
-/// A table of one side: where its rows lie, and how they become images.
-#[derive(Debug, Clone)]
-pub struct SideTable {
-    /// One, or the leaves of a partition tree.
-    pub heaps: Vec<Heap>,
-    /// How they are read; all heaps alike.
-    pub format: TableFormat,
-    /// The places, in the format's columns, of those that name a row; empty: its digest does.
-    pub key: Vec<usize>,
-    /// What this key is.
-    pub key_kind: KeyKind,
-    /// Who makes the digests.
-    pub digested_by: DigestedBy,
-    /// A condition over all rows, for a sample; empty for none.
-    pub sample: String,
-}
-
-/// What names the rows of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum KeyKind {
-    /// The primary key, whose values may be told.
-    #[default]
-    Primary,
-    /// Another unique key: its values are told only where values are.
-    Unique,
-}
-
-/// A relation that holds rows.
-#[derive(Debug, Clone)]
-pub struct Heap {
-    /// Its name.
-    pub name: RelationName,
-    /// Which of its rows: those in it, or those of its partitions too.
-    pub rows: RowsOf,
-    /// A condition for the rows that count, else empty.
-    pub condition: String,
-    /// Whether a ctid is a block and a line there.
-    pub has_ctid: bool,
-    /// Bytes on disk, TOAST included.
-    pub bytes: u64,
-    /// Bytes of the main fork.
-    pub heap_bytes: u64,
-}
-
-/// Whose rows are read with a relation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RowsOf {
-    /// Its own.
-    Itself,
-    /// Those of its partitions.
-    Partitions,
-}
-
-/// Who makes the digests.
-#[derive(Debug, Clone)]
-pub enum DigestedBy {
-    /// pghaul, from the rows it is sent.
-    Client,
-    /// The server; only digests are sent.
-    Server(ServerImage, ServerHash),
-}
-
-/// What a server hashes with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServerHash {
-    /// From 11 on.
-    Sha256,
-    /// All there is before.
-    Md5,
-}
-
-impl ServerHash {
-    /// The hash of an image, in hex.
-    fn of(self, image: &str) -> String {
-        match self {
-            Self::Sha256 => {
-                format!("pg_catalog.encode(pg_catalog.sha256({image}), 'hex')")
-            }
-            Self::Md5 => format!("pg_catalog.md5({image})"),
-        }
-    }
-}
-
-/// Blocks of a heap: from the first, up to the one before the second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Blocks {
-    /// None: from the beginning.
-    pub from: Option<u32>,
-    /// None: to the end.
-    pub until: Option<u32>,
-}
-
-/// Where a row was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    /// Which of the table's heaps.
-    pub heap: usize,
-    /// Where in it; none where there are no ctids.
-    pub tid: Option<Tid>,
-}
-
-/// A row by its digests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FoundRow {
-    /// Where it lies.
-    pub place: Place,
-    /// The digest of its key; without a key that of the row.
-    pub key: RowDigest,
-    /// The digest of the row.
-    pub row: RowDigest,
-}
-
-/// Which rows to find.
-#[derive(Debug, Clone)]
-pub enum Wanted {
-    /// All.
-    Everything,
-    /// Those in some buckets of the key's digest.
-    Buckets(Buckets),
-    /// Those with some keys.
-    Keys(HashSet<RowDigest>),
-}
-
-/// Some of `2^bits` buckets, by the first bits of a digest.
-#[derive(Debug, Clone)]
-pub struct Buckets {
-    bits: u32,
-    chosen: Vec<u8>,
-}
-
-impl Buckets {
-    /// None of them yet.
-    pub fn none(bits: u32) -> Self {
-        Self { bits, chosen: vec![0; 1_usize.checked_shl(bits).unwrap_or(0).div_ceil(8)] }
-    }
-
-    /// Adds one.
-    pub fn choose(&mut self, bucket: usize) {
-        if let Some(byte) = self.chosen.get_mut(bucket / 8) {
-            *byte |= 1 << (bucket % 8);
-        }
-    }
-
-    fn holds(&self, bucket: usize) -> bool {
-        self.chosen.get(bucket / 8).is_some_and(|byte| byte >> (bucket % 8) & 1 == 1)
-    }
-}
-
-/// The bucket of a digest.
-pub fn bucket_of(digest: RowDigest, bits: u32) -> usize {
-    usize::try_from(digest.0[0] >> (64 - bits)).unwrap_or(0)
-}
-
-impl Wanted {
-    pub(crate) fn holds(&self, key: RowDigest) -> bool {
-        match self {
-            Self::Everything => true,
-            Self::Buckets(buckets) => buckets.holds(bucket_of(key, buckets.bits)),
-            Self::Keys(keys) => keys.contains(&key),
-        }
-    }
-
-    /// The same as a condition over `k`, the hex of a key's digest. The bits of a bytea are
-    /// numbered as [`Buckets`] has them: byte by byte, the lowest bit first.
-    fn condition(&self) -> String {
-        match self {
-            Self::Everything => "true".to_owned(),
-            Self::Buckets(buckets) => format!(
-                "pg_catalog.get_bit('\\x{}'::pg_catalog.bytea, {}) = 1",
-                buckets.chosen.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
-                bucket_expression(buckets.bits)
-            ),
-            Self::Keys(keys) => {
-                let list: Vec<String> = keys.iter().map(ToString::to_string).collect();
-                format!("pg_catalog.substr(k, 1, 32) = any ('{{{}}}'::text[])", list.join(","))
-            }
-        }
-    }
-}
-
-/// The bucket of `k`, the hex of a key's digest.
-fn bucket_expression(bits: u32) -> String {
-    format!("(('x' || pg_catalog.substr(k, 1, 8))::bit(32)::int8 >> {})::int4", 32 - bits)
-}
-
-/// Sums of the lanes of `h`, the hex of a row's digest. As text, since they exceed 64 bits.
-const SUMS: &str = "pg_catalog.count(*)::text, \
-     coalesce(pg_catalog.sum(('x' || pg_catalog.substr(h, 1, 16))::bit(64)::int8), 0)::text, \
-     coalesce(pg_catalog.sum(('x' || pg_catalog.substr(h, 17, 16))::bit(64)::int8), 0)::text";
 
 /// A table of one side and the session to read it with.
 #[derive(Clone, Copy)]
@@ -225,85 +39,6 @@ pub struct Reading<'a> {
     /// Limits the bytes a second.
     pub pace: &'a Pace,
 }
-
-impl SideTable {
-    /// Of what the digests are made. Digests of different kinds say nothing about each other.
-    pub fn image_kind(&self) -> ImageKind {
-        let binary = self.format.format == CopyFormat::Binary;
-        match &self.digested_by {
-            DigestedBy::Client | DigestedBy::Server(_, ServerHash::Sha256) => {
-                self.format.layout.image_kind()
-            }
-            DigestedBy::Server(_, ServerHash::Md5) if binary => ImageKind::Md5Binary,
-            DigestedBy::Server(_, ServerHash::Md5) => ImageKind::Md5Text,
-        }
-    }
-
-    /// `COPY … TO STDOUT` of all rows of a heap, without ctids.
-    pub(crate) fn statement(&self, heap: &Heap) -> String {
-        self.copy(heap, WithCtid::No, Blocks::default(), None)
-    }
-
-    /// Bytes on disk of all heaps.
-    pub fn bytes(&self) -> u64 {
-        self.heaps.iter().map(|heap| heap.bytes).sum()
-    }
-
-    /// `from … where …` of some blocks of a heap.
-    fn from(&self, heap: &Heap, blocks: Blocks, more: Option<String>) -> String {
-        let only = match heap.rows {
-            RowsOf::Itself => "only ",
-            RowsOf::Partitions => "",
-        };
-        let tid = |block: u32| Tid { block, offset: 0 };
-        let own = |condition: &String| (!condition.is_empty()).then(|| format!("({condition})"));
-        let conditions: Vec<String> = [
-            own(&heap.condition),
-            own(&self.sample),
-            blocks.from.map(|block| format!("ctid >= '{}'::pg_catalog.tid", tid(block))),
-            blocks.until.map(|block| format!("ctid < '{}'::pg_catalog.tid", tid(block))),
-            more,
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        let condition = if conditions.is_empty() {
-            String::new()
-        } else {
-            format!(" where {}", conditions.join(" and "))
-        };
-        format!("from {only}{}{condition}", heap.name.quoted())
-    }
-
-    /// `COPY … TO STDOUT` of rows in this table's layout.
-    fn copy(&self, heap: &Heap, ctid: WithCtid, blocks: Blocks, more: Option<String>) -> String {
-        let expressions: Vec<&str> = (ctid == WithCtid::Yes)
-            .then_some("ctid")
-            .into_iter()
-            .chain(self.format.source_expressions.iter().map(String::as_str))
-            .chain(self.format.hidden.iter().map(String::as_str))
-            .collect();
-        format!(
-            "copy (select {} {}) to stdout with (format {})",
-            expressions.join(", "),
-            self.from(heap, blocks, more),
-            format_name(self.format.format)
-        )
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WithCtid {
-    Yes,
-    No,
-}
-
-impl WithCtid {
-    fn of(heap: &Heap) -> Self {
-        if heap.has_ctid { Self::Yes } else { Self::No }
-    }
-}
-
 impl Reading<'_> {
     /// Count and sums of some blocks of a heap.
     ///
@@ -582,70 +317,8 @@ impl From<CopyError> for Trouble {
         Self::Stream(error)
     }
 }
-
 /// A condition for rows that lie there.
 pub(super) fn at_places(tids: &[Tid]) -> String {
     let places: Vec<String> = tids.iter().map(|tid| format!("\"{tid}\"")).collect();
     format!("ctid = any ('{{{}}}'::pg_catalog.tid[])", places.join(","))
-}
-
-/// ctid, digest of the key, digest of the row.
-fn digests_layout() -> Layout {
-    Layout { with_ctid: true, ..texts_layout(2) }
-}
-
-/// So many columns of text.
-fn texts_layout(columns: usize) -> Layout {
-    Layout {
-        format: CopyFormat::Text,
-        with_ctid: false,
-        columns: vec![Column { image_type: 25, shape: Shape::Plain }; columns],
-        hidden: Vec::new(),
-    }
-}
-
-fn two_digests(row: RowRef<'_>) -> Option<(RowDigest, RowDigest)> {
-    let line = row.parts().concat();
-    let (key, digest) = std::str::from_utf8(&line).ok()?.trim_end().split_once('\t')?;
-    Some((key.parse().ok()?, digest.parse().ok()?))
-}
-
-/// Count and sums as a server writes them: the sums have more than 64 bits, of which the lowest
-/// count.
-fn sums(row: &[Option<String>], doing: &str) -> Result<TableDigest, Error> {
-    let number = |at: usize| row.get(at)?.as_deref()?.parse::<i128>().ok();
-    let (Some(rows), Some(first), Some(second)) = (number(0), number(1), number(2)) else {
-        return Err(Error::new(ErrorKind::Bug, format!("cannot {doing}: the sums are no numbers")));
-    };
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "lanes are sums modulo 2^64, and a count is positive"
-    )]
-    let low = |number: i128| number as u64;
-    Ok(TableDigest { rows: low(rows), lanes: [low(first), low(second)] })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buckets_are_the_first_bits() {
-        let digest = RowDigest([0xabcd_ef01_2345_6789, 0]);
-        assert_eq!(bucket_of(digest, 12), 0xabc);
-        assert_eq!(bucket_of(digest, 16), 0xabcd);
-        let mut buckets = Buckets::none(12);
-        assert!(!buckets.holds(0xabc));
-        buckets.choose(0xabc);
-        assert!(buckets.holds(0xabc) && !buckets.holds(0xabd));
-    }
-
-    #[test]
-    fn sums_of_a_server_are_taken_modulo_two_to_the_64() {
-        let row = ["3", "-1", "36893488147419103233"].map(|text| Some(text.to_owned()));
-        let digest = sums(&row, "test").unwrap();
-        assert_eq!(digest, TableDigest { rows: 3, lanes: [u64::MAX, 1] });
-        assert!(sums(&[None], "test").is_err());
-    }
 }

@@ -9,12 +9,13 @@ use std::collections::{HashMap, HashSet};
 
 use pghaul_rows::RowDigest;
 
+use super::company::Company;
 use super::difference::{Difference, KeyState, states};
+use super::moment::Moment;
 use super::name_rows::readings;
 use super::options::Recheck;
 use super::outcome::{Rechecked, VerifiedTable};
 use super::pairs::TablePair;
-use super::prepare::{Company, Moment};
 use super::reading::Wanted;
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::Error;

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use super::company::Company;
+use super::moment::Moment;
 use super::outcome::VerifiedTable;
-use super::prepare::{Company, Moment};
 use crate::duplicates::repair::accounting::accounted;
 use crate::error::{Error, ErrorKind};
 use crate::finding::{Finding, Severity};

@@ -36,7 +36,7 @@ pub(super) async fn run(
             let took = begun.elapsed();
             report::archive::done(console, &Looked { verified, differences, against, took })
         }
-        Ok((.., signal)) => report::verify::stopped(console, begun.elapsed(), signal),
+        Ok((.., signal)) => report::verify::stopped(console, begun.elapsed(), (signal, None)),
         Err(error) => report::failure::end(console, report::verify::VERB, begun.elapsed(), &error),
     }
 }

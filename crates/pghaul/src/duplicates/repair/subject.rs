@@ -35,14 +35,10 @@ impl Subject {
         table: &TableLine,
         refused: &mut Vec<String>,
     ) -> Result<Self, Error> {
-        let sql = if session.version().at_least(10) {
-            include_str!("table.sql")
-        } else {
-            include_str!("table_96.sql")
-        };
         let name = RelationName::new(&table.schema, &table.name);
         let doing = format!("look at `{name}`");
-        let rows = session.query(&doing, sql, &[&table.schema, &table.name]).await?;
+        let rows =
+            session.query(&doing, include_str!("table.sql"), &[&table.schema, &table.name]).await?;
         let Some(row) = rows.first() else {
             return Err(Error::new(
                 ErrorKind::Preflight,
@@ -56,7 +52,6 @@ impl Subject {
         let states: Vec<String> = row.get(5);
         let (without_identity, secured): (bool, bool) = (row.get(6), row.get(7));
         let columns = pairs(&row.get::<_, Vec<_>>(8));
-        let published: bool = row.get(11);
         if !writable {
             refused.push(format!("{name}: SELECT, UPDATE and DELETE are needed"));
         }
@@ -68,7 +63,7 @@ impl Subject {
         if !rules.is_empty() {
             refused.push(format!("{name}: rules rewrite what is done to it: {}", rules.join(", ")));
         }
-        if published && without_identity {
+        if without_identity && is_published(session, &name).await? {
             refused.push(format!(
                 "{name}: it is published and has no replica identity, so no row can be changed \
                  (ALTER TABLE … REPLICA IDENTITY FULL)"
@@ -85,7 +80,7 @@ impl Subject {
             place,
             oid: row.get(0),
             columns,
-            cast_otherwise: row.get(12),
+            cast_otherwise: row.get(11),
             stored: row.get(9),
             triggers: triggers.into_iter().map(Ident::new).zip(states).collect(),
             children: names(session, &children).await?,
@@ -169,6 +164,18 @@ impl Subject {
     pub(in crate::duplicates) fn type_of(&self, column: &str) -> &str {
         self.columns.iter().find(|(name, _)| name == column).map_or("text", |(_, type_)| type_)
     }
+}
+
+/// 9.6 has no publications.
+async fn is_published(session: &Session, name: &RelationName) -> Result<bool, Error> {
+    if !session.version().at_least(10) {
+        return Ok(false);
+    }
+    let sql = "select exists (select from pg_catalog.pg_publication_tables p \
+                where p.schemaname = $1 and p.tablename = $2)";
+    let doing = format!("look whether `{name}` is published");
+    let row = session.query_one(&doing, sql, &[&name.schema.as_str(), &name.name.as_str()]).await?;
+    Ok(row.get(0))
 }
 
 /// Names and types of columns.

@@ -44,8 +44,6 @@ select c.oid::int8
             where o.confrelid = c.oid and o.contype = 'f'
             order by 1
        ) as children
-     , exists (select from pg_catalog.pg_publication_tables p
-                where p.schemaname = n.nspname and p.tablename = c.relname) as published
      , array(
            select a.attname::text
              from pg_catalog.pg_attribute a

@@ -19,7 +19,7 @@ pub(super) fn what_differs(
     leniency: Leniency,
 ) -> String {
     let mut what = Vec::new();
-    if !same_owner(one.entry, other.entry, leniency) {
+    if !same_owner(one.entry, other.entry, versions, leniency) {
         let name = |owner: Option<&str>| owner.unwrap_or("nobody").to_owned();
         what.push(format!(
             "its owner is {} here and {} there",

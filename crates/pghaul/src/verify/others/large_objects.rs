@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use super::super::company::Company;
+use super::super::moment::Moment;
 use super::super::options::VerifyOptions;
-use super::super::prepare::{Company, Moment};
 use crate::catalog::Oid;
 use crate::connect::Session;
 use crate::error::Error;

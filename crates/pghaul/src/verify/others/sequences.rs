@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 
-use super::super::prepare::{Company, Moment, SideAt};
+use super::super::company::Company;
+use super::super::moment::{Moment, SideAt};
 use crate::catalog::RelationKind;
 use crate::connect::{Purpose, Session};
 use crate::error::Error;
