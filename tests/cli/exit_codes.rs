@@ -267,9 +267,8 @@ fn code_12_and_then_the_run_goes_on_where_it_was() {
         creating types, functions and tables
         440.0 KiB on disk in 3 tables, 3 parts
         copying rows, building indexes, reading back
-        warning: public.homely homely_pkey: cannot build the index of CONSTRAINT public.homely homely_pkey, since it needs what failed: part 2
-        warning: public.homely homely_pkey: cannot create CONSTRAINT public.homely homely_pkey, since it needs what failed: part 2
-        warning: public.senders: cannot refresh materialized view public.senders, since it needs what failed: part 2
+        warning: public.homely homely_pkey: cannot build the index of CONSTRAINT public.homely homely_pkey, since it needs what failed: writing `public.homely`
+        warning: public.senders: cannot refresh materialized view public.senders, since it needs what failed: writing `public.homely`
         adding keys, views, triggers, privileges
         error: cannot copy part 1 of 1 of `public.homely` (blocks 0 to the end)
           cause: cannot write `public.homely`

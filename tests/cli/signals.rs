@@ -3,7 +3,7 @@
 use expect_test::expect;
 use pghaul_testbed::Database;
 
-use crate::command::{Running, clone, database, server};
+use crate::command::{Running, clone, database, pghaul, server};
 
 /// 40 parts that take a minute at the rate of [`slow`].
 fn many_parts() -> Database<'static> {
@@ -40,8 +40,13 @@ fn the_first_ctrl_c_ends_after_the_pieces_in_flight_and_resume_goes_on() {
     assert!(output.stdout.contains("Stopped: "), "{}", output.stdout);
     assert!(output.stdout.contains("Go on with `pghaul clone --resume …`"), "{}", output.stdout);
     assert!(output.stderr.contains("stopping when what is in flight is done"), "{}", output.stderr);
+    assert!(output.stdout.contains(", read back so far: 0 equal"), "{}", output.stdout);
+    assert!(!output.stderr.contains("post_data"), "it has not come that far: {}", output.stderr);
     let kept = count(&target);
     assert!(kept > 0 && kept < 3000, "{kept} rows");
+    // The rate of a run of some seconds is not that of a minute.
+    let status = pghaul(&["status"]).target(&target.url()).run();
+    assert!(status.stdout.contains("/s since it began"), "{}", status.stdout);
 
     let output = clone(&source, &target, &["--resume"]).run();
     assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);

@@ -14,7 +14,7 @@ use pghaul_testbed::{Database, Major};
 
 use crate::data_only::{data_only, owned, with_schema};
 use crate::harness::{
-    OnEvent, TABLES, database, fill, one_by_one, options, prepare, recount, terminate_on,
+    OnEvent, TABLES, database, fill, in_time, one_by_one, options, prepare, recount, terminate_on,
 };
 
 /// Statements that want tables for themselves, each over a connection of its own; what becomes of
@@ -70,9 +70,8 @@ async fn clone_and_strike(
         _ => {}
     });
     let prepared = prepare(&source.url(), &target.url(), options).await.unwrap();
-    let outcome =
-        prepared.run(Arc::new(observer), Arc::new(Counters::default()), Stop::default()).await;
-    (outcome, heard)
+    let run = prepared.run(Arc::new(observer), Arc::new(Counters::default()), Stop::default());
+    (in_time(run).await, heard)
 }
 
 /// Two readers that take some seconds.
@@ -321,10 +320,8 @@ async fn somebody_locks_on_the_target(
         }
     });
     let prepared = prepare(&source.url(), &target.url(), options()).await.unwrap();
-    let outcome = prepared
-        .run(Arc::new(observer), Arc::new(Counters::default()), Stop::default())
-        .await
-        .unwrap();
+    let run = prepared.run(Arc::new(observer), Arc::new(Counters::default()), Stop::default());
+    let outcome = in_time(run).await.unwrap();
     assert_eq!(outcome.ending, Ending::Complete);
     assert!(outcome.tables.iter().all(|table| table.verified));
     // Indexes, keys and their validity as well.

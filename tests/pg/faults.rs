@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pghaul::event::{Counters, Event};
+use pghaul::ErrorKind;
+use pghaul::event::{Counters, Event, Phase};
 use pghaul::run::{CloneOptions, Ending, Outcome, Stop};
 use pghaul_testbed::proxy::Commit;
 use pghaul_testbed::{Database, Major, Options, Proxy, Role, Server};
@@ -336,6 +337,135 @@ async fn a_damaged_target_is_not_taken_for_a_damaged_source() {
     assert_eq!(error.hint(), None, "{said}");
     let read_back = "select count(*) from pghaul.step where kind = 'READ BACK'";
     assert_eq!(target.value(read_back).await.unwrap().as_deref(), Some("1"), "the other went on");
+}
+
+/// What somebody hears of a run: codes and objects of findings, and whether keys were begun.
+#[derive(Default)]
+struct Heard {
+    found: std::sync::Mutex<Vec<(&'static str, String, String)>>,
+    pieces: AtomicU64,
+    post_data: std::sync::atomic::AtomicBool,
+}
+
+async fn clone_heard(
+    source: &Database<'_>,
+    target: &Database<'_>,
+    options: CloneOptions,
+    and: impl Fn(&Event<'_>, u64) + Send + Sync + 'static,
+) -> (Result<Outcome, pghaul::Error>, Arc<Heard>) {
+    let heard = Arc::new(Heard::default());
+    let ears = Arc::clone(&heard);
+    let observer = OnEvent(move |event: &Event<'_>| {
+        match event {
+            Event::Found(found) if found.severity > pghaul::Severity::Note => {
+                let object = found.object.clone().unwrap_or_default();
+                ears.found.lock().unwrap().push((found.code, object, found.message.clone()));
+            }
+            Event::PhaseStarted(Phase::PostData) => ears.post_data.store(true, Ordering::SeqCst),
+            Event::PieceCommitted { .. } => drop(ears.pieces.fetch_add(1, Ordering::SeqCst)),
+            _ => {}
+        }
+        and(event, ears.pieces.load(Ordering::SeqCst));
+    });
+    let prepared = prepare(&source.url(), &target.url(), options).await.unwrap();
+    let run = prepared.run(Arc::new(observer), Arc::new(Counters::default()), Stop::default());
+    (run.await, heard)
+}
+
+/// On the target, rows of these tables cannot be written.
+async fn refuse_rows(source: &Database<'_>, tables: impl Iterator<Item = String>, sqlstate: &str) {
+    source
+        .execute(format!(
+            "create function room() returns bool stable language plpgsql as $$ begin
+               if current_database() like 'room_dst%' and not pg_try_advisory_lock_shared(88) then
+                 raise exception 'not here' using errcode = '{sqlstate}';
+               end if;
+               return true;
+             end $$"
+        ))
+        .await
+        .unwrap();
+    for table in tables {
+        source.execute(format!("alter table {table} add check (room())")).await.unwrap();
+    }
+}
+
+/// Nothing else can be written either, so the run ends, says that once, and what to do.
+async fn no_room(from: Major) {
+    let (source, target) = (database(from, "room_src"), database(Major::V18, "room_dst"));
+    fill(&source).await;
+    refuse_rows(&source, (1..=TABLES).filter(|n| n % 2 == 0).map(|n| format!("t{n}")), "53100")
+        .await;
+    let full = target.connect().await.unwrap();
+    full.execute("select pg_advisory_lock(88)").await.unwrap();
+    let apart = CloneOptions { part_size: Some(256 << 10), ..options() };
+    let (ended, heard) = clone_heard(&source, &target, apart, |_, _| {}).await;
+    let error = ended.unwrap_err();
+    assert_eq!((error.kind(), error.sqlstate()), (ErrorKind::Transfer, Some("53100")), "{error:?}");
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("make room on the target") && hint.contains("--resume"), "{hint}");
+    assert_eq!(*heard.found.lock().unwrap(), [], "said once");
+    assert!(heard.pieces.load(Ordering::SeqCst) < TABLES as u64 / 2, "it goes on");
+    assert!(!heard.post_data.load(Ordering::SeqCst));
+    let phase = target.value("select phase from pghaul.run").await.unwrap();
+    assert_eq!(phase.as_deref(), Some("data"), "{from}");
+    drop(full);
+    let resume = CloneOptions { start: pghaul::run::options::Start::Resume, ..options() };
+    let outcome = clone(&source.url(), &target.url(), resume).await.unwrap();
+    assert_arrived(&outcome);
+    assert_eq!(recount(&source).await, recount(&target).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_without_room_ends_the_run_at_once() {
+    tokio::join!(no_room(Major::V9_6), no_room(Major::V18));
+}
+
+/// What else cannot be written is given up alone; what needs it is named, each once, and why.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_a_table_that_was_given_up_is_named_once() {
+    let (source, target) = (database(Major::V14, "room_src"), database(Major::V18, "room_dst"));
+    source
+        .execute(
+            "create table p (id int primary key, v text); create index p_v on p (v);
+             create table c (id int primary key, p int, constraint c_p foreign key (p) references p);
+             insert into p select g from generate_series(1, 9) g;
+             insert into c select g, g from generate_series(1, 9) g; analyze",
+        )
+        .await
+        .unwrap();
+    refuse_rows(&source, std::iter::once("p".to_owned()), "P0001").await;
+    let refusing = target.connect().await.unwrap();
+    refusing.execute("select pg_advisory_lock(88)").await.unwrap();
+    let (ended, heard) = clone_heard(&source, &target, options(), |_, _| {}).await;
+    assert_eq!(ended.unwrap_err().sqlstate(), Some("P0001"));
+    let mut found = std::mem::take(&mut *heard.found.lock().unwrap());
+    found.sort();
+    let because = "since it needs what failed: writing `public.p`";
+    assert!(found.iter().all(|(_, _, said)| said.ends_with(because)), "{found:#?}");
+    let found: Vec<(&str, &str)> =
+        found.iter().map(|(code, object, _)| (*code, object.as_str())).collect();
+    let objects = ["public.c c_p", "public.p p_pkey", "public.p_v"];
+    assert_eq!(found, objects.map(|object| ("left_out", object)));
+}
+
+/// Until every row is there, keys are not begun, and the state does not say that they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_loses_its_snapshot_has_not_come_to_the_keys() {
+    let (source, target) = (database(Major::V14, "lost_src"), database(Major::V18, "lost_dst"));
+    fill(&source).await;
+    let (server, name) = (source.server(), source.name().to_owned());
+    let once = CloneOptions { retries_per_run: 0, ..one_by_one() };
+    let (ended, heard) = clone_heard(&source, &target, once, move |event, pieces| {
+        if matches!(event, Event::PieceCommitted { .. }) && pieces == 3 {
+            terminate_on(server, &name, "pghaul%");
+        }
+    })
+    .await;
+    ended.unwrap_err();
+    assert!(!heard.post_data.load(Ordering::SeqCst));
+    let state = "select phase || ' ' || (select count(*) from pghaul.receipt) from pghaul.run";
+    assert_eq!(target.value(state).await.unwrap().as_deref(), Some("data 3"));
 }
 
 /// Large tables are locked against autovacuum while they are copied, by a session of their own.

@@ -98,6 +98,13 @@ impl<F: Fn(&Event<'_>) + Send + Sync> Observer for OnEvent<F> {
     }
 }
 
+/// What a run does that waits for the test, which waits for what the run says: whoever says nothing
+/// fails the test instead of keeping all of them waiting.
+pub(crate) async fn in_time<T>(run: impl Future<Output = T>) -> T {
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(180), run).await;
+    ended.expect("it hangs: for whom the run waits was not told, or not at the end")
+}
+
 /// Clones, and calls `strike` with the number of each piece right after it was committed.
 pub(crate) async fn clone_while(
     source: &str,

@@ -14,7 +14,7 @@ use pghaul::run::{CloneOptions, Ending, Stop, options::Start};
 use pghaul_testbed::{Database, Major};
 
 use crate::archive::harness::dump_options;
-use crate::harness::{OnEvent, clone, database, options, prepare, terminate_on};
+use crate::harness::{OnEvent, clone, database, in_time, options, prepare, terminate_on};
 
 /// 510 tables of a few rows, and one that is read first, in several pieces.
 async fn many(major: Major, hint: &str) -> &'static Database<'static> {
@@ -86,7 +86,7 @@ async fn ddl_waits(major: Major) {
     });
     let prepared = prepare(&source.url(), &target.url(), slowly()).await.unwrap();
     let run = prepared.run(Arc::new(observer), Arc::new(Counters::default()), Stop::default());
-    let outcome = run.await.unwrap();
+    let outcome = in_time(run).await.unwrap();
     assert_eq!((outcome.ending, outcome.consistency), (Ending::Complete, "snapshot"));
     assert!(outcome.tables.iter().all(|table| table.verified));
     let rows = target.value("select count(*) from s7").await.unwrap();

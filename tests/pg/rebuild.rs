@@ -19,6 +19,11 @@ use pghaul_testbed::{CreateOptions, Database, Major, Server, locales};
 /// The majors that differ: no concurrent rebuild and no amcheck, amcheck, both, `checkunique`.
 pub(crate) const MAJORS: [Major; 5] = [Major::V9_6, Major::V10, Major::V14, Major::V17, Major::V18];
 
+/// Of [`MAJORS`], the ones where it differs; all where `PGHAUL_TEST_MAJORS` is set.
+pub(crate) fn majors(usually: &[Major]) -> Vec<Major> {
+    Major::tried(usually, &MAJORS)
+}
+
 pub(crate) fn endpoint(url: &str) -> Endpoint {
     let nothing = Environment::given([("USER", "nobody")], None);
     Endpoint::parse_in(Side::Database, url, &nothing).unwrap()

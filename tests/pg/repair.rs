@@ -22,9 +22,14 @@ use pghaul::duplicates::rules::Rules;
 use pghaul::duplicates::undo::{Indexes, UndoOptions, Undone};
 use pghaul::event::{Counters, Observer};
 use pghaul::run::Stop;
-use pghaul_testbed::Database;
+use pghaul_testbed::{Database, Major};
 
 /// The database of a verb on duplicates.
+/// The majors that a repair is promised for, where `PGHAUL_TEST_MAJORS` is set.
+pub(crate) fn majors(usually: &[Major]) -> Vec<Major> {
+    Major::tried(usually, &[Major::V9_6, Major::V10, Major::V14, Major::V18])
+}
+
 pub(crate) fn endpoint(url: &str) -> Endpoint {
     Endpoint::parse(Side::Database, url).unwrap()
 }

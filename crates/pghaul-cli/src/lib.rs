@@ -35,7 +35,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     let console = Console::new(&line.output);
     let progress = line.output.progress;
-    in_runtime(&console, async move { carry_out(line.verb, &console, progress).await })
+    in_runtime(&console, async move { Box::pin(carry_out(line.verb, &console, progress)).await })
 }
 
 async fn carry_out(verb: Verb, console: &Console, progress: flags::ProgressStyle) -> Exit {

@@ -12,7 +12,7 @@ use pghaul::{Error, ErrorKind};
 use pghaul_testbed::{Database, Major};
 
 use super::{
-    MAJORS, all, assert_all_rebuilt, assert_sound, database, described, named, rebuild,
+    MAJORS, all, assert_all_rebuilt, assert_sound, database, described, majors, named, rebuild,
     rebuild_watched,
 };
 use crate::harness::{OnEvent, terminate_on};
@@ -111,7 +111,7 @@ async fn sessions_that_are_terminated() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn stopped_at_once_or_soon() {
-    for major in [Major::V9_6, Major::V14, Major::V18] {
+    for major in majors(&[Major::V9_6, Major::V14, Major::V18]) {
         let database = database(major, "stopped");
         database.execute(TABLES).await.unwrap();
         let before = described(&database).await;

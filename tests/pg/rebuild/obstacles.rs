@@ -13,7 +13,7 @@ use pghaul_testbed::damage::{Damage, Order, Recipe};
 use pghaul_testbed::{Database, Major, Options, Role, Server, Session};
 
 use super::{
-    MAJORS, all, assert_all_rebuilt, assert_sound, database, described, ends, files, named,
+    MAJORS, all, assert_all_rebuilt, assert_sound, database, described, ends, files, majors, named,
     rebuild, rebuild_as, rebuild_watched,
 };
 use crate::harness::OnEvent;
@@ -39,7 +39,7 @@ async fn invalid(database: &Database<'_>) -> Vec<String> {
 
 #[tokio::test]
 async fn rows_that_share_a_key() {
-    for major in [Major::V9_6, Major::V14, Major::V18] {
+    for major in majors(&[Major::V9_6, Major::V14, Major::V18]) {
         for (index, recipe) in [
             ("t_pkey", Recipe::MissingEntries),
             ("t_v", Recipe::DoubleEntries),
@@ -97,7 +97,7 @@ async fn rows_that_share_a_key() {
 
 #[tokio::test]
 async fn rows_that_exclude_each_other() {
-    for major in [Major::V9_6, Major::V18] {
+    for major in majors(&[Major::V9_6, Major::V18]) {
         let database = database(major, "exclusion");
         database
             .execute(
@@ -215,7 +215,7 @@ async fn a_session_that_holds_a_snapshot_is_named() {
 
 #[tokio::test]
 async fn waiting_has_an_end_if_one_is_given() {
-    for major in [Major::V9_6, Major::V14, Major::V18] {
+    for major in majors(&[Major::V9_6, Major::V14, Major::V18]) {
         let database = database(major, "giveup");
         database.execute(TABLE).await.unwrap();
         let before = described(&database).await;
@@ -241,7 +241,7 @@ async fn waiting_has_an_end_if_one_is_given() {
 
 #[tokio::test]
 async fn a_lock_that_others_would_wait_behind_is_asked_for_briefly() {
-    for major in [Major::V9_6, Major::V18] {
+    for major in majors(&[Major::V9_6, Major::V18]) {
         let database = database(major, "locked");
         database.execute(TABLE).await.unwrap();
         let writer = database.connect().await.unwrap();

@@ -6,8 +6,8 @@ use pghaul_testbed::{Database, Major, mastodon};
 use super::build::move_collation;
 use super::obstacles::found;
 use super::{
-    all, assert_all_rebuilt, assert_sound, database, described, ends, files, linguistic, named,
-    rebuild,
+    all, assert_all_rebuilt, assert_sound, database, described, ends, files, linguistic, majors,
+    named, rebuild,
 };
 
 const TREE: &str = "
@@ -358,7 +358,7 @@ async fn refreshed(database: &Database<'_>) {
 
 #[tokio::test]
 async fn views_whose_unique_index_is_exposed_are_computed_again() {
-    for major in [Major::V9_6, Major::V14, Major::V18] {
+    for major in majors(&[Major::V9_6, Major::V14, Major::V18]) {
         let database = database(major, "views");
         database.execute(VIEWS).await.unwrap();
         refreshed(&database).await;

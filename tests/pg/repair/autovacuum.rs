@@ -6,15 +6,11 @@ use pghaul_testbed::mastodon::{self, Shape, Version};
 use pghaul_testbed::{Database, Major, Options, Server};
 
 use super::mastodon::equal;
-use super::{Paper, clean, digests, plan_mastodon, repair, undo};
+use super::{Paper, clean, digests, majors, plan_mastodon, repair, undo};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn autovacuum_does_not_hold_a_repair_up() {
-    let majors = match std::env::var("PGHAUL_TEST_MAJORS") {
-        Ok(_) => vec![Major::V9_6, Major::V10, Major::V14, Major::V18],
-        Err(_) => vec![Major::V14],
-    };
-    for major in majors {
+    for major in majors(&[Major::V14]) {
         let options = Options::new()
             .set("autovacuum", "on")
             .set("autovacuum_naptime", "1s")

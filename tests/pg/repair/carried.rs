@@ -13,7 +13,7 @@ use pghaul_testbed::mastodon::{self, Version};
 use pghaul_testbed::{Database, Major, Role};
 
 use super::mastodon::{equal, small};
-use super::{Paper, clean, digests, endpoint, plan_mastodon, repair, undo};
+use super::{Paper, clean, digests, endpoint, majors, plan_mastodon, repair, undo};
 use crate::harness::{clone, database, options};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +111,7 @@ pub(crate) async fn own(database: &Database<'_>, role: &Role) {
 /// Who owns the tables, and nothing more: foreign keys cannot be kept quiet.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_owner_can_repair() {
-    for major in [Major::V9_6, Major::V14, Major::V18] {
+    for major in majors(&[Major::V9_6, Major::V14, Major::V18]) {
         let database = small(major, Version::V3_5_3, "owner");
         let session = database.connect().await.unwrap();
         for damage in [

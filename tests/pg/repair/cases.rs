@@ -12,7 +12,9 @@ use pghaul_testbed::mastodon::{self, Version};
 use pghaul_testbed::{Database, Major};
 
 use super::mastodon::{equal, small};
-use super::{Paper, clean, digests, orphans, plan_mastodon, plan_with, repair, repair_until, undo};
+use super::{
+    Paper, clean, digests, majors, orphans, plan_mastodon, plan_with, repair, repair_until, undo,
+};
 use crate::harness::{OnEvent, database};
 
 const RULES: &str = "
@@ -196,13 +198,19 @@ pub(crate) async fn damaged(major: Major, hint: &str) -> (Database<'static>, Pap
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopped_and_killed_it_goes_on() {
+    for major in majors(&[Major::V14]) {
+        stopped_and_killed(major).await;
+    }
+}
+
+async fn stopped_and_killed(major: Major) {
     // The whole way once, to know where it ends.
-    let (whole, paper) = damaged(Major::V14, "not_killed").await;
+    let (whole, paper) = damaged(major, "not_killed").await;
     repair(&whole.url(), &paper.plan()).await.unwrap();
     let after = digests(&whole).await;
 
     // Every few batches the session dies.
-    let (database, paper) = damaged(Major::V14, "killed").await;
+    let (database, paper) = damaged(major, "killed").await;
     let name = database.name().to_owned();
     let server = database.server();
     let mut deaths = 0;
@@ -235,7 +243,7 @@ async fn stopped_and_killed_it_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_a_repair_is_undone_and_undo_goes_on() {
-    for (major, stop_at) in [(Major::V9_6, 3), (Major::V18, 30)] {
+    for (major, stop_at) in majors(&[Major::V9_6, Major::V18]).into_iter().zip([3, 30, 12, 7]) {
         let (database, paper) = damaged(major, "half").await;
         let before = digests(&database).await;
         let stop = Stop::default();

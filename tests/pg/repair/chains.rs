@@ -7,7 +7,9 @@ use pghaul_testbed::{Database, Major};
 
 use super::carried::compared;
 use super::mastodon::equal;
-use super::{Paper, clean, digests, orphans, plan_with, repair, under_a_broken_index, undo};
+use super::{
+    Paper, clean, digests, majors, orphans, plan_with, repair, under_a_broken_index, undo,
+};
 use crate::harness::database;
 
 fn rules(text: &str) -> PlanOptions {
@@ -43,7 +45,7 @@ async fn there_and_back(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_that_overlap_over_two_indexes_are_one() {
-    for major in [Major::V9_6, Major::V18] {
+    for major in majors(&[Major::V9_6, Major::V18]) {
         let database = database(major, "overlap");
         database
             .execute(
@@ -135,7 +137,7 @@ async fn what_hangs_together_is_left_alone_together() {
 /// other.
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_with_a_common_child_are_left_alone_together() {
-    for major in [Major::V9_6, Major::V18] {
+    for major in majors(&[Major::V9_6, Major::V18]) {
         let database = database(major, "common_child");
         database
             .execute(

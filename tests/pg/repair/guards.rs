@@ -1,7 +1,7 @@
 //! What somebody does between two batches: rows are only touched while they are what the plan says,
 //! and a batch is there whole or not at all.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use pghaul::ErrorKind;
 use pghaul::duplicates::plan::{PlanOptions, Without};
@@ -14,7 +14,9 @@ use pghaul_testbed::damage::{Damage, Recipe};
 use pghaul_testbed::{Database, Major};
 
 use super::mastodon::equal;
-use super::{Paper, clean, digests, orphans, plan_with, repair, under_a_broken_index, undo};
+use super::{
+    Paper, clean, digests, majors, orphans, plan_with, repair, under_a_broken_index, undo,
+};
 use crate::harness::{OnEvent, database};
 
 /// Rows that nothing refers to, six of them twice.
@@ -201,6 +203,33 @@ async fn plant_customers(session: &pghaul_testbed::Session, seed: u64) {
         .unwrap();
 }
 
+/// Values of 40 kB, of which a sixteenth of the memory holds no more than two: batches are cut by that
+/// too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_long_values_is_a_shorter_one() {
+    let (database, _) = customers(Major::V18, "on delete cascade").await;
+    let long =
+        "update customer set note = case when note like 'copy%' then repeat('long ', 8000) end";
+    database.execute(under_a_broken_index(&["customer_name"], long)).await.unwrap();
+    let paper = Paper::new();
+    plan_with(&database.url(), &shop(), &paper.plan()).await.unwrap();
+    let batches = AtomicU32::new(0);
+    let observer = OnEvent(|event: &Event<'_>| {
+        if let Event::StepCommitted { object: "change public.customer", .. } = event {
+            batches.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let (url, stop) = (super::endpoint(&database.url()), Stop::default());
+    let options = RepairOptions { memory: 1 << 20, ..RepairOptions::default() };
+    let repaired =
+        pghaul::duplicates::repair::repair(&url, &paper.plan(), options, &observer, &stop).await;
+    let repaired = repaired.unwrap();
+    assert_eq!((repaired.skipped, repaired.deleted), (0, 5), "{:?}", repaired.findings);
+    assert_eq!(batches.load(Ordering::SeqCst), 3, "of five rows");
+    let kept = "select count(*) from customer where length(note) = 40000";
+    assert_eq!(database.value(kept).await.unwrap().as_deref(), Some("5"));
+}
+
 /// By a foreign key that deletes or clears, or refuses; and without one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_somebody_refers_to_meanwhile_stays() {
@@ -342,7 +371,7 @@ async fn a_trigger_that_comes_during_undo_loses_nothing() {
 /// The second repair merges and deletes rows that the first one left behind.
 #[tokio::test(flavor = "multi_thread")]
 async fn repairs_of_the_same_rows_are_undone_one_after_the_other() {
-    for major in [Major::V9_6, Major::V18] {
+    for major in majors(&[Major::V9_6, Major::V18]) {
         let (database, paper) = customers(major, "on delete cascade").await;
         let first = digests(&database).await;
         repair(&database.url(), &paper.plan()).await.unwrap();

@@ -12,7 +12,7 @@ use pghaul_testbed::every_type::{self, Families};
 use pghaul_testbed::{Database, Major};
 
 use super::mastodon::equal;
-use super::{Paper, digests, plan_with, repair, under_a_broken_index, undo};
+use super::{Paper, digests, majors, plan_with, repair, under_a_broken_index, undo};
 use crate::harness::{OnEvent, database};
 
 /// The families that are about values.
@@ -61,7 +61,7 @@ async fn copies(database: &Database<'_>) -> Vec<(String, Vec<String>)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_value_is_taken_over_and_put_back() {
-    for major in [Major::V9_6, Major::V14, Major::V18] {
+    for major in majors(&[Major::V9_6, Major::V14, Major::V18]) {
         let database = database(major, "every_value");
         let tables = copies(&database).await;
         assert!(tables.len() >= 40, "{}", tables.len());

@@ -223,8 +223,9 @@ fn tables(outcome: &Outcome) -> String {
     if verified == all && all > 0 {
         text.push_str(", read back: all equal to the source in count and digest");
     } else if all > 0 {
+        let so_far = if outcome.ending == Ending::Stopped { " so far" } else { "" };
         text.push_str(&format!(
-            ", read back: {} equal to the source in count and digest",
+            ", read back{so_far}: {} equal to the source in count and digest",
             grouped(verified as u64)
         ));
     }

@@ -179,7 +179,11 @@ fn text(target: &str, status: Option<&Status>, detail: Detail) -> String {
         ),
     );
     if status.bytes_last_minute > 0 && !status.run.finished {
-        row("rate", format!("{}/s in the last minute", bytes(status.bytes_last_minute / 60)));
+        let (seconds, since) = match status.age.as_secs() {
+            young @ 0..60 => (young.max(1), "since it began"),
+            60.. => (60, "in the last minute"),
+        };
+        row("rate", format!("{}/s {since}", bytes(status.bytes_last_minute / seconds)));
     }
     row("steps", format!("{} done", grouped(status.steps_done as u64)));
     text.push_str(&tables(status, detail));
@@ -237,7 +241,10 @@ fn tables(status: &Status, detail: Detail) -> String {
         ));
     }
     if open.len() > shown {
-        let more = format!("and {} more tables; -v names all", open.len() - shown);
+        let more = match open.len() - shown {
+            1 => "and 1 more table; -v names all".to_owned(),
+            more => format!("and {more} more tables; -v names all"),
+        };
         text.push_str(&format!("  {}\n", paint(FAINT, more)));
     }
     text

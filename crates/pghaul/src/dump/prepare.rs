@@ -82,14 +82,7 @@ impl Prepared {
         }
         let before = Catalog::read(&look).await?;
         let filter = Filter::new(&before, &options.include, &options.exclude)?;
-        let known: HashMap<&RelationName, bool> = before
-            .relations
-            .iter()
-            .map(|relation| (&relation.name, filter.wants(&before, relation)))
-            .collect();
-        let wanted = |name: &RelationName| {
-            known.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
-        };
+        let wanted = filter.by_name(Some(&before));
         let known_before = match &unfinished {
             None => look_ahead(&look, options, &wanted).await?,
             Some(unfinished) => unfinished.known_before(),

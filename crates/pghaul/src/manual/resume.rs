@@ -205,7 +205,7 @@
 //! | 10 | a server could not be reached at the start; nothing was begun or changed | mend that, the same command again |
 //! | 11 | something stands in the way of beginning; all of it is named | mend it, the same command again |
 //! | 12 | a server was lost in mid-run for longer than the budget, or said no | mend what the error names, `--resume` |
-//! | 12, SQLSTATE 53100 | the target's disk is full | make room, `--resume`; nothing that has a receipt is written again |
+//! | 12, SQLSTATE 53100 | the target's disk is full, and so the run has ended at once | make room, `--resume`; nothing that has a receipt is written again |
 //! | 12, the target shut down or will not start | no room for its WAL, for one: a server without ends itself | make room, start it, `--resume` |
 //! | 12, "stands in the way" | a statement on the source wants a table for itself, and no reader of ours is left | end the process that is named, `--resume`; it may have changed the table by then (exit code 13) |
 //! | 12, "damaged" | the source's storage is broken where the error says; all other tables are there and read back | mend the source from a backup and begin again, leave the table out with `--restart --exclude`, or take what is there with `finish --force` |

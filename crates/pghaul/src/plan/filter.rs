@@ -3,7 +3,7 @@
 //! Invariants: a pattern that matches nothing is an error, so a typing mistake never loses a
 //! table; a partition goes where its root goes; excluded wins over included.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
@@ -74,9 +74,20 @@ impl Filter {
         let hit = |set: &GlobSet| names.iter().flatten().any(|name| set.is_match(text(name)));
         self.include.as_ref().is_none_or(hit) && !hit(&self.exclude)
     }
-}
 
-impl Filter {
+    /// Which names are meant, of what `before` shows and of what has come since.
+    pub fn by_name<'a>(
+        &'a self,
+        before: Option<&'a Catalog>,
+    ) -> impl Fn(&RelationName) -> bool + 'a {
+        let known: HashMap<&RelationName, bool> = before
+            .into_iter()
+            .flat_map(|catalog| catalog.relations.iter().map(move |relation| (catalog, relation)))
+            .map(|(catalog, relation)| (&relation.name, self.wants(catalog, relation)))
+            .collect();
+        move |name| known.get(name).copied().unwrap_or_else(|| self.wants_name(name))
+    }
+
     /// Whether a relation is meant that no catalog has shown yet.
     pub fn wants_name(&self, name: &RelationName) -> bool {
         let name = text(name);

@@ -302,14 +302,16 @@ async fn carry_out(
         }
     }
     note_all_read_back(run, control, done).await?;
-    // All is copied and read back: from here on the source may vacuum again.
+    // Nothing more is read by this process: from here on the source may vacuum again.
     if let Some(hold) = &run.hold {
         hold.release();
     }
     let all_read = Instant::now();
-    phases.begin(Phase::PostData);
-    if !joins {
-        state::set_phase(control, "post-data", false).await?;
+    if is_all_copied(run) {
+        phases.begin(Phase::PostData);
+        if !joins {
+            state::set_phase(control, "post-data", false).await?;
+        }
     }
     join(run, control, &mut stepping, &mut seen).await?;
     Ok(all_read)
@@ -419,14 +421,18 @@ fn skip_what_is_done(run: &Run, done: &HashMap<String, String>) {
     }
 }
 
+/// Whether nothing that moves rows is left; else the run ends here, to be gone on with.
+fn is_all_copied(run: &Run) -> bool {
+    run.board.unfinished_of(LaneKind::Copy) == 0 && run.facts().lost.is_none()
+}
+
 async fn note_all_read_back(
     run: &Run,
     control: &Session,
     done: &HashMap<String, String>,
 ) -> Result<(), Error> {
-    if run.board.unfinished_of(LaneKind::Copy) > 0
+    if !is_all_copied(run)
         || !run.facts().failures.is_empty()
-        || run.facts().lost.is_some()
         || run.differs()
         || done.contains_key(ALL_READ_BACK)
     {
@@ -444,11 +450,13 @@ async fn note_all_read_back(
     control.batch("note that all is read back", &sql).await
 }
 
-/// The first failure is what the run ends with; the others are findings.
+/// The first failure is what the run ends with; the others are findings, unless they say the same: what
+/// was in flight when the target's disk was full.
 fn first_failure(run: &Run) -> Option<Error> {
     let mut failures = std::mem::take(&mut run.facts().failures).into_iter();
     let first = failures.next()?;
-    for other in failures.filter(|other| !retry::is_damage(other)) {
+    let says_more = |other: &Error| !retry::is_damage(other) && !retry::is_full_disk(other);
+    for other in failures.filter(says_more) {
         let otherwise = || format!("mend the cause, then go on with {}", run.origin.go_on());
         let remedy = other.hint().map_or_else(otherwise, str::to_owned);
         run.find(Finding::new(Severity::Blocker, "given_up", format!("{other:?}"), remedy));

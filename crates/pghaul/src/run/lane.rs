@@ -11,6 +11,8 @@ mod source;
 pub(super) use batch::Alone;
 pub(super) use source::Beginning;
 
+use std::collections::BTreeSet;
+
 use super::board::{LaneKind, TaskId, Taste, Verdict};
 use super::claim::ClaimKey;
 use super::options::Verify;
@@ -47,16 +49,23 @@ fn end(run: &Run, id: TaskId, verdict: Verdict) {
     if verdict == Verdict::Done {
         run.facts().progress = true;
     }
-    for left_out in run.board.finish(id, verdict) {
-        report_left_out(run, id, left_out);
-    }
+    let left_out = run.board.finish(id, verdict);
+    report_left_out(run, id, &left_out);
     if run.stop.soon.is_cancelled() {
         run.board.close();
     }
 }
 
-/// Keeps a failure; what does not need the task goes on.
+/// Keeps a failure; what does not need the task goes on, unless it would fail in the same way.
 async fn fail(run: &Run, id: TaskId, error: Error) -> Verdict {
+    if retry::is_full_disk(&error) {
+        run.board.close();
+        run.facts().failures.push(error.with_hint(format!(
+            "make room on the target, then go on with {}: nothing that is there is written again",
+            run.origin.go_on()
+        )));
+        return Verdict::Again;
+    }
     report_damage(run, id, &error);
     if let Work::Part(part) = run.board.task(id).work {
         run.undisturbed.give_up(run.plan.parts[part.0].table).await;
@@ -79,24 +88,33 @@ fn report_damage(run: &Run, id: TaskId, error: &Error) {
     run.find(Finding::new(Severity::Blocker, "damaged", format!("{error:?}"), remedy).about(table));
 }
 
-/// Says what could not be done because of what it waited for; gates and the like are not worth a
-/// word of their own.
-fn report_left_out(run: &Run, cause: TaskId, left_out: TaskId) {
-    let Work::Schema(at) = run.board.task(left_out).work else { return };
-    let step = &run.steps[at].step;
-    let because = match &run.board.task(cause).work {
-        Work::Schema(at) => format!("{} {}", run.steps[*at].step.kind, run.steps[*at].step.object),
-        other => run.key(other),
+/// Says what could not be done because of what it waited for, once for each object; gates and the like
+/// are not worth a word of their own.
+fn report_left_out(run: &Run, cause: TaskId, left_out: &[TaskId]) {
+    let step = |id: &TaskId| match run.board.task(*id).work {
+        Work::Schema(at) => Some(&run.steps[at].step),
+        _ => None,
     };
-    run.find(
-        Finding::new(
-            Severity::Warning,
-            "left_out",
-            format!("cannot {}, since it needs what failed: {because}", step.doing()),
-            format!("mend the cause, then go on with {}", run.origin.go_on()),
-        )
-        .about(&step.object),
-    );
+    let failed = step(&cause).map(|step| step.object.as_str());
+    let because = match step(&cause) {
+        Some(step) => format!("{} {}", step.kind, step.object),
+        None => doing(run, cause, 0),
+    };
+    let mut named: BTreeSet<&str> = failed.into_iter().collect();
+    for step in left_out.iter().filter_map(step) {
+        if !named.insert(&step.object) {
+            continue;
+        }
+        run.find(
+            Finding::new(
+                Severity::Warning,
+                "left_out",
+                format!("cannot {}, since it needs what failed: {because}", step.doing()),
+                format!("mend the cause, then go on with {}", run.origin.go_on()),
+            )
+            .about(&step.object),
+        );
+    }
 }
 
 impl<'a> Sessions<'a> {

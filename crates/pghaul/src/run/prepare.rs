@@ -1,7 +1,7 @@
 //! Before the first byte moves: who is there, what is there, what stands in the way, the moment,
 //! the plan. Nothing is written on either side.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -114,14 +114,7 @@ impl PreparedClone {
         }
         let before = Catalog::read_with(&look, &Sizes::Of(Vec::new())).await?;
         let filter = Filter::new(&before, &options.include, &options.exclude)?;
-        let known: HashMap<&RelationName, bool> = before
-            .relations
-            .iter()
-            .map(|relation| (&relation.name, filter.wants(&before, relation)))
-            .collect();
-        let wanted = |name: &RelationName| {
-            known.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
-        };
+        let wanted = filter.by_name(Some(&before));
         let known_before = match &stored {
             None => obstacles::preflight((&look, &control), &options, &wanted).await?,
             // Some of it is only to be seen before a run, and none of it is the run's doing.

@@ -47,6 +47,12 @@ pub fn is_damage(error: &Error) -> bool {
         && matches!(error.sqlstate(), Some("XX001" | "XX002" | "58P01"))
 }
 
+/// Whether the target has no room any more (Postgres manual, appendix A): whatever is written there
+/// next fails too.
+pub fn is_full_disk(error: &Error) -> bool {
+    error.side() == Some(Side::Target) && error.sqlstate() == Some("53100")
+}
+
 /// How often a run may still try something again, whatever it is.
 #[derive(Debug)]
 pub struct Budget(AtomicU32);

@@ -73,15 +73,8 @@ pub(crate) fn selected(entries: Vec<Entry>, catalog: &Catalog, filter: &Filter) 
     if filter.is_everything() {
         return Selected { entries, findings: Vec::new() };
     }
-    let by_name: HashMap<&RelationName, bool> = catalog
-        .relations
-        .iter()
-        .map(|relation| (&relation.name, filter.wants(catalog, relation)))
-        .collect();
-    let wanted =
-        |name: &RelationName| by_name.get(name).copied().unwrap_or_else(|| filter.wants_name(name));
     let others = if filter.names_what_is_wanted() { Others::Needed } else { Others::All };
-    let selection = select(entries, wanted, others);
+    let selection = select(entries, filter.by_name(Some(catalog)), others);
     let findings = selection.left_out.iter().map(LeftOut::finding).collect();
     Selected { entries: selection.entries, findings }
 }

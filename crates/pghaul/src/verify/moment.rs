@@ -3,7 +3,6 @@
 //! Invariants: each side is read under one snapshot of its own, held with locks against DDL; nothing
 //! is written on either side.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::options::{Scope, VerifyOptions};
@@ -11,7 +10,6 @@ use super::pairs::{Known, Pairs, UniqueKeys, pairs, unique_keys};
 use crate::catalog::{Catalog, size};
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::Error;
-use crate::name::RelationName;
 use crate::plan::PartSizing;
 use crate::plan::filter::Filter;
 use crate::run::moment::Moment as Instant;
@@ -127,14 +125,7 @@ impl SideAt {
         filter: &Filter,
         options: &VerifyOptions,
     ) -> Result<(Self, UniqueKeys), Error> {
-        let known: HashMap<&RelationName, bool> = before
-            .into_iter()
-            .flat_map(|catalog| catalog.relations.iter().map(move |relation| (catalog, relation)))
-            .map(|(catalog, relation)| (&relation.name, filter.wants(catalog, relation)))
-            .collect();
-        let wanted = |name: &RelationName| {
-            known.get(name).copied().unwrap_or_else(|| filter.wants_name(name))
-        };
+        let wanted = filter.by_name(before);
         let keeper = Keeper::start_in(session, wanted).await?;
         let catalog = Catalog::read(keeper.session()).await?;
         let instant = Instant::read(keeper.session()).await?;

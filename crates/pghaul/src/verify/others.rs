@@ -7,7 +7,7 @@
 pub(crate) mod large_objects;
 pub(crate) mod sequences;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::company::Company;
@@ -19,10 +19,11 @@ use crate::finding::{Finding, Severity};
 use crate::name::RelationName;
 use crate::pg_dump::{Contents, DumpRequest, PgDump};
 use crate::plan::filter::Filter;
+use crate::run::source_schema;
 use crate::schema::compare::{
     Leniency, SchemaComparison, SchemaDifference, SchemaDifferenceKind, compare as compare_entries,
 };
-use crate::schema::{Entry, Others, not_null_names, quote_not_null_names, select};
+use crate::schema::{Entry, not_null_names, quote_not_null_names};
 
 /// How many were compared; none: not yet.
 #[derive(Debug, Clone, Copy, Default)]
@@ -182,19 +183,7 @@ pub(crate) async fn entries(
     let mut entries = dumped.toc.entries;
     let names = not_null_names(&reader).await?;
     quote_not_null_names(&mut entries, &names);
-    if filter.is_everything() {
-        return Ok(entries);
-    }
-    let by_name: HashMap<&RelationName, bool> = side
-        .catalog
-        .relations
-        .iter()
-        .map(|relation| (&relation.name, filter.wants(&side.catalog, relation)))
-        .collect();
-    let wanted =
-        |name: &RelationName| by_name.get(name).copied().unwrap_or_else(|| filter.wants_name(name));
-    let others = if filter.names_what_is_wanted() { Others::Needed } else { Others::All };
-    Ok(select(entries, wanted, others).entries)
+    Ok(source_schema::selected(entries, &side.catalog, filter).entries)
 }
 
 /// Object and fact, with the fact's value.
