@@ -42,7 +42,7 @@ pub(super) struct Known {
     pub(super) how: BTreeMap<RelationName, Sha>,
     instants: Option<Instants>,
     moment: u32,
-    /// Whether one moment was proven to be as good as the one before.
+    /// Whether the present moment was proven to be as good as the one before.
     pub(super) proven: bool,
 }
 
@@ -79,9 +79,8 @@ impl Known {
     /// What follows is read at this moment. `more`: whether more than rows is known and kept.
     pub(super) fn go_on_at(&mut self, now: Instants, more: bool) {
         let Some(then) = self.instants.replace(now) else { return };
-        let unchanged = self.instants.as_ref().is_some_and(|now| then.prove_unchanged(now));
-        if unchanged {
-            self.proven = true;
+        self.proven = self.instants.as_ref().is_some_and(|now| then.prove_unchanged(now));
+        if self.proven {
             return;
         }
         self.parts.clear();
@@ -281,7 +280,7 @@ mod tests {
             known.go_on_at(now, true);
             assert_eq!(known.moment(), 1);
             known.go_on_at(at("99:99:", "9:9:"), true);
-            assert_eq!(known.moment(), 2);
+            assert_eq!((known.moment(), known.proven), (2, false));
         }
         // What our own exports took is nobody's write.
         let mut known = Known::default();
