@@ -115,16 +115,32 @@ async fn what_was_done_before_is_not_told_again() {
     assert_eq!(before + after, 500 * TABLES as u64);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+const WORKERS: &str = "select count(distinct worker) from pghaul.receipt";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_a_worker_does_is_told_too() {
     let (source, target) = (database(Major::V14, "both_src"), database(Major::V18, "both_dst"));
     fill(&source).await;
     let told = Told::default();
     let heard = told.clone();
-    let rate = std::num::NonZeroU64::new(400_000);
-    let slow = CloneOptions { max_rate: rate, ..small_parts() };
-    let prepared = prepare(&source.url(), &target.url(), slow).await.unwrap();
-    let observer = Arc::new(OnEvent(move |event: &Event<'_>| heard.hear(event)));
+    // The only lane waits after its first piece until the worker has one too.
+    let alone = CloneOptions { jobs: std::num::NonZeroUsize::MIN, ..small_parts() };
+    let prepared = prepare(&source.url(), &target.url(), alone).await.unwrap();
+    let (server, name) = (target.server(), target.name().to_owned());
+    let waited = std::sync::atomic::AtomicBool::new(false);
+    let observer = Arc::new(OnEvent(move |event: &Event<'_>| {
+        heard.hear(event);
+        if matches!(event, Event::PieceCommitted { .. })
+            && !waited.swap(true, std::sync::atomic::Ordering::SeqCst)
+        {
+            let session = server.connect(&name).wait().unwrap();
+            let begun = std::time::Instant::now();
+            while session.value(WORKERS).wait().unwrap().as_deref() != Some("2") {
+                assert!(begun.elapsed().as_secs() < 120, "the worker does nothing");
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        }
+    }));
     let run = tokio::spawn(prepared.run(observer, Arc::new(Counters::default()), Stop::default()));
     let there = "select to_regclass('pghaul.run')::text";
     while target.value(there).await.unwrap().is_none() {
@@ -137,7 +153,6 @@ async fn what_a_worker_does_is_told_too() {
     let company = (Arc::new(()) as _, Arc::new(Counters::default()), Stop::default());
     worker::join(ends.0, ends.1, options(), company).await.unwrap();
     run.await.unwrap().unwrap();
-    let workers = "select count(distinct worker) from pghaul.receipt";
-    assert_eq!(target.value(workers).await.unwrap().as_deref(), Some("2"));
+    assert_eq!(target.value(WORKERS).await.unwrap().as_deref(), Some("2"));
     told.assert_whole();
 }
