@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 
 async fn bench(flags: &Flags) -> Result<()> {
     // It would begin when everything is there, and so beside one or the other.
-    let quiet = Options::new().set("autovacuum", "off");
+    let quiet = Options::new().durable().set("autovacuum", "off");
     let old = Server::start(Major::V14, &quiet)?;
     let new = Server::start(Major::NEWEST, &quiet)?;
     let clients = clients()?;

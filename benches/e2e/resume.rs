@@ -2,7 +2,7 @@
 //! copying it, in the same run.
 //!
 //! ```text
-//! cargo bench --package pghaul-cli --bench resume -- [--tables N] [--mib N]
+//! cargo bench --package pghaul-cli --bench resume -- [--tables N] [--mib N] [--rounds N]
 //! ```
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
@@ -28,25 +28,34 @@ struct Flags {
     /// MiB that are copied and read again
     #[arg(long, default_value_t = 512)]
     mib: u32,
+    /// How often; the middle one counts
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
 }
 
 fn main() -> ExitCode {
     measure::bench(bench)
 }
 
-fn bench(Flags { tables, mib }: Flags) -> Result<()> {
-    let quiet = Options::new().set("autovacuum", "off");
+fn bench(Flags { tables, mib, rounds }: Flags) -> Result<()> {
+    let quiet = Options::new().durable().set("autovacuum", "off");
     let old = Server::start(Major::V14, &quiet)?;
     let new = Server::start(Major::NEWEST, &quiet)?;
     let finished = finished(tables, (&old, &new), clients()?)?;
     println!("resume of a finished run, {tables} tables: {:.2} s", finished.as_secs_f64());
-    let (copying, again) = read_again(mib, (&old, &new), clients()?)?;
-    let ratio = again.as_secs_f64() / copying.as_secs_f64();
-    println!(
-        "{mib} MiB, 9 of 10 pieces finished: copying them {:.2} s, reading them again {:.2} s: {ratio:.2}",
-        copying.as_secs_f64(),
-        again.as_secs_f64()
-    );
+    let mut ratios = Vec::new();
+    for _ in 0..rounds.max(1) {
+        let (copying, again) = read_again(mib, (&old, &new), clients()?)?;
+        let ratio = again.as_secs_f64() / copying.as_secs_f64();
+        println!(
+            "{mib} MiB, 9 of 10 pieces finished: copying them {:.2} s, reading them again {:.2} s: {ratio:.2}",
+            copying.as_secs_f64(),
+            again.as_secs_f64()
+        );
+        ratios.push(ratio);
+    }
+    ratios.sort_by(f64::total_cmp);
+    let ratio = ratios[ratios.len() / 2];
     match finished < FINISHED && ratio <= AGAIN {
         true => Ok(()),
         false => Err(Error::new("slower than promised")),
