@@ -43,7 +43,8 @@ pub struct Answer<T>(std::result::Result<JoinHandle<Result<T>>, Option<Error>>);
 impl<T> Answer<T> {
     /// Blocks this thread until the answer is there, also within a runtime.
     pub fn wait(self) -> Result<T> {
-        futures::executor::block_on(self)
+        // A task that has had its share of polls would never be told (`tokio::task::coop`).
+        futures::executor::block_on(tokio::task::coop::unconstrained(self))
     }
 
     /// Lets the work end by itself; its error, if any, is lost.

@@ -229,4 +229,11 @@ async fn blocking_calls_work_within_async_tests() {
     let (database, proxy) = with(Major::V18);
     assert_eq!(database.value("select 1").wait().unwrap().unwrap(), "1");
     proxy.until(|counts| counts.connections == 0).wait().unwrap();
+    // More often than a task may be told something before it has to give way.
+    let asked = tokio::spawn(async move {
+        for _ in 0..300 {
+            assert_eq!(database.value("select 1").wait().unwrap().unwrap(), "1");
+        }
+    });
+    asked.await.unwrap();
 }
