@@ -1,11 +1,14 @@
 //! Repair of duplicates: nothing is lost, every unique index holds, and all of it can be undone.
 
 mod autovacuum;
+mod brought_back;
 mod carried;
 mod cases;
 mod chains;
 mod counts;
+mod expressions;
 mod guards;
+mod keys;
 mod loose;
 mod mastodon;
 mod scans;

@@ -5,6 +5,7 @@
 
 use super::Undoing;
 use crate::duplicates::plan::file::TableLine;
+use crate::duplicates::repair::subject::is_published;
 use crate::error::{Error, ErrorKind};
 use crate::name::{Ident, RelationName, literal};
 
@@ -47,12 +48,17 @@ impl Undoing<'_> {
                         &[schema, name],
                     )
                     .await?;
-                if let Some(one) = rows.first().map(in_the_way)
-                    // Partitions of one tree have one index.
-                    && !found.iter().any(|other| other.index == one.index)
-                {
-                    found.push(one);
+                let Some(row) = rows.first() else { continue };
+                let mut one = in_the_way(row);
+                // Partitions of one tree have one index.
+                if found.iter().any(|other| other.index == one.index) {
+                    continue;
                 }
+                let of = RelationName::new(row.get::<_, String>(3), row.get::<_, String>(4));
+                if row.get("identifies") && is_published(self.session, &of).await? {
+                    one.identify_by_whole_rows(&of, row.get("by_default"));
+                }
+                found.push(one);
             }
         }
         Ok(found)
@@ -78,6 +84,18 @@ impl Undoing<'_> {
         }
         sql.push_str("commit");
         self.in_transaction(doing, &sql).await
+    }
+}
+
+impl InTheWay {
+    /// A published table without a replica identity takes no updates, undo's own among them.
+    fn identify_by_whole_rows(&mut self, table: &RelationName, by_default: bool) {
+        self.drops.push(format!("alter table {} replica identity full", table.quoted()));
+        // Another index than the primary key's names itself again.
+        if by_default {
+            self.brings_back
+                .push(format!("alter table {} replica identity default", table.quoted()));
+        }
     }
 }
 
@@ -108,8 +126,10 @@ fn in_the_way(row: &tokio_postgres::Row) -> InTheWay {
         }
     }
     brings_back.extend(key_adds);
+    brings_back.extend(row.get::<_, Vec<String>>("settings"));
     // `CREATE UNIQUE INDEX name ON …`: what follows the name stays.
-    if let Some((_, rest)) = definition.split_once(" ON ") {
+    let before = format!(" INDEX {} ON ", row.get::<_, &str>("quoted_name"));
+    if let Some((_, rest)) = definition.split_once(&before) {
         let rest = rest.replace(" NULLS NOT DISTINCT", "");
         drops.push(format!("create index {} on {rest}", Ident::new(plain).quoted()));
     }
