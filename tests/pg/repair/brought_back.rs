@@ -1,5 +1,6 @@
 //! What undo drops so that the rows of before fit comes back as it was, by the statements it prints.
 
+use pghaul::ErrorKind;
 use pghaul::duplicates::plan::PlanOptions;
 use pghaul_testbed::{Database, Major};
 
@@ -74,6 +75,15 @@ async fn what_undo_drops_comes_back_whole() {
         plan_with(&database.url(), &rule, &paper.plan()).await.unwrap();
         let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
         assert_eq!((repaired.groups, repaired.skipped, repaired.asked), (13, 0, 0));
+        // A view that cannot be without the primary key.
+        let sql = r#"create view grouped as select a.id, a.email, count(*) from "a ON b" a group by a.id"#;
+        database.execute(sql).await.unwrap();
+        let between = digests(&database).await;
+        let error = undo(&database.url(), true).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Preflight);
+        assert!(format!("{error}").contains("public.grouped"), "{error}");
+        equal(&between, &digests(&database).await);
+        database.execute("drop view grouped").await.unwrap();
         let undone = undo(&database.url(), true).await.unwrap();
         equal(&before, &digests(&database).await);
         database

@@ -15,7 +15,7 @@ mod rows;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use self::indexes::refuse_for_indexes;
+use self::indexes::{refuse_for_indexes, refuse_for_views};
 use super::orphans::ForeignKey;
 use super::plan::file::TableLine;
 use super::repair::state::{self, RepairRecord};
@@ -122,6 +122,7 @@ pub async fn undo(
     if !in_the_way.is_empty() && options.indexes == Indexes::Keep {
         return Err(refuse_for_indexes(&in_the_way));
     }
+    refuse_for_views(&in_the_way)?;
     undoing.drop_indexes(&in_the_way).await?;
     undoing.run().await
 }

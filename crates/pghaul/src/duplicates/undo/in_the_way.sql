@@ -71,6 +71,18 @@ select xn.nspname::text as index_schema
      , i.indisreplident or i.indisprimary and t.relreplident = 'd' as identifies
      , t.relreplident = 'd' as by_default
      , pg_catalog.quote_ident(x.relname) as quoted_name
+     -- A view may group by a primary key, and show other columns of the table then.
+     , array(
+           select distinct pg_catalog.format('%s.%s', vn.nspname, v.relname)
+             from pg_catalog.pg_depend d
+             join pg_catalog.pg_rewrite r on r.oid = d.objid
+             join pg_catalog.pg_class v on v.oid = r.ev_class
+             join pg_catalog.pg_namespace vn on vn.oid = v.relnamespace
+            where d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+              and d.refclassid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
+              and d.refobjid = o.oid
+            order by 1
+       ) as views
   from pg_catalog.pg_index i
   join pg_catalog.pg_class x on x.oid = i.indexrelid
   join pg_catalog.pg_namespace xn on xn.oid = x.relnamespace

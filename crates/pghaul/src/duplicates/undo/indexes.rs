@@ -18,6 +18,29 @@ pub(super) struct InTheWay {
     brings_back: Vec<String>,
     /// The foreign keys that go with it.
     keys: usize,
+    /// Views that cannot be without it.
+    views: Vec<String>,
+}
+
+/// Views that group by a key are the user's to drop.
+pub(super) fn refuse_for_views(in_the_way: &[InTheWay]) -> Result<(), Error> {
+    let list: Vec<String> = in_the_way
+        .iter()
+        .filter(|index| !index.views.is_empty())
+        .map(|index| format!("{} (by {})", index.index, index.views.join(", ")))
+        .collect();
+    if list.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Preflight,
+        format!(
+            "views need unique indexes under which the rows as they were do not fit, since they group by \
+             the key: {}",
+            list.join(", ")
+        ),
+    )
+    .with_hint("keep the definitions of these views, drop them, and create them again once the duplicates are gone"))
 }
 
 pub(super) fn refuse_for_indexes(in_the_way: &[InTheWay]) -> Error {
@@ -133,7 +156,7 @@ fn in_the_way(row: &tokio_postgres::Row) -> InTheWay {
         let rest = rest.replace(" NULLS NOT DISTINCT", "");
         drops.push(format!("create index {} on {rest}", Ident::new(plain).quoted()));
     }
-    InTheWay { index, drops, brings_back, keys: key_drops.len() }
+    InTheWay { index, drops, brings_back, keys: key_drops.len(), views: row.get("views") }
 }
 
 /// A name for the index that stands in, within the 63 bytes that names have.
