@@ -295,7 +295,7 @@ impl<'a> Sessions<'a> {
             };
             let ended = match (&run.origin, &self.source) {
                 (Origin::Archive(archive), _) => {
-                    run.transfer.load_part((archive, target), table, id, committed).await
+                    run.transfer.load_part((archive, target), table, part, committed).await
                 }
                 (Origin::Server(_), Some(source)) => {
                     let both = (&**source, target);
