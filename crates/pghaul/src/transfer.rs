@@ -7,6 +7,7 @@
 pub(crate) mod again;
 pub(crate) mod archived;
 pub mod batch;
+pub(crate) mod frozen;
 pub mod large_objects;
 pub mod pace;
 pub(crate) mod piece;
@@ -76,8 +77,7 @@ impl Transfer {
         let statement = table.read_statement(part, resume);
         let mut stream = Box::pin(source.copy_out(&doing, &statement).await?);
         let mut reader = RowReader::new(Arc::clone(layout), self.digesting);
-        let start = resume.unwrap_or(Tid { block: part.from.unwrap_or(0), offset: 0 });
-        let mut piece = Piece::begin(target, table, part.id, start).await?;
+        let mut piece = Piece::begin(target, table, part, resume).await?;
         while let Some(message) = stream.next().await {
             let message = message.map_err(|error| source.error(&doing, &error))?;
             let length = message.len() as u64;
@@ -96,7 +96,7 @@ impl Transfer {
                     if self.stop.is_cancelled() {
                         return Ok(Ended::Stopped);
                     }
-                    piece = Piece::begin(target, table, part.id, ctid).await?;
+                    piece = Piece::begin(target, table, part, Some(ctid)).await?;
                 }
                 piece.push(row).await?;
                 self.counters.rows_read.fetch_add(1, Ordering::Relaxed);
