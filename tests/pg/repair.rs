@@ -11,6 +11,7 @@ mod guards;
 mod keys;
 mod loose;
 mod mastodon;
+mod published;
 mod scans;
 mod tables;
 mod values;
