@@ -166,6 +166,7 @@ pub async fn repair(
     for (place, table) in (0_i32..).zip(&script.tables) {
         subjects.push(Subject::read(&session, place, table, &mut refused).await?);
     }
+    indexes::look_at_rights(&session, &script, &subjects, &mut refused).await?;
     let can_quiet = can_quiet(&session).await?;
     for table in script.tables.iter().filter(|_| !can_quiet) {
         let twins = Twins::of(&script, table)?;

@@ -57,7 +57,8 @@
 //! a `search_path` of their own). A warning, since nothing here can be done about it: a publication of
 //! all tables that somebody subscribes to sends on schema `pghaul` too (`state_is_published`).
 //!
-//! A role that owns the tables is enough. Rows that share the very key by which others refer to them
+//! A role that owns the tables is enough, with CREATE on the database (schema `pghaul`) and, where a
+//! foreign key has no index, on the schema of its table (from 15 on not everybody has that on `public`). Rows that share the very key by which others refer to them
 //! are deleted while foreign keys are quiet, which takes a superuser (or the right to set
 //! `session_replication_role`); without one they get a key that nobody has first, which foreign keys
 //! with `ON UPDATE CASCADE` forbid, and which is impossible where no other key can be made (`GENERATED

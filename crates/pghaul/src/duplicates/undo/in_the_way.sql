@@ -71,6 +71,7 @@ select xn.nspname::text as index_schema
      , i.indisreplident or i.indisprimary and t.relreplident = 'd' as identifies
      , t.relreplident = 'd' as by_default
      , pg_catalog.quote_ident(x.relname) as quoted_name
+     , pg_catalog.has_schema_privilege(xn.oid, 'create') as may_create
      -- A view may group by a primary key, and show other columns of the table then.
      , array(
            select distinct pg_catalog.format('%s.%s', vn.nspname, v.relname)

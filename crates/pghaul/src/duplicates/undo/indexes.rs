@@ -81,6 +81,16 @@ impl Undoing<'_> {
                 if row.get("identifies") && is_published(self.session, &of).await? {
                     one.identify_by_whole_rows(&of, row.get("by_default"));
                 }
+                if !row.get::<_, bool>("may_create") {
+                    return Err(Error::new(
+                        ErrorKind::Preflight,
+                        format!(
+                            "this role may not create a plain index in the place of {}",
+                            one.index
+                        ),
+                    )
+                    .with_hint(format!("grant it CREATE on the schema `{schema}`")));
+                }
                 found.push(one);
             }
         }
