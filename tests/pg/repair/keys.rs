@@ -105,6 +105,64 @@ async fn equal_keys_that_are_written_otherwise_are_twins() {
     .await;
 }
 
+/// Rows that go are referred to by texts that are equal to their keys, and not the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn children_that_write_a_key_otherwise_go_along() {
+    for major in majors(&[Major::V14, Major::V18]) {
+        for (parent, child, keys) in [
+            ("citext", "citext", ["'ann' || g", "'aNN' || g", "'Bob' || g", "'BOB' || g"]),
+            ("numeric", "numeric", ["g", "g * 1.0", "100.0 + g", "100.000 + g"]),
+            ("char(10)", "char(12)", ["'a' || g", "'a' || g", "'b' || g", "'b' || g"]),
+            (
+                "varchar(30) collate any_case",
+                "text collate any_case",
+                ["'Ä' || g", "'ä' || g", "'Ö' || g", "'ö' || g"],
+            ),
+        ] {
+            let [stays, stays_otherwise, goes, goes_otherwise] = keys;
+            let database = database(major, "otherwise");
+            let prepare = format!(
+                "create extension citext;
+                 create collation any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+                 create table member (tenant int, k {parent}, mail text not null, primary key (tenant, k));
+                 create unique index member_mail on member (mail);
+                 alter table member add unique (k);
+                 create table orders (id serial primary key, k {child} not null references member (k) on delete cascade);
+                 create table vote (id serial primary key, tenant int, k {child} not null, topic int,
+                                    foreign key (tenant, k) references member, unique (k, topic));
+                 insert into member select 1, {stays}, g || '@a' from generate_series(1, 20) g"
+            );
+            database.execute(prepare).await.unwrap();
+            let twins = format!(
+                "insert into member select 1, {goes}, g || '@a' from generate_series(1, 5) g;
+                 insert into orders (k) select {goes_otherwise} from generate_series(1, 5) g;
+                 insert into orders (k) select {goes} from generate_series(1, 5) g;
+                 insert into orders (k) select {stays_otherwise} from generate_series(1, 20) g;
+                 insert into vote (tenant, k, topic) select 1, {stays_otherwise}, 7 from generate_series(1, 20) g;
+                 insert into vote (tenant, k, topic) select 1, {goes_otherwise}, 6 + g % 2 from generate_series(1, 5) g"
+            );
+            database.execute(under_a_broken_index(&["member_mail"], &twins)).await.unwrap();
+            let own = "select md5(string_agg(id || ':' || format('%s', k), ',' order by id))
+                         from orders where id > 10";
+            let before = database.value(own).await.unwrap();
+            let rule = rules(
+                "[[table]]\nname = 'member'\nkeep = [{ lowest = 'k' }]
+                 [[table]]\nname = 'vote'\nkeep = [{ lowest = 'id' }]",
+            );
+            // Three of the votes are for the topic that the rows that stay have a vote for.
+            there_and_back(&database, &rule, (5, 3), async || {
+                let left = "select (select count(*) from member) || ' ' || count(*) || ' ' || count(distinct k)
+                              || ' ' || (select count(*) from vote) from orders";
+                let left = database.value(left).await.unwrap();
+                assert_eq!(left.as_deref(), Some("20 30 20 22"), "{parent}");
+                // Those of rows that stay are as they were.
+                assert_eq!(database.value(own).await.unwrap(), before, "{parent}");
+            })
+            .await;
+        }
+    }
+}
+
 /// Options with answers that merge all groups that are asked about, since their keys are equal.
 async fn merge_all(database: &Database<'_>, rule: &str, questions: u64) -> PlanOptions {
     let paper = Paper::new();

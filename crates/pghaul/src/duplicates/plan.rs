@@ -23,6 +23,7 @@ mod mapped;
 mod mapping;
 mod release;
 mod sets;
+mod spellings;
 mod spool;
 mod work;
 

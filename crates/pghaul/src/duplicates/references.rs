@@ -26,6 +26,9 @@ pub struct Reference {
     pub type_: Option<TypeColumn>,
     /// What becomes of the referring row when the row referred to goes for good.
     pub removed: Removed,
+    /// What compares each column with the one that it refers to, in SQL (`operator(pg_catalog.=)`, after
+    /// the collation), where values of a foreign key can be equal whose texts differ. Otherwise nothing.
+    pub equal: Vec<String>,
     /// The foreign key in the catalog of this database, if there is one.
     pub foreign_key: Option<ForeignKey>,
 }
@@ -42,7 +45,7 @@ impl Reference {
         (child, columns): (usize, Vec<String>),
         (parent, parent_columns): (usize, Vec<String>),
         (on_update, on_delete): (&str, &str),
-        built: bool,
+        (equal, built): (Vec<String>, bool),
     ) -> Self {
         Self {
             child,
@@ -53,6 +56,7 @@ impl Reference {
             sorted: false,
             type_: None,
             removed: if matches!(on_delete, "n" | "d") { Removed::Clear } else { Removed::Remove },
+            equal,
             foreign_key: built
                 .then_some(ForeignKey { follows_updates: matches!(on_update, "c" | "n" | "d") }),
         }
@@ -82,6 +86,7 @@ impl Reference {
                     sorted: rule.sorted,
                     type_: rule.type_.clone(),
                     removed: rule.removed,
+                    equal: Vec::new(),
                     foreign_key: None,
                 }
                 .of_leaves(tables)
@@ -114,6 +119,9 @@ impl Reference {
         if self.foreign_key.is_none() && other.foreign_key.is_some() {
             self.foreign_key = other.foreign_key;
             self.removed = other.removed;
+        }
+        if self.equal.is_empty() {
+            self.equal.clone_from(&other.equal);
         }
         self.sorted |= other.sorted;
     }

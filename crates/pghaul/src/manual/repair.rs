@@ -27,6 +27,11 @@
 //! rows that nothing shows to be one, equal ids with different content. Answers stand in a file of
 //! their own ([`plan::answers`](crate::duplicates::plan::answers)); plan again with it.
 //!
+//! Foreign keys are followed by their own equality: what writes a key otherwise than the row that it
+//! refers to (1.00 for 1.0, `citext`, `char(n)`, collations that are not deterministic) goes along,
+//! and is written as the key of the row that stays then; what refers to a row that stays keeps its
+//! spelling. References that only the rules know are compared as texts.
+//!
 //! Foreign keys over several columns are followed with all of them. Where merging would change a
 //! column by which a row refers to something else too, it is a question. Partitions are planned as
 //! the tables that they are; rows of several partitions that share a key are reported

@@ -174,6 +174,7 @@ impl Work<'_> {
             self.check_memory(maps.values().map(Mapping::bytes).sum())?;
         }
         maps.values_mut().for_each(Mapping::settle);
+        self.add_spellings(table, &mut maps).await?;
         self.states[table].moved = tids;
         self.states[table].maps = maps;
         Ok(())

@@ -154,7 +154,10 @@ impl Work<'_> {
                 let column = &reference.parent_columns[number];
                 let type_name = self.tables.list[reference.parent]
                     .column(column)
-                    .map_or("text", |column| &column.type_name);
+                    .map_or("text", |column| column.type_name.as_str());
+                // Texts of all that is equal to a key are in the mapping (`spellings.rs`).
+                let by_text = place < width && !reference.equal.is_empty();
+                let type_name = if by_text { "text" } else { type_name };
                 lists.push(format!(
                     "pg_catalog.unnest(${}::{}::{type_name}[])",
                     parameters.len() + 1,
@@ -163,7 +166,15 @@ impl Work<'_> {
                 parameters.push(list);
                 if place < width {
                     names.push(format!("old{number}"));
-                    equal.push(format!("m{at}.old{number} = {}", own(&reference.columns[number])));
+                    let own = own(&reference.columns[number]);
+                    equal.push(if by_text {
+                        format!(
+                            "m{at}.old{number} = pg_catalog.format('%s', {own}) collate \"C\" \
+                             and {own} is distinct from null"
+                        )
+                    } else {
+                        format!("m{at}.old{number} = {own}")
+                    });
                 } else {
                     names.push(format!("new{number}"));
                     instead

@@ -27,6 +27,8 @@ pub(super) struct Mapped {
 pub(super) struct Mapping {
     numbers: Vec<Number>,
     texts: BTreeMap<String, Mapped>,
+    /// What values that stay are called where they are referred to, other than by their own texts.
+    stay: BTreeSet<String>,
     /// Bytes of the texts.
     text: u64,
     gone: bool,
@@ -83,6 +85,17 @@ impl Mapping {
         self.texts.insert(old, mapped);
     }
 
+    /// Adds a text by which rows refer to one that stays: equal to its key, but written otherwise.
+    pub(super) fn insert_stay(&mut self, spelling: String) {
+        self.text += spelling.len() as u64;
+        self.stay.insert(spelling);
+    }
+
+    /// The values that rows have by which they stay.
+    pub(super) fn values_that_stay(&self) -> BTreeSet<String> {
+        self.iter().filter_map(|(_, mapped)| mapped.new).collect()
+    }
+
     /// All were added.
     pub(super) fn settle(&mut self) {
         self.numbers.sort_by_key(|entry| entry.old);
@@ -103,7 +116,9 @@ impl Mapping {
 
     /// The memory that it needs.
     pub(super) fn bytes(&self) -> u64 {
-        (self.numbers.capacity() * size_of::<Number>() + self.texts.len() * 120) as u64 + self.text
+        (self.numbers.capacity() * size_of::<Number>() + (self.texts.len() + self.stay.len()) * 120)
+            as u64
+            + self.text
     }
 
     /// Whether anything goes for good.
@@ -141,12 +156,13 @@ impl Mapping {
                 keys.insert(new);
             }
         }
+        self.stay.iter().for_each(|spelling| keys.insert(spelling));
     }
 
     /// Old and new values of each column of the key, as parameters of a statement. For members, the
     /// rows that stay map to themselves.
     pub(super) fn lists(&self, which: Touched, width: usize) -> Vec<List> {
-        if self.texts.is_empty() && width == 1 {
+        if self.texts.is_empty() && self.stay.is_empty() && width == 1 {
             let wanted = |entry: &&Number| which != Touched::Gone || entry.goes();
             let stay =
                 if which == Touched::Members { self.numbers_that_stay() } else { Vec::new() };
@@ -181,6 +197,9 @@ impl Mapping {
             if which == Touched::Members {
                 stay.extend(to.new);
             }
+        }
+        if which == Touched::Members {
+            stay.extend(self.stay.iter().cloned());
         }
         stay.iter().for_each(|value| add(value, Some(value)));
         old.into_iter().chain(new).map(List::Texts).collect()
