@@ -168,3 +168,40 @@ fn a_restore_of_a_stream_that_stands_still_can_be_stopped() {
     let output = restore.end();
     assert_eq!(output.code, 143, "{output:?}");
 }
+
+/// An older archive that cannot be removed takes nothing from the new one, nor from the others.
+#[test]
+fn an_older_archive_that_cannot_be_removed_is_a_warning() {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let source = database(Major::V18, "shelf");
+    source.execute("create table t as select 1 as x").wait().unwrap();
+    let shelf = tempfile::tempdir().unwrap();
+    let dump = |keep: &str| {
+        let output = pghaul(&["dump", "--json", "--keep", keep, "--archive-in"]).arg(shelf.path());
+        let output = output.arg("--pg-dump").arg(clients().unwrap().pg_dump());
+        output.source(&source.url()).bound_by_permissions().run()
+    };
+    let folder = |output: &Output| {
+        std::path::PathBuf::from(outcome(output)["archive"].as_str().unwrap_or_else(|| {
+            panic!("{output:?}");
+        }))
+    };
+    let (first, second) = (dump("9"), dump("9"));
+    assert_eq!((first.code, second.code), (0, 0), "{first:?} {second:?}");
+    let (first, second) = (folder(&first), folder(&second));
+    set_permissions(&second, Permissions::from_mode(0o555)).unwrap();
+    let third = dump("1");
+    set_permissions(&second, Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(third.code, 1, "{third:?}");
+    let newest = folder(&third);
+    let findings = &outcome(&third)["findings"];
+    let left = findings.as_array().unwrap().iter().find(|one| one["code"] == "archive_not_removed");
+    let left = left.unwrap_or_else(|| panic!("{third:?}"));
+    assert_eq!(left["object"], second.to_str().unwrap());
+    assert!(left["message"].as_str().unwrap().contains(newest.to_str().unwrap()), "{left}");
+    assert!(newest.exists() && second.exists() && !first.exists());
+    let good = pghaul(&["verify", "--archive", newest.to_str().unwrap()]).run();
+    assert_eq!(good.code, 0, "{good:?}");
+}

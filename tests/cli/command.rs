@@ -74,8 +74,21 @@ impl Pghaul {
 
     /// The same, with a limit in KiB for each file that it writes.
     pub(crate) fn with_files_of_at_most(self, kib: &str) -> Self {
+        self.by_script(&format!("ulimit -f {kib}; exec \"$0\" \"$@\""))
+    }
+
+    /// The same, by a user whom the permissions of files bind, which those of root do not.
+    pub(crate) fn bound_by_permissions(self) -> Self {
+        self.by_script(
+            "if [ \"$(id -u)\" = 0 ]; then \
+               exec setpriv --inh-caps=-all --bounding-set=-all \"$0\" \"$@\"; \
+             else exec \"$0\" \"$@\"; fi",
+        )
+    }
+
+    fn by_script(self, script: &str) -> Self {
         let mut command = Command::new("bash");
-        command.arg("-c").arg(format!("ulimit -f {kib}; exec \"$0\" \"$@\""));
+        command.arg("-c").arg(script);
         command.arg(self.command.get_program()).args(self.command.get_args());
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env("PATH", "/usr/bin:/bin");

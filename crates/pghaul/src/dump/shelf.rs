@@ -116,10 +116,11 @@ impl Shelf {
         for (_, path, keep) in older {
             match check::folder(&Folder::new(&path)) {
                 Ok(_) if good < keep.get() => good += 1,
-                Ok(_) => {
-                    remove_folder(&path)?;
-                    removed.push(path);
-                }
+                // The new one is good whatever becomes of this.
+                Ok(_) => match remove_folder(&path) {
+                    Ok(()) => removed.push(path),
+                    Err(error) => findings.push(left(&path, newest, &error.in_one_line())),
+                },
                 Err(error) => findings.push(damaged(&path, &error.to_string())),
             }
         }
@@ -143,6 +144,21 @@ fn damaged(path: &Path, why: &str) -> Finding {
         "damaged_archive",
         format!("an older archive of this database is damaged, and not counted: {why}"),
         "remove it once you do not need it for an inquiry",
+    )
+    .about(path.display())
+}
+
+fn left(path: &Path, newest: &Path, why: &str) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        "archive_not_removed",
+        format!(
+            "an older archive could not be removed, or not all of it: {why}. The new one, {}, is \
+             complete and verified",
+            newest.display()
+        ),
+        "remove it by hand, and see whose its files are: the next dump tries it again only while it \
+         is whole",
     )
     .about(path.display())
 }

@@ -48,7 +48,8 @@
 //! `--schema-only` or `--include` never pushes out an archive of everything, nor the other way round), and
 //! whole (each is read, down to each row, before it counts or goes), and only once the new one was read
 //! back. Damaged ones are a warning and stay, unfinished ones a note, those of other databases are not
-//! touched. Two at once exclude each other (20).
+//! touched. One that cannot be removed is a warning (`archive_not_removed`, exit code 1) that names the
+//! new one, which is good. Two at once exclude each other (20).
 //!
 //! # Is it good?
 //!
