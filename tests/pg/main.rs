@@ -23,6 +23,7 @@ mod extensions;
 mod faults;
 mod finished;
 mod formats;
+mod frozen;
 mod harness;
 mod hazards;
 mod kept_findings;

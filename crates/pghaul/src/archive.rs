@@ -256,6 +256,7 @@ pub(crate) fn from_table(table: &contents::Table) -> TablePlan {
         extension: None,
         has_ctid: table.heap,
         key: table.key.iter().map(Ident::new).collect(),
+        is_new: true,
         guard: Guard::default(),
         behind: Vec::new(),
     }

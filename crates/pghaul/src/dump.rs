@@ -249,7 +249,7 @@ async fn dump_to(
             return Err(place.named(error));
         }
         let after = retry::pause(attempt, 0);
-        observer.on_event(&Event::Retrying { what: &format!("{error:?}"), after });
+        observer.on_event(&Event::Retrying { what: &error.in_one_line(), after });
         tokio::select! {
             () = tokio::time::sleep(after) => {}
             () = stop.soon.cancelled() => return Err(place.named(error)),

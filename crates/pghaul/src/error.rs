@@ -151,10 +151,44 @@ impl Error {
         &self.0.findings
     }
 
+    /// The failures below this one, the nearest first, each said once.
+    pub fn causes(&self) -> Vec<String> {
+        causes(self)
+    }
+
+    /// The error with its causes in one line, for what tells of it beside other things.
+    pub fn in_one_line(&self) -> String {
+        chain(self)
+    }
+
     /// Whether the connection died under the request, so that its fate is unknown.
     pub fn connection_lost(&self) -> bool {
         self.0.connection_lost
     }
+}
+
+/// The failures below one, the nearest first. A layer that the one above already quotes is not said
+/// again.
+fn causes(error: &dyn std::error::Error) -> Vec<String> {
+    let mut causes: Vec<String> = Vec::new();
+    let mut above = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !above.contains(&text) {
+            causes.push(text.clone());
+            above = text;
+        }
+        next = cause.source();
+    }
+    causes
+}
+
+/// An error with its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut all = vec![error.to_string()];
+    all.extend(causes(error));
+    all.join(": ")
 }
 
 impl fmt::Display for Error {
@@ -165,12 +199,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.0.kind, self.0.doing)?;
-        let mut cause = std::error::Error::source(self);
-        while let Some(layer) = cause {
-            write!(f, ": {layer}")?;
-            cause = layer.source();
-        }
+        write!(f, "{:?}: {}", self.0.kind, chain(self))?;
         for finding in &self.0.findings {
             let object = finding.object.as_deref().unwrap_or("-");
             write!(f, "; {} {object}: {}", finding.code, finding.message)?;

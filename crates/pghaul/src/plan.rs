@@ -67,6 +67,8 @@ pub struct TablePlan {
     pub has_ctid: bool,
     /// The columns of the primary key, for naming rows.
     pub key: Vec<Ident>,
+    /// Whether the run makes it, so that no rows but the run's can be in it.
+    pub is_new: bool,
     /// What surrounds each COPY into it.
     pub guard: Guard,
     /// Tables of [`Plan::tables`] whose rows must be in before, since foreign keys check each row.
@@ -188,13 +190,22 @@ impl TablePlan {
 
     /// `COPY … FROM STDIN`.
     pub fn write_statement(&self) -> String {
+        self.write_with("")
+    }
+
+    /// The same for rows that go in frozen, behind what has to stand before it.
+    pub(crate) fn write_frozen_statements(&self) -> (String, String) {
+        (format!("truncate only {}", self.written_to.quoted()), self.write_with(", freeze"))
+    }
+
+    fn write_with(&self, options: &str) -> String {
         let columns = if self.format.columns.is_empty() {
             String::new()
         } else {
             format!(" ({})", quoted_list(&self.format.columns))
         };
         format!(
-            "copy {}{columns} from stdin with (format {})",
+            "copy {}{columns} from stdin with (format {}{options})",
             self.written_to.quoted(),
             format_name(self.format.format)
         )
@@ -266,6 +277,7 @@ fn table(
         extension: relation.extension_config.as_ref().map(|(extension, _)| extension.clone()),
         has_ctid: relation.is_heap,
         key: relation.key.clone(),
+        is_new: relation.extension_config.is_none(),
         guard: Guard::default(),
         behind: Vec::new(),
     })

@@ -7,6 +7,7 @@
 pub(crate) mod again;
 pub(crate) mod archived;
 pub mod batch;
+pub(crate) mod frozen;
 pub mod large_objects;
 pub mod pace;
 pub(crate) mod piece;
@@ -77,8 +78,7 @@ impl Transfer {
         source.search(table.format.search_path.as_deref()).await?;
         let mut stream = Box::pin(source.copy_out(&doing, &statement).await?);
         let mut reader = RowReader::new(Arc::clone(layout), self.digesting);
-        let start = resume.unwrap_or(Tid { block: part.from.unwrap_or(0), offset: 0 });
-        let mut piece = Piece::begin(target, table, part.id, start).await?;
+        let mut piece = Piece::begin(target, table, part, resume).await?;
         while let Some(message) = stream.next().await {
             let message = message.map_err(|error| source.error(&doing, &error))?;
             let length = message.len() as u64;
@@ -97,7 +97,7 @@ impl Transfer {
                     if self.stop.is_cancelled() {
                         return Ok(Ended::Stopped);
                     }
-                    piece = Piece::begin(target, table, part.id, ctid).await?;
+                    piece = Piece::begin(target, table, part, Some(ctid)).await?;
                 }
                 piece.push(row).await?;
                 self.counters.rows_read.fetch_add(1, Ordering::Relaxed);

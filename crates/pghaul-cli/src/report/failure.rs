@@ -1,8 +1,7 @@
 //! Failures: what went wrong, why, what to do now, what is kept.
 //!
-//! Invariant: causes are walked here and only here, each printed once.
+//! Invariant: each cause is printed once.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use pghaul::{Error, ErrorKind};
@@ -51,7 +50,7 @@ pub fn end(console: &Console, verb: &'static str, took: Duration, error: &Error)
 
 fn text(verb: &str, error: &Error, kept: Option<&Kept>) -> String {
     let mut text = format!("{}: {error}\n", paint(BAD, "error"));
-    for cause in causes(error) {
+    for cause in error.causes() {
         field(&mut text, "cause", &cause);
     }
     if let Some(hint) = error.hint() {
@@ -71,23 +70,6 @@ fn field(text: &mut String, name: &str, value: &str) {
     let label = format!("{name}:");
     let value = value.trim_end().replace('\n', "\n         ");
     text.push_str(&format!("  {} {value}\n", paint(LABEL, format!("{label:<6}"))));
-}
-
-/// The failures below this one, the nearest first. A layer that the one above already quotes is
-/// not said again.
-pub(crate) fn causes(error: &Error) -> Vec<String> {
-    let mut causes: Vec<String> = Vec::new();
-    let mut above = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !above.contains(&text) {
-            causes.push(text.clone());
-            above = text;
-        }
-        next = cause.source();
-    }
-    causes
 }
 
 /// What is in the target for good, and how to go on.

@@ -19,7 +19,6 @@ use crate::exit::Exit;
 use crate::progress::Kept;
 use crate::quantity::milliseconds;
 use crate::report;
-use crate::report::failure::causes;
 
 /// What every result begins with.
 #[derive(Debug, Serialize)]
@@ -138,7 +137,7 @@ pub fn failure(error: &Error, kept: Option<&Kept>) -> Failure {
     Failure {
         kind: kind(error.kind()),
         message: error.to_string(),
-        causes: causes(error),
+        causes: error.causes(),
         hint: error.hint().map(str::to_owned),
         sqlstate: error.sqlstate().map(str::to_owned),
         kept: kept.map(kept_in_target),

@@ -10,8 +10,8 @@ use tokio_postgres::error::Severity;
 use tokio_postgres::{AsyncMessage, Connection};
 use tokio_util::sync::CancellationToken;
 
-use super::failure::chain;
 use super::socket::Transport;
+use crate::error::chain;
 
 /// Warnings kept until they are asked for.
 const KEPT_WARNINGS: usize = 1000;

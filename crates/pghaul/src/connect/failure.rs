@@ -6,7 +6,7 @@
 use std::io;
 
 use super::Side;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, chain};
 
 /// The kinds of failure to connect. Exhaustive on purpose, so that a retry rule decides on each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,20 +222,4 @@ fn is_tls(error: &dyn std::error::Error) -> bool {
         below = layer.source();
     }
     false
-}
-
-/// An error with its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut below = error.source();
-    while let Some(layer) = below {
-        let layer_text = layer.to_string();
-        // Some libraries repeat their cause.
-        if !text.ends_with(&layer_text) {
-            text.push_str(": ");
-            text.push_str(&layer_text);
-        }
-        below = layer.source();
-    }
-    text
 }

@@ -77,7 +77,7 @@ async fn try_until_done(
             return Err(error);
         }
         let after = retry::pause(attempt, number as u64);
-        dumping.observer.on_event(&Event::Retrying { what: &format!("{error:?}"), after });
+        dumping.observer.on_event(&Event::Retrying { what: &error.in_one_line(), after });
         tokio::select! {
             () = tokio::time::sleep(after) => {}
             () = dumping.stop.soon.cancelled() => return Err(error),

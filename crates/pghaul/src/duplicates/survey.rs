@@ -176,7 +176,8 @@ pub async fn survey(
         }
         repeated += 1;
         let after = retry::pause(repeated, 0);
-        let what = format!("the snapshot of the scan is lost, it begins again: {error:?}");
+        let what =
+            format!("the snapshot of the scan is lost, it begins again: {}", error.in_one_line());
         observer.on_event(&Event::Retrying { what: &what, after });
         if wait(after, stop).await.is_none() {
             return Ok(None);
@@ -270,7 +271,7 @@ async fn all(
                 Finding::new(
                     Severity::Warning,
                     "not_scanned",
-                    format!("foreign key `{}` not looked at: {error:?}", key.name),
+                    format!("foreign key `{}` not looked at: {}", key.name, error.in_one_line()),
                     "see the server's log",
                 )
                 .about(&key.child),
@@ -350,7 +351,7 @@ async fn health_of(
         Err(error) if is_of_the_index(&error) => Ok(vec![Finding::new(
             Severity::Warning,
             "not_checked",
-            format!("the health of the indexes is not known: {error:?}"),
+            format!("the health of the indexes is not known: {}", error.in_one_line()),
             "the scan for duplicates is complete all the same; see the server's log",
         )]),
         Err(error) => Err(error),
@@ -415,7 +416,7 @@ fn failed(definition: &IndexDefinition, error: &Error) -> Finding {
     Finding::new(
         Severity::Warning,
         "not_scanned",
-        format!("not scanned: {error:?}"),
+        format!("not scanned: {}", error.in_one_line()),
         error.hint().unwrap_or("see the server's log; the other indexes were scanned"),
     )
     .about(&definition.name)

@@ -55,9 +55,18 @@
 //! to three times its size in each job that reads one: the buffer in which its bytes are gathered,
 //! which grows as they come, and what is under way to the target.
 //!
+//! # Frozen rows
+//!
+//! A table that the run has made, that is more than 1 MiB and goes in by one transaction (at most 128
+//! MiB on the source's disk, or a piece of an archive that is the whole table) is written by `COPY …
+//! FREEZE`, behind a TRUNCATE in its transaction (Postgres manual, `COPY`). So neither reading back
+//! nor a later VACUUM writes its pages once more. Before it, the table is locked and looked into: where
+//! somebody else is at it, or a row is there already, its rows go in as all others, nothing is taken
+//! away, and reading back finds what is too much.
+//!
 //! # Locks
 //!
 //! The keeper of the snapshot, its heir and every reader hold ACCESS SHARE on the tables of the run
-//! (readers up to 500 tables; above that each holds what it has begun to read). An ALTER or TRUNCATE on the source waits until all is read back. If
-//! it asks for its lock before a reader has its own, that reader gives up after 30 seconds and is
+//! (readers up to 500 tables; above that each holds what it has begun to read). An ALTER or TRUNCATE
+//! on the source waits until all is read back. If it asks for its lock before a reader has its own, that reader gives up after 30 seconds and is
 //! tried again, so that nobody waits for each other for ever.

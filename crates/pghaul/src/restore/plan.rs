@@ -91,7 +91,7 @@ pub(super) fn tables(
     let wanted = tables.filter_map(|table| {
         let relation = catalog.relation(table.oid).filter(|relation| wants(relation))?;
         let extension = relation.extension_config.as_ref().map(|(extension, _)| extension.clone());
-        Some(TablePlan { extension, ..from_table(table) })
+        Some(TablePlan { is_new: extension.is_none(), extension, ..from_table(table) })
     });
     let tables: Vec<_> = wanted.collect();
     let populated = of_kind(RelationKind::MaterializedView).filter(|view| view.populated);

@@ -23,7 +23,7 @@ use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Counters, Event, Observer, Phase};
 use crate::finding::{Finding, Severity};
-use crate::plan::{PartId, TablePlan};
+use crate::plan::{Part, PartId, TablePlan};
 use crate::run::options::Start;
 use crate::run::{BegunStream, CloneOptions, Ending, Outcome, PreparedClone, Stop};
 use crate::state::StepReceipt;
@@ -236,8 +236,10 @@ impl Loader<'_> {
         (at, table): (usize, &TablePlan),
         come: &mut mpsc::Receiver<Came>,
     ) -> Result<(), Error> {
-        let part = PartId(self.parts);
-        let mut piece = Piece::begin_whole(target, table, part).await?;
+        // How many pieces the table has is not known yet, so it counts as one of several.
+        let from = Some(0);
+        let part = Part { id: PartId(self.parts), table: at, from, until: None, bytes: 0 };
+        let mut piece = Piece::begin_whole(target, table, &part).await?;
         loop {
             match come.recv().await {
                 Some(Came::Frame(frame)) => {
@@ -250,7 +252,7 @@ impl Loader<'_> {
                 Some(Came::Begin(_)) | None => return Err(cut()),
             }
         }
-        let (part, bytes) = (part.0, piece.bytes());
+        let (part, bytes) = (part.id.0, piece.bytes());
         let plan = format!("insert into pghaul.part values ({part}, {at}, null, null, {bytes})");
         let receipt = piece.commit_after(&plan, &self.run.worker).await?;
         self.parts += 1;

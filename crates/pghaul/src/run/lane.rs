@@ -86,7 +86,7 @@ fn report_damage(run: &Run, id: TaskId, error: &Error) {
     }
     let table = &run.plan.tables[run.plan.parts[part.0].table].name;
     let remedy = error.hint().unwrap_or_default();
-    run.find(Finding::new(Severity::Blocker, "damaged", format!("{error:?}"), remedy).about(table));
+    run.find(Finding::new(Severity::Blocker, "damaged", error.in_one_line(), remedy).about(table));
 }
 
 /// Says what could not be done because of what it waited for, once for each object; gates and the like
@@ -211,7 +211,7 @@ impl<'a> Sessions<'a> {
                         return Err(error);
                     }
                     let after = retry::pause(attempt, run.seed());
-                    run.observer.on_event(&Event::Retrying { what: &format!("{error:?}"), after });
+                    run.observer.on_event(&Event::Retrying { what: &error.in_one_line(), after });
                     tokio::select! {
                         () = tokio::time::sleep(after) => {}
                         () = run.stop.soon.cancelled() => return Err(error),
@@ -296,7 +296,7 @@ impl<'a> Sessions<'a> {
             };
             let ended = match (&run.origin, &self.source) {
                 (Origin::Archive(archive), _) => {
-                    run.transfer.load_part((archive, target), table, id, committed).await
+                    run.transfer.load_part((archive, target), table, part, committed).await
                 }
                 (Origin::Server(_), Some(source)) => {
                     let both = (&**source, target);

@@ -256,6 +256,9 @@ pub(super) async fn accept_terms(
     let terms = terms(control, plan).await?;
     let own = |finding: &Finding| goes_on && finding.code == rules::TABLE_NOT_EMPTY.code;
     refuse(terms.findings.into_iter().filter(|finding| !own(finding)).collect())?;
+    for table in &mut plan.tables {
+        table.is_new = false;
+    }
     for ((table, guard), behind) in plan.tables.iter_mut().zip(terms.guards).zip(terms.behind) {
         (table.guard, table.behind) = (guard, behind);
     }

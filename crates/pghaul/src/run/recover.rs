@@ -96,7 +96,7 @@ impl PreparedClone {
                     return Err(error);
                 }
                 let after = retry::pause(attempt, u64::from(attempt));
-                observer.on_event(&Event::Retrying { what: &format!("{error:?}"), after });
+                observer.on_event(&Event::Retrying { what: &error.in_one_line(), after });
                 tokio::select! {
                     () = tokio::time::sleep(after) => {}
                     () = stop.soon.cancelled() => return Err(error),

@@ -106,7 +106,7 @@ impl<'a> Attempts<'a> {
             return Err(error);
         }
         let after = pause(self.failed, self.seed);
-        self.observer.on_event(&Event::Retrying { what: &format!("{error:?}"), after });
+        self.observer.on_event(&Event::Retrying { what: &error.in_one_line(), after });
         tokio::time::sleep(after).await;
         Ok(())
     }

@@ -130,7 +130,7 @@ async fn read(
                 return Err(error);
             }
             let after = retry::pause(attempt, run.seed());
-            run.observer.on_event(&Event::Retrying { what: &format!("{error:?}"), after });
+            run.observer.on_event(&Event::Retrying { what: &error.in_one_line(), after });
             tokio::time::sleep(after).await;
         };
         if !same {

@@ -196,7 +196,10 @@ impl Sessions<'_> {
                     Ok(None) => "rows share its key".to_owned(),
                     Err(error) if target.is_closed() => return Err(error),
                     // The rows are as they are, and so is the rest of the run.
-                    Err(error) => format!("rows share its key; which, cannot be said: {error:?}"),
+                    Err(error) => format!(
+                        "rows share its key; which, cannot be said: {}",
+                        error.in_one_line()
+                    ),
                 };
                 (
                     "duplicates",
@@ -478,7 +481,7 @@ fn without_statistics(error: &Error) -> Finding {
     Finding::new(
         Severity::Note,
         "not_analyzed",
-        format!("statistics could not be had: {error:?}"),
+        format!("statistics could not be had: {}", error.in_one_line()),
         "run ANALYZE on the target",
     )
 }
@@ -487,7 +490,7 @@ fn not_refreshed(step: &SchemaStep, error: &Error) -> Finding {
     Finding::new(
         Severity::Warning,
         "matview_not_refreshed",
-        format!("the materialized view could not be recomputed: {error:?}"),
+        format!("the materialized view could not be recomputed: {}", error.in_one_line()),
         "mend the cause and run REFRESH MATERIALIZED VIEW on the target",
     )
     .about(&step.step.object)

@@ -17,6 +17,7 @@ use super::options::GUARDS;
 use super::work::Run;
 use crate::connect::{Purpose, Session};
 use crate::plan::TablePlan;
+use crate::transfer::frozen::goes_in_frozen;
 
 /// Tables of this many bytes, and those of several parts, take long enough for autovacuum to come.
 const LARGE: u64 = 1 << 30;
@@ -30,8 +31,9 @@ impl Undisturbed {
     pub(super) async fn begin(&self, run: &Run, at: usize) {
         let table = &run.plan.tables[at];
         let large = table.bytes >= LARGE || run.plan.parts_of(at).nth(1).is_some();
-        // Each piece takes a stronger lock itself, which keeps autovacuum away too.
-        let locked = table.guard.locks();
+        // The pieces take a stronger lock themselves, which keeps autovacuum away too.
+        let mut parts = run.plan.parts_of(at);
+        let locked = table.guard.locks() || parts.any(|part| goes_in_frozen(table, part));
         if !large || locked || table.written_to != table.name {
             return;
         }

@@ -19,7 +19,7 @@ use crate::archive::failed;
 use crate::connect::Session;
 use crate::error::{Error, ErrorKind};
 use crate::event::Counters;
-use crate::plan::{PartId, TablePlan};
+use crate::plan::{Part, PartId, TablePlan};
 use crate::restore::Loaded;
 use crate::state::Receipt;
 
@@ -36,10 +36,10 @@ impl Transfer {
         &self,
         (archive, target): (&Arc<Loaded>, &Session),
         table: &TablePlan,
-        part: PartId,
+        part: &Part,
         mut committed: impl FnMut(Receipt),
     ) -> Result<Ended, Error> {
-        let mut frames = frames(Arc::clone(archive), part);
+        let mut frames = frames(Arc::clone(archive), part.id);
         let mut piece = Piece::begin_whole(target, table, part).await?;
         while let Some(frame) = frames.recv().await {
             let frame = frame.map_err(failed)?;

@@ -13,9 +13,10 @@ use pghaul_rows::tuple::Row;
 use pghaul_rows::writer::CopyWriter;
 use tokio_postgres::CopyInSink;
 
+use super::frozen::{self, goes_in_frozen};
 use crate::connect::Session;
 use crate::error::Error;
-use crate::plan::{PartId, TablePlan};
+use crate::plan::{Part, PartId, TablePlan};
 use crate::state::Receipt;
 
 pub(crate) struct Piece<'a> {
@@ -35,20 +36,26 @@ pub(crate) struct Piece<'a> {
 const MESSAGE_BYTES: usize = 256 << 10;
 
 impl<'a> Piece<'a> {
+    /// The first piece of a part, or one that goes on where the part has pieces already.
     pub(super) async fn begin(
         target: &'a Session,
         table: &'a TablePlan,
-        part: PartId,
-        start: Tid,
+        part: &Part,
+        resume: Option<Tid>,
     ) -> Result<Self, Error> {
         let doing = doing(table);
-        let statement = table.write_statement();
+        let start = resume.unwrap_or(Tid { block: part.from.unwrap_or(0), offset: 0 });
+        let is_first = resume.is_none() && goes_in_frozen(table, part);
+        let (begin, statement) = if is_first && frozen::begin(target, table).await? {
+            table.write_frozen_statements()
+        } else {
+            (format!("begin; {}", table.guard.before), table.write_statement())
+        };
         // Sent together: one round trip less a piece.
-        let begin = format!("begin; {}", table.guard.before);
         let (begun, sink) =
             tokio::join!(target.batch(&doing, &begin), target.copy_in(&doing, &statement));
         begun?;
-        Ok(Self::within(target, table, (part, start), sink?))
+        Ok(Self::within(target, table, (part.id, start), sink?))
     }
 
     /// A piece inside a transaction that is begun, into a COPY that is.
@@ -71,14 +78,14 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// A piece that gets its COPY stream whole, header and trailer included.
+    /// The only piece of a part, which gets its COPY stream whole, header and trailer included.
     pub(crate) async fn begin_whole(
         target: &'a Session,
         table: &'a TablePlan,
-        part: PartId,
+        part: &Part,
     ) -> Result<Self, Error> {
         let start = Tid { block: 0, offset: 0 };
-        Ok(Self { writer: None, ..Self::begin(target, table, part, start).await? })
+        Ok(Self { writer: None, start, ..Self::begin(target, table, part, None).await? })
     }
 
     /// Adds bytes of the stream, which hold these rows.

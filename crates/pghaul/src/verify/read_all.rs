@@ -439,7 +439,7 @@ impl Reader {
 /// A table that could not be read.
 pub(crate) fn not_compared(table: &RelationName, error: &Error) -> Finding {
     let remedy = error.hint().unwrap_or("mend the cause and compare again");
-    let text = format!("could not be compared: {error:?}");
+    let text = format!("could not be compared: {}", error.in_one_line());
     Finding::new(Severity::Blocker, "not_compared", text, remedy).about(table)
 }
 

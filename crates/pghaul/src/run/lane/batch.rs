@@ -91,7 +91,7 @@ impl Sessions<'_> {
             self.drop_sessions();
             // Any other error will be told by the task that it is about, once that is alone.
             if retry::is_worth_another_try(&error) {
-                let (what, after) = (&format!("{error:?}"), Duration::ZERO);
+                let (what, after) = (&error.in_one_line(), Duration::ZERO);
                 run.observer.on_event(&Event::Retrying { what, after });
             }
             Vec::new()

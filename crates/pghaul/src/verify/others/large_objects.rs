@@ -104,7 +104,7 @@ impl Compared {
 
 /// Contents that we may not read.
 pub(crate) fn unreadable(objects: usize, error: &Error) -> Finding {
-    let text = format!("{objects} of them could not be read: {error:?}");
+    let text = format!("{objects} of them could not be read: {}", error.in_one_line());
     let remedy = "grant SELECT on the large objects to the role that compares";
     Finding::new(Severity::Warning, "large_objects_not_compared", text, remedy)
 }
