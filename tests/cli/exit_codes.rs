@@ -198,7 +198,7 @@ fn code_11_a_pg_dump_that_is_too_old() {
         error: one thing stands in the way
 
         Found: 1 blocker
-          blocker pg_dump_unusable: cannot read the schema of PostgreSQL 18.X: that needs pg_dump 18 or newer: found: FOLDER/pg_dump (17.4)
+          blocker pg_dump_unusable: cannot read the schema of PostgreSQL 18.X without pg_dump 18 or newer: found: FOLDER/pg_dump (17.4)
             remedy: install the client programs of PostgreSQL 18 (Debian and Ubuntu: postgresql-client-18; Red Hat and its kin: postgresql18; Homebrew: postgresql@18 or libpq), or name a pg_dump with --pg-dump PATH
     "#]]);
 }

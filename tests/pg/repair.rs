@@ -1,13 +1,17 @@
 //! Repair of duplicates: nothing is lost, every unique index holds, and all of it can be undone.
 
 mod autovacuum;
+mod brought_back;
 mod carried;
 mod cases;
 mod chains;
 mod counts;
+mod expressions;
 mod guards;
+mod keys;
 mod loose;
 mod mastodon;
+mod published;
 mod scans;
 mod tables;
 mod values;

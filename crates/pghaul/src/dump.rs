@@ -47,7 +47,8 @@ pub enum Destination {
     Shelf {
         /// The folder of archives.
         folder: PathBuf,
-        /// How many archives of this database remain, the new one included; none: all.
+        /// How many archives of this database, and of the same scope and patterns, remain, the new
+        /// one included; none: all.
         keep: Option<NonZeroUsize>,
     },
     /// One stream. Parts are read one after the other then, and nothing can be resumed.
@@ -208,7 +209,11 @@ async fn dump_to(
     let (place, options) = match to {
         Destination::Folder(path) => (Workplace::folder(path)?, options),
         Destination::Shelf { folder, keep } => {
-            let kept = shelf.insert(shelf::Shelf::open(folder, keep, &identity)?);
+            let kept = shelf.insert(shelf::Shelf::open(
+                folder,
+                keep,
+                (&identity, prepare::asked(&options)),
+            )?);
             (Workplace::folder(kept.new_archive())?, options)
         }
         Destination::Stream(output) => {

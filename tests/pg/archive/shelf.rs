@@ -5,14 +5,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pghaul::connect::{Endpoint, Side};
-use pghaul::dump::{Destination, DumpOutcome, dump};
+use pghaul::dump::{Destination, DumpOptions, DumpOutcome, dump};
 use pghaul::event::Counters;
 use pghaul::run::Stop;
+use pghaul::run::options::Scope;
 use pghaul_archive::{Folder, check};
 use pghaul_testbed::{Major, Role, Server};
 
 use super::harness::{dump_options, dump_to};
 use crate::harness::database;
+
+async fn dump_of(options: &DumpOptions, source: &str, folder: &Path) -> DumpOutcome {
+    let source = Endpoint::parse(Side::Source, source).unwrap();
+    let company = (Arc::new(()) as _, Arc::new(Counters::default()), Stop::default());
+    let to = Destination::Shelf { folder: folder.to_owned(), keep: NonZeroUsize::new(1) };
+    dump(source, to, options.clone(), company).await.unwrap()
+}
 
 async fn dump_in(source: &str, folder: &Path, keep: Option<usize>) -> DumpOutcome {
     let source = Endpoint::parse(Side::Source, source).unwrap();
@@ -75,6 +83,43 @@ async fn keep_counts_whole_archives_of_this_database_only() {
     let newest = outcome.folder.unwrap();
     assert!(newest.file_name().unwrap().to_str().unwrap().starts_with(ours.name()));
     assert_eq!(check::folder(&Folder::new(newest)).unwrap(), Vec::<String>::new());
+}
+
+/// A small archive, made every hour, does not push out the nightly one of everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_of_less_does_not_replace_one_of_everything() {
+    let ours = database(Major::V18, "shelf");
+    ours.execute("create table t as select 1 as x; create table u as select 2 as x").await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let whole = dump_in(&ours.url(), place.path(), None).await.folder.unwrap();
+    let some = DumpOptions { include: vec!["public.t".to_owned()], ..dump_options() };
+    let first = dump_of(&some, &ours.url(), place.path()).await.folder.unwrap();
+    let second = dump_of(&some, &ours.url(), place.path()).await;
+    assert_eq!(second.removed, [first]);
+    let schema = DumpOptions { scope: Scope::SchemaOnly, ..dump_options() };
+    let schema = dump_of(&schema, &ours.url(), place.path()).await;
+    assert!(schema.removed.is_empty() && whole.exists(), "{:?}", schema.removed);
+    let newer = dump_in(&ours.url(), place.path(), Some(1)).await;
+    assert_eq!(newer.removed, [whole]);
+    assert!(second.folder.unwrap().exists() && schema.folder.unwrap().exists());
+}
+
+/// Whose it was nobody knows, but that something is wrong there must be said.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_with_a_damaged_manifest_is_told_of() {
+    let ours = database(Major::V18, "shelf");
+    ours.execute("create table t as select 1 as x").await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let first = dump_in(&ours.url(), place.path(), None).await.folder.unwrap();
+    let manifest = first.join("manifest.jsonl");
+    let bytes = std::fs::read(&manifest).unwrap();
+    std::fs::write(&manifest, &bytes[..bytes.len() / 2]).unwrap();
+    let second = dump_in(&ours.url(), place.path(), Some(1)).await;
+    assert!(second.removed.is_empty() && first.exists());
+    let told = |one: &pghaul::finding::Finding| {
+        one.code == "damaged_archive" && one.object == Some(first.display().to_string())
+    };
+    assert!(second.findings.iter().any(told), "{:?}", second.findings);
 }
 
 /// Servers may withhold their system identifier; then a name is all there is, which proves nothing.

@@ -12,13 +12,13 @@ use super::{
 };
 use crate::harness::database;
 
-fn rules(text: &str) -> PlanOptions {
+pub(super) fn rules(text: &str) -> PlanOptions {
     let text = format!("format = 1\nname = 'test'\n{text}");
     PlanOptions { rules: Rules::parse(&text, "test").unwrap(), ..PlanOptions::default() }
 }
 
 /// Plans, repairs with nothing asked or skipped, checks, calls `look`, and undoes.
-async fn there_and_back(
+pub(super) async fn there_and_back(
     database: &Database<'_>,
     options: &PlanOptions,
     groups: (u64, u64),
@@ -350,4 +350,101 @@ async fn groups_across_partitions_are_reported() {
         planned.findings.iter().filter(|f| f.code == "duplicates_across_partitions").collect();
     assert_eq!(found.len(), 2, "{:?}", planned.findings);
     equal(&before, &digests(&database).await);
+}
+
+/// A row whose key is a reference has another key once that changes, and what refers to it must follow:
+/// a profile with the key of its account, membership of a team, and what refers to these.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_made_of_references_take_their_children_along() {
+    for (major, cascade) in
+        [(Major::V9_6, ""), (Major::V14, "on update cascade on delete cascade"), (Major::V18, "")]
+    {
+        let database = database(major, "keys_of_keys");
+        database
+            .execute(format!(
+                "create table team (id int primary key, name text not null);
+                 create unique index team_name on team (name);
+                 create table person (id int primary key, email text not null);
+                 create unique index person_email on person (email);
+                 create table profile (person int primary key references person {cascade}, about text);
+                 create table badge (id serial primary key, profile int not null references profile {cascade}, what text);
+                 create table member (team int references team {cascade}, person int references person {cascade},
+                                      role text, primary key (team, person));
+                 create table award (id serial primary key, team int, person int, what text,
+                                     foreign key (team, person) references member {cascade});
+                 insert into team select g, 't' || g from generate_series(1, 12) g;
+                 insert into person select g, 'p' || g from generate_series(1, 12) g"
+            ))
+            .await
+            .unwrap();
+        let twins = "insert into team select 100 + g, 't' || g from generate_series(1, 6) g;
+                     insert into person select 100 + g, 'p' || g from generate_series(1, 6) g;
+                     insert into profile select id, 'of ' || id from person where id not in (1, 2, 3, 104);
+                     insert into badge (profile, what) select person, 'badge of ' || person from profile;
+                     insert into member select t.id, p.id, 'r' from team t join person p
+                        on (t.id + p.id * 7) % 5 < 2;
+                     insert into award (team, person, what) select team, person, team || ' ' || person from member";
+        database
+            .execute(under_a_broken_index(&["team_name", "person_email"], twins))
+            .await
+            .unwrap();
+        let facts = "select string_agg(what || ' ' || (case when p.id > 100 then p.id - 100 else p.id end) || ' '
+                                       || coalesce((case when t.id > 100 then t.id - 100 else t.id end)::text, ''),
+                                       ',' order by what)
+                       from (select what, profile as person, null::int as team from badge
+                             union all select what, person, team from award) as w
+                       join person p on p.id = w.person left join team t on t.id = w.team";
+        let before = database.value(facts).await.unwrap();
+        let rule = rules(
+            "[[table]]\nname = 'team'\nkeep = [{ lowest = 'id' }]\n\
+             [[table]]\nname = 'person'\nkeep = [{ lowest = 'id' }]\n\
+             [[table]]\nname = 'profile'\nkeep = [{ lowest = 'person' }]\n\
+             [[table]]\nname = 'member'\nkeep = []",
+        );
+        let paper = Paper::new();
+        let planned = plan_with(&database.url(), &rule, &paper.plan()).await.unwrap();
+        assert_eq!(planned.counts.questions, 0);
+        let collisions = planned.counts.collisions;
+        assert!(collisions > 5, "{collisions}");
+        there_and_back(&database, &rule, (12, collisions), async || {
+            assert_eq!(database.value(facts).await.unwrap(), before);
+            let left = "select count(*)::text from person p full join team t on false
+                         where p.id > 100 or t.id > 100";
+            assert_eq!(database.value(left).await.unwrap().as_deref(), Some("0"));
+        })
+        .await;
+    }
+}
+
+/// Foreign keys are quiet while a row gets another key: what comes to refer to it between plan and
+/// repair is left behind, and told. Undo gives it its row back.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_come_to_refer_to_a_key_that_moves_are_told_of() {
+    let database = database(Major::V14, "late");
+    database
+        .execute(
+            "create table person (id int primary key, email text not null unique);
+             create table profile (person int primary key references person, about text);
+             create table badge (id serial primary key, profile int not null references profile);
+             insert into person select g, 'p' || g from generate_series(1, 9) g",
+        )
+        .await
+        .unwrap();
+    let twins = "insert into person select 100 + id, email from person where id < 4;
+                 insert into profile select id, 'x' from person where id > 3;
+                 insert into badge (profile) select person from profile";
+    database.execute(under_a_broken_index(&["person_email_key"], twins)).await.unwrap();
+    let rule = rules("[[table]]\nname = 'person'\nkeep = [{ lowest = 'id' }]");
+    let paper = Paper::new();
+    plan_with(&database.url(), &rule, &paper.plan()).await.unwrap();
+    database.execute("insert into badge (profile) values (102)").await.unwrap();
+    let before = digests(&database).await;
+    let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
+    let told: Vec<_> = repaired.findings.iter().filter(|one| one.code == "orphans_left").collect();
+    assert_eq!(told.len(), 1, "{:?}", repaired.findings);
+    assert_eq!(told[0].object.as_deref(), Some("public.badge"));
+    assert!(told[0].message.starts_with("1 rows"), "{}", told[0].message);
+    undo(&database.url(), true).await.unwrap();
+    equal(&before, &digests(&database).await);
+    assert!(orphans(&database).await.is_empty());
 }

@@ -11,8 +11,9 @@ use pghaul::duplicates::undo::{Indexes, UndoOptions};
 use pghaul::event::{Event, Observer};
 use pghaul::run::Stop;
 use pghaul_testbed::damage::{Damage, Recipe};
-use pghaul_testbed::{Database, Major};
+use pghaul_testbed::{Database, Major, Role};
 
+use super::carried::own;
 use super::mastodon::equal;
 use super::{
     Paper, clean, digests, majors, orphans, plan_with, repair, under_a_broken_index, undo,
@@ -481,7 +482,7 @@ async fn one_at_a_time() {
 async fn without_permission_or_table_nothing_begins() {
     let (database, paper) = alone(Major::V18).await;
     let before = digests(&database).await;
-    let role = pghaul_testbed::Role::create(database.server(), "reader", "").unwrap();
+    let role = Role::create(database.server(), "reader", "").unwrap();
     let (reader, name) = (database.url_as(&role), database.name());
     let error = repair(&reader, &paper.plan()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Preflight, "{error:?}");
@@ -504,6 +505,34 @@ async fn without_permission_or_table_nothing_begins() {
 }
 
 /// Who else is there is told before anything is written, and so is who stands in the way.
+/// From 15 on, who owns a table need not be allowed to create an index in its schema.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_create_an_index_nothing_begins() {
+    let (database, paper) = customers(Major::V18, "on delete cascade").await;
+    let role = Role::create(database.server(), "no_index", "").unwrap();
+    own(&database, &role).await;
+    let name = &role.name;
+    let sql = format!(
+        "revoke all on schema public from \"{name}\"; grant usage on schema public to \"{name}\""
+    );
+    database.execute(sql).await.unwrap();
+    let url = database.url_as(&role);
+    let before = digests(&database).await;
+    let error = repair(&url, &paper.plan()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Preflight, "{error}");
+    assert!(format!("{error}").contains("CREATE on the schema `public`"), "{error}");
+    assert_eq!(digests(&database).await, before);
+    database.execute(format!("grant create on schema public to \"{name}\"")).await.unwrap();
+    let repaired = repair(&url, &paper.plan()).await.unwrap();
+    assert_eq!(repaired.skipped, 0, "{:?}", repaired.findings);
+    database.execute(format!("revoke create on schema public from \"{name}\"")).await.unwrap();
+    let error = undo(&url, true).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Preflight, "{error}");
+    database.execute(format!("grant create on schema public to \"{name}\"")).await.unwrap();
+    undo(&url, true).await.unwrap();
+    equal(&before, &digests(&database).await);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn others_are_named() {
     let (database, paper) = alone(Major::V18).await;

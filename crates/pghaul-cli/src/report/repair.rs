@@ -107,6 +107,8 @@ pub fn repaired(
                 paint(WARNING, "Stopped: what is done is kept; the same command goes on.")
             } else if exit == Exit::Done {
                 paint(GOOD, "Repaired: every group of the plan.")
+            } else if repaired.skipped == 0 && repaired.asked == 0 {
+                paint(WARNING, "Repaired: every group of the plan. Look at what was found.")
             } else {
                 paint(WARNING, "Repaired, but not everything.")
             };

@@ -36,8 +36,8 @@ pub struct Flags {
     /// A new archive in this folder, named by database and UTC time
     #[arg(long, value_name = "FOLDER", help_heading = "The archive")]
     archive_in: Option<PathBuf>,
-    /// With --archive-in: how many archives of this database remain there; older ones go once the
-    /// new one is verified
+    /// With --archive-in: how many archives of this database and these options for what is carried
+    /// remain there; older ones go once the new one is verified
     #[arg(long, value_name = "N", requires = "archive_in", help_heading = "The archive")]
     keep: Option<NonZeroUsize>,
     /// Level of zstd [1 to 19]

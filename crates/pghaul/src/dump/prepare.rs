@@ -329,7 +329,8 @@ async fn locale(look: &Session) -> Result<contents::Locale, Error> {
     Ok(contents::Locale { encoding, provider, name, ctype })
 }
 
-fn asked(options: &DumpOptions) -> contents::Asked {
+/// What is asked for, as an archive keeps it.
+pub(super) fn asked(options: &DumpOptions) -> contents::Asked {
     contents::Asked {
         scope: match options.scope {
             Scope::Everything => contents::Scope::Everything,

@@ -1,15 +1,17 @@
 //! A folder of archives: a new one for each dump, and old ones removed.
 //!
 //! Invariants: an archive counts as old one of this database by what its own manifest says, never
-//! by its name; only archives that were found right count and only such are removed, and only
-//! after the new one was verified.
+//! by its name; only archives that hold what was asked for now (a dump of one table does not replace
+//! one of all), and that were found right, count and are removed, and only after the new one was
+//! verified.
 
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use pghaul_archive::{Folder, check};
+use pghaul_archive::contents::Asked;
+use pghaul_archive::{ArchiveError, Folder, Problem, check};
 
 use super::output::joined;
 use super::unfinished::STATE;
@@ -23,16 +25,17 @@ pub(super) struct Shelf {
     folder: PathBuf,
     keep: Option<NonZeroUsize>,
     identity: DatabaseIdentity,
+    asked: Asked,
     /// Held, not read.
     _lock: File,
 }
 
 impl Shelf {
-    /// Takes the shelf for this database.
+    /// Takes the shelf for this database, and for archives of what is asked for.
     pub(super) fn open(
         folder: PathBuf,
         keep: Option<NonZeroUsize>,
-        identity: &DatabaseIdentity,
+        (identity, asked): (&DatabaseIdentity, Asked),
     ) -> Result<Self, Error> {
         if !folder.is_dir() {
             return Err(Error::new(
@@ -44,7 +47,7 @@ impl Shelf {
         let system = identity.system.as_deref().unwrap_or("unknown");
         let name = format!(".pghaul-{system}-{}.lock", identity.database_oid);
         let lock = lock(&folder.join(name))?;
-        Ok(Self { folder, keep, identity: identity.clone(), _lock: lock })
+        Ok(Self { folder, keep, identity: identity.clone(), asked, _lock: lock })
     }
 
     /// The path of a new archive.
@@ -89,13 +92,21 @@ impl Shelf {
             }
             let Some(keep) = self.keep else { continue };
             let archive = Folder::new(&path);
-            let Ok((manifest, _)) = archive.documents() else { continue };
+            let (manifest, contents) = match archive.documents() {
+                Ok(documents) => documents,
+                Err(ArchiveError::Damaged { problem: Problem::Unfinished, .. })
+                | Err(ArchiveError::Io { .. }) => continue,
+                Err(error) => {
+                    findings.push(nobodys(&path, &error.to_string()));
+                    continue;
+                }
+            };
             let source = from_source(&manifest.source);
             // Without a system identifier on both sides nobody knows whose it is.
             let ours = source.system.is_some()
                 && source.system == self.identity.system
                 && source.database == self.identity.database;
-            if ours {
+            if ours && contents.asked == self.asked {
                 older.push((manifest.finished, path, keep));
             }
         }
@@ -131,6 +142,16 @@ fn damaged(path: &Path, why: &str) -> Finding {
         Severity::Warning,
         "damaged_archive",
         format!("an older archive of this database is damaged, and not counted: {why}"),
+        "remove it once you do not need it for an inquiry",
+    )
+    .about(path.display())
+}
+
+fn nobodys(path: &Path, why: &str) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        "damaged_archive",
+        format!("an archive there is damaged where it says whose it is, and not counted: {why}"),
         "remove it once you do not need it for an inquiry",
     )
     .about(path.display())

@@ -108,6 +108,17 @@ impl ForeignKey {
         from(&self.parent, self.parent_is_tree)
     }
 
+    /// How many rows refer to nothing. To be asked within a transaction, which reads heaps from then on.
+    pub(super) async fn count(&self, session: &Session) -> Result<i64, Error> {
+        let doing = format!("count the orphans of `{}` in `{}`", self.name, self.child);
+        let heap = "set local enable_seqscan = on; set local enable_indexscan = off; \
+                    set local enable_indexonlyscan = off; set local enable_bitmapscan = off; \
+                    set local enable_nestloop = off";
+        session.batch(&doing, heap).await?;
+        let sql = format!("select pg_catalog.count(*) from ({}) as x", self.statement());
+        Ok(session.query_one(&doing, &sql, &[]).await?.get(0))
+    }
+
     fn statement(&self) -> String {
         let each = |of: &dyn Fn(usize) -> String, between: &str| {
             (0..self.columns.len()).map(of).collect::<Vec<_>>().join(between)

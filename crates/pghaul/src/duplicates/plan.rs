@@ -18,6 +18,7 @@ mod emit;
 pub mod file;
 mod finds;
 mod groups;
+mod map;
 mod mapped;
 mod mapping;
 mod release;

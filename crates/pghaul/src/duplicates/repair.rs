@@ -20,6 +20,7 @@
 
 pub mod accounting;
 mod batch;
+mod expressions;
 mod forget;
 mod indexes;
 mod look;
@@ -29,13 +30,14 @@ mod script;
 pub(in crate::duplicates) mod state;
 mod strangers;
 pub(in crate::duplicates) mod subject;
+mod subscribers;
 
 pub use forget::forget;
 
 pub(in crate::duplicates) use batch::names;
 pub(in crate::duplicates) use indexes::drop_temporary;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::time::Instant;
 
@@ -164,25 +166,35 @@ pub async fn repair(
     for (place, table) in (0_i32..).zip(&script.tables) {
         subjects.push(Subject::read(&session, place, table, &mut refused).await?);
     }
+    indexes::look_at_rights(&session, &script, &subjects, &mut refused).await?;
     let can_quiet = can_quiet(&session).await?;
-    for table in &script.tables {
-        if table.follows_updates && !can_quiet && has_twins(&script, table)? {
+    for table in script.tables.iter().filter(|_| !can_quiet) {
+        let twins = Twins::of(&script, table)?;
+        if table.follows_updates && twins != Twins::None {
             refused.push(format!(
                 "{}: foreign keys to it follow updates of the key (ON UPDATE CASCADE), and only a \
                  superuser can keep them quiet",
+                table.table
+            ));
+        } else if twins == Twins::Fixed {
+            refused.push(format!(
+                "{}: rows share the key by which others refer to them, no other key can be made for \
+                 them, and only a superuser can keep foreign keys quiet while one of them goes",
                 table.table
             ));
         }
     }
     subject::refuse(&refused)?;
     let digests = Digests::of(&session).await?;
+    let mut findings = writers(&session).await?;
+    findings.extend(subscribers::of_all_tables(&session).await?);
     let repairing = Repairing {
         script: &script,
         subjects: &subjects,
         options,
         observer,
         stop,
-        findings: writers(&session).await?,
+        findings,
         bench: Bench {
             session: &session,
             digests: &digests,
@@ -191,6 +203,7 @@ pub async fn repair(
             can_quiet,
         },
         skipped: HashSet::new(),
+        moved: BTreeSet::new(),
         uncounted: 0,
         done: Repaired::default(),
     };
@@ -198,7 +211,7 @@ pub async fn repair(
 }
 
 /// Whether foreign keys can be kept quiet.
-async fn can_quiet(session: &Session) -> Result<bool, Error> {
+pub(in crate::duplicates) async fn can_quiet(session: &Session) -> Result<bool, Error> {
     let doing = "see whether foreign keys can be kept quiet";
     session.batch(doing, "begin").await?;
     let quiet = session.batch(doing, "set local session_replication_role = replica").await.is_ok();
@@ -206,24 +219,37 @@ async fn can_quiet(session: &Session) -> Result<bool, Error> {
     Ok(quiet)
 }
 
-fn has_twins(script: &Script, table: &TableLine) -> Result<bool, Error> {
-    let Some(place) = script.tables.iter().position(|other| other.table == table.table) else {
-        return Ok(false);
-    };
-    let mut jobs = script.jobs(Phase::Release, place)?;
-    while let Some(job) = jobs.next_job()? {
-        let changes_key = match &job.what {
-            script::What::Twin(_) => true,
-            script::What::Update(values) => {
-                table.referenced.iter().any(|key| values.contains_key(key))
-            }
-            _ => false,
+/// Whether keys by which others refer are given up, for which foreign keys have to be kept quiet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Twins {
+    None,
+    /// They get another key.
+    Movable,
+    /// No other key can be made for some of them.
+    Fixed,
+}
+
+impl Twins {
+    fn of(script: &Script, table: &TableLine) -> Result<Self, Error> {
+        let mut twins = Self::None;
+        let Some(place) = script.tables.iter().position(|other| other.table == table.table) else {
+            return Ok(twins);
         };
-        if changes_key {
-            return Ok(true);
+        let mut jobs = script.jobs(Phase::Release, place)?;
+        while let Some(job) = jobs.next_job()? {
+            match &job.what {
+                script::What::Twin(values) if values.is_empty() => return Ok(Self::Fixed),
+                script::What::Twin(_) => twins = Self::Movable,
+                script::What::Update(values)
+                    if table.referenced.iter().any(|key| values.contains_key(key)) =>
+                {
+                    twins = Self::Movable;
+                }
+                _ => {}
+            }
         }
+        Ok(twins)
     }
-    Ok(false)
 }
 
 /// Rows are fetched by ctid: in small tables too, where the planner would rather read all of it.
@@ -284,6 +310,8 @@ struct Repairing<'a> {
     bench: Bench<'a>,
     /// Numbers of clusters that are left alone.
     skipped: HashSet<u32>,
+    /// Places of tables whose rows that stay have got other keys, while foreign keys were quiet.
+    moved: BTreeSet<usize>,
     /// Rows whose numbers could not be counted anew.
     uncounted: u64,
     done: Repaired,
@@ -312,6 +340,7 @@ impl Repairing<'_> {
         }
         if go_on {
             self.drop_indexes().await?;
+            self.look_for_orphans().await?;
             go_on = self.recount().await?;
         }
         if go_on {
@@ -394,6 +423,9 @@ impl Repairing<'_> {
                 let begun = Instant::now();
                 let outcome =
                     self.bench.run(subject, phase, std::mem::take(&mut some), done_to).await?;
+                if phase == Phase::Change && outcome.moved_keys {
+                    self.moved.insert(place);
+                }
                 self.take_in(subject, outcome).await?;
                 self.step(&format!("{} {}", phase.name(), subject.name), begun);
                 if self.stop.soon.is_cancelled() || self.stop.now.is_cancelled() {

@@ -15,11 +15,12 @@ mod rows;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use self::indexes::refuse_for_indexes;
+use self::indexes::{refuse_for_indexes, refuse_for_views};
+use super::orphans::ForeignKey;
 use super::plan::file::TableLine;
 use super::repair::state::{self, RepairRecord};
 use super::repair::subject::{self, Subject};
-use super::repair::{by_ctid, check_memory, drop_temporary, lock_timeout};
+use super::repair::{by_ctid, can_quiet, check_memory, drop_temporary, lock_timeout};
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Observer};
@@ -114,12 +115,14 @@ pub async fn undo(
         observer,
         stop,
         lock_timeout_ms: lock_timeout(&session).await?,
+        can_quiet: can_quiet(&session).await?,
     };
     undoing.look().await?;
     let in_the_way = undoing.in_the_way(&tables).await?;
     if !in_the_way.is_empty() && options.indexes == Indexes::Keep {
         return Err(refuse_for_indexes(&in_the_way));
     }
+    refuse_for_views(&in_the_way)?;
     undoing.drop_indexes(&in_the_way).await?;
     undoing.run().await
 }
@@ -168,6 +171,16 @@ struct Undoing<'a> {
     observer: &'a dyn Observer,
     stop: &'a Stop,
     lock_timeout_ms: u64,
+    /// Whether foreign keys can be kept quiet.
+    can_quiet: bool,
+}
+
+/// What foreign keys say to a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ForeignKeys {
+    Heeded,
+    /// What a row referred to has another key until its own batch, an earlier one, is undone.
+    Quiet,
 }
 
 impl Undoing<'_> {
@@ -297,7 +310,14 @@ impl Undoing<'_> {
             let Some(subject) = subject else {
                 return Err(Error::new(ErrorKind::RunState, "the repair's state is damaged"));
             };
-            match self.batch(subject, batch).await {
+            let mut tried = self.batch(subject, batch, ForeignKeys::Heeded).await;
+            if self.can_quiet
+                && tried.as_ref().is_err_and(|error| error.sqlstate() == Some("23503"))
+            {
+                self.session.batch("roll back", "rollback").await?;
+                tried = self.batch(subject, batch, ForeignKeys::Quiet).await;
+            }
+            match tried {
                 Ok(rows) => undone.rows += rows,
                 Err(error) => {
                     if !self.session.is_closed() {
@@ -328,7 +348,23 @@ impl Undoing<'_> {
         Ok(undone)
     }
 
-    async fn batch(&self, subject: &Subject, batch: i64) -> Result<u64, Error> {
+    /// Rows of other tables that refer to nothing in this one.
+    async fn orphans(&self, subject: &Subject) -> Result<i64, Error> {
+        let mut orphans = 0;
+        for key in ForeignKey::all(self.session).await? {
+            if key.parent == subject.name && key.child != subject.name {
+                orphans += key.count(self.session).await?;
+            }
+        }
+        Ok(orphans)
+    }
+
+    async fn batch(
+        &self,
+        subject: &Subject,
+        batch: i64,
+        foreign_keys: ForeignKeys,
+    ) -> Result<u64, Error> {
         let table = subject.name.quoted();
         let doing = format!("undo a batch of `{}`", subject.name);
         let mut sql = format!(
@@ -339,8 +375,20 @@ impl Undoing<'_> {
         sql.push_str(&subject.quiet_triggers());
         self.session.batch(&doing, &sql).await?;
         subject.ensure_as_it_was(self.session, "the undo").await?;
+        let mut orphans = 0;
+        if foreign_keys == ForeignKeys::Quiet {
+            orphans = self.orphans(subject).await?;
+            self.session.batch(&doing, "set local session_replication_role = replica").await?;
+        }
         let rows = self.put_back_changed(subject, batch).await?
             + self.put_back_deleted(subject, batch).await?;
+        if foreign_keys == ForeignKeys::Quiet && self.orphans(subject).await? > orphans {
+            return Err(Error::new(
+                ErrorKind::Transfer,
+                format!("rows that refer to rows of `{}` came since the repair", subject.name),
+            )
+            .with_hint("remove them, or what refers to them, then go on with the same command"));
+        }
         let restore = subject.restore_triggers();
         if !restore.is_empty() {
             self.session.batch(&doing, &restore).await?;

@@ -44,10 +44,11 @@
 //!
 //! Quiet without a terminal, but for findings and errors. Each archive is a new folder, named by database
 //! and UTC time. `--keep 7` leaves the seven newest: of this database (system identifier and name, as
-//! their own manifests say, whatever the folders are called), and whole (each is read, down to each row,
-//! before it counts or goes), and only once the new one was read back. Damaged ones are a warning and
-//! stay, unfinished ones a note, those of other databases are not touched. Two at once exclude each other
-//! (20).
+//! their own manifests say, whatever the folders are called), of the same options for what is carried (a
+//! `--schema-only` or `--include` never pushes out an archive of everything, nor the other way round), and
+//! whole (each is read, down to each row, before it counts or goes), and only once the new one was read
+//! back. Damaged ones are a warning and stay, unfinished ones a note, those of other databases are not
+//! touched. Two at once exclude each other (20).
 //!
 //! # Is it good?
 //!

@@ -52,12 +52,18 @@
 //!
 //! Refused before the first write, all at once: a plan of another database or of other data, rules
 //! (`CREATE RULE`) on a table, published tables without a replica identity, row security, missing
-//! rights, `track_counts` off, columns that changed.
+//! rights, `track_counts` off, columns that changed, functions of an index, a check or a computed column
+//! that find others by the `search_path` (pghaul sets none; as restoring a dump, it needs functions with
+//! a `search_path` of their own). A warning, since nothing here can be done about it: a publication of
+//! all tables that somebody subscribes to sends on schema `pghaul` too (`state_is_published`).
 //!
-//! A role that owns the tables is enough. Rows that share the very key by which others refer to them
+//! A role that owns the tables is enough, with CREATE on the database (schema `pghaul`) and, where a
+//! foreign key has no index, on the schema of its table (from 15 on not everybody has that on `public`). Rows that share the very key by which others refer to them
 //! are deleted while foreign keys are quiet, which takes a superuser (or the right to set
 //! `session_replication_role`); without one they get a key that nobody has first, which foreign keys
-//! with `ON UPDATE CASCADE` forbid. A foreign key that a damaged index leads astray then is asked once
+//! with `ON UPDATE CASCADE` forbid, and which is impossible where no other key can be made (`GENERATED
+//! ALWAYS`, types that are neither whole numbers, texts nor UUIDs): refused. Whether rows share that key
+//! the index says (`citext`, 1.0 and 1.00); if they differ otherwise, they are asked about. A foreign key that a damaged index leads astray then is asked once
 //! more without indexes, for that row alone.
 //!
 //! No table is read for each batch or row: rows are fetched by ctid, foreign keys go through indexes
@@ -88,8 +94,9 @@
 //! locks: changed meanwhile, they end it with exit code 12, and made what they were, it goes on. The rows
 //! as they were share keys again, so they do not fit
 //! under the unique indexes: `--drop-indexes` drops these and the foreign keys that need them, puts
-//! plain indexes in their place, and prints the statements that bring them back; they stand in
-//! `pghaul.undo_statement` too. `finish --forget-undo` removes what undo needs.
+//! plain indexes in their place, and prints the statements that bring them back, comments, `CLUSTER ON`
+//! and replica identity included (that of a published table is FULL meanwhile), but no tablespace and
+//! no `fillfactor` of a constraint's index; they stand in `pghaul.undo_statement` too. `finish --forget-undo` removes what undo needs.
 //!
 //! # What is kept of a row
 //!

@@ -49,7 +49,7 @@ fn none_will_do(found: &[Found], source: ServerVersion, target: Option<ServerVer
     let error = Error::new(
         ErrorKind::Preflight,
         format!(
-            "cannot read the schema of PostgreSQL {source}: that needs pg_dump {needed} or newer"
+            "cannot read the schema of PostgreSQL {source} without pg_dump {needed} or newer"
         ),
     )
     .with_hint(format!(

@@ -3,7 +3,6 @@
 //! Invariants: rows are only merged where the rules, or their equality, say that they are one; a
 //! doubt is a question; ties end at the lowest key, then the lowest ctid.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use pghaul_rows::{RowDigest, Tid};
@@ -13,7 +12,7 @@ use super::Without;
 use super::answers::{Answer, AnswerFor};
 use super::groups::{Fate, Group, GroupsWriter};
 use super::mapped::{key_in, values_of};
-use super::mapping::{Mapped, Mapping};
+use super::mapping::Mapped;
 use super::sets::{Components, Sets};
 use super::work::{ROWS_AT_ONCE, Work, text_of};
 use crate::duplicates::references::Reference;
@@ -86,6 +85,7 @@ impl Work<'_> {
     /// equal.
     pub(super) async fn decide(&mut self, table: usize, sets: Sets) -> Result<(), Error> {
         let components = sets.components(&self.states[table].removed);
+        self.find_telling(table, &components).await?;
         let mut groups = GroupsWriter::new(&self.options.spill_dir);
         let mut at = 0;
         while at < components.len() {
@@ -417,13 +417,15 @@ impl Work<'_> {
             return Some(why);
         }
         let equal = rows.windows(2).all(|pair| pair[0].digest == pair[1].digest);
-        if !equal && self.share_a_key(table, rows, wanted) {
+        if !equal && self.share_a_key(table, found_by, rows, wanted) {
             return Some("equal ids with different content".to_owned());
         }
         if found_by != 0
             && self.has_foreign_keys(table)
             && self.refers_to_itself(table)
-            && self.release(table, found_by, self.share_a_key(table, rows, wanted)).is_none()
+            && self
+                .release(table, found_by, self.share_a_key(table, found_by, rows, wanted))
+                .is_none()
         {
             return Some(
                 "there is no value that they could have until they are deleted".to_owned(),
@@ -480,13 +482,24 @@ impl Work<'_> {
     }
 
     /// Whether two rows have one value of a key by which others refer to them.
-    fn share_a_key(&self, table: usize, rows: &[Facts], wanted: &Wanted) -> bool {
-        self.names_of_rows(table).iter().any(|columns| {
-            let mut keys: Vec<String> =
-                rows.iter().filter_map(|row| wanted.key(row, columns)).collect();
-            keys.sort_unstable();
-            keys.windows(2).any(|pair| pair[0] == pair[1])
-        })
+    fn share_a_key(&self, table: usize, found_by: u64, rows: &[Facts], wanted: &Wanted) -> bool {
+        self.are_twins(table, found_by)
+            || self.names_of_rows(table).iter().any(|columns| {
+                let mut keys: Vec<String> =
+                    rows.iter().filter_map(|row| wanted.key(row, columns)).collect();
+                keys.sort_unstable();
+                keys.windows(2).any(|pair| pair[0] == pair[1])
+            })
+    }
+
+    /// Whether all rows of a group share a key by which others refer to them, by the word of the
+    /// index that found them: its equality may be wider than that of texts (`citext`, 1.0 and 1.00).
+    pub(super) fn are_twins(&self, table: usize, found_by: u64) -> bool {
+        let uniques = self.tables.list[table].uniques.iter().enumerate();
+        found_by.count_ones() == 1
+            && uniques
+                .filter(|(place, _)| found_by & (1 << (*place).min(63)) != 0)
+                .all(|(_, unique)| unique.predicate.is_none() && self.is_shared_key(table, unique))
     }
 
     /// By which columns rows are named: the primary key of one column, and what others refer to.
@@ -537,80 +550,6 @@ impl Work<'_> {
                 value.is_some_and(|text| !text.is_empty()) && value == first.values[*at].as_deref()
             })
         })
-    }
-
-    /// Notes what takes the place of each value that others refer to.
-    pub(super) async fn map(&mut self, table: usize) -> Result<(), Error> {
-        let mut keys: Vec<Vec<String>> =
-            self.tables.to(table).map(|reference| reference.parent_columns.clone()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let mut maps: BTreeMap<Vec<String>, Mapping> = BTreeMap::new();
-        if keys.is_empty() {
-            self.states[table].maps = maps;
-            return Ok(());
-        }
-        let mut names: Vec<&str> = keys.iter().flatten().map(String::as_str).collect();
-        names.sort_unstable();
-        names.dedup();
-        let key_of_row = |row: &[Option<String>], columns: &[String]| {
-            key_in(columns, |column| row[names.iter().position(|name| *name == column)?].as_deref())
-        };
-        let groups = std::mem::take(&mut self.states[table].groups);
-        let mut merged = groups.read().enumerate();
-        loop {
-            let mut some: Vec<(usize, Group)> = Vec::new();
-            while some.len() < ROWS_AT_ONCE / 4
-                && let Some((place, group)) = merged.next()
-            {
-                let group = group?;
-                if group.fate == Fate::Merge {
-                    some.push((place, group));
-                }
-            }
-            if some.is_empty() {
-                break;
-            }
-            let tids: Vec<Tid> =
-                some.iter().flat_map(|(_, group)| group.rows.iter().copied()).collect();
-            let mut values: BTreeMap<Tid, Vec<Option<String>>> = BTreeMap::new();
-            for chunk in tids.chunks(ROWS_AT_ONCE) {
-                values.extend(self.values(table, chunk, &names).await?);
-            }
-            for (group, decided) in &some {
-                let Some((first, others)) = decided.rows.split_first() else { continue };
-                for other in others {
-                    for columns in &keys {
-                        let key = |tid| values.get(tid).and_then(|row| key_of_row(row, columns));
-                        if let (Some(old), Some(new)) = (key(other), key(first))
-                            && old != new
-                        {
-                            let mapped = Mapped { new: Some(new), group: *group };
-                            maps.entry(columns.clone()).or_default().insert(old, mapped);
-                        }
-                    }
-                }
-            }
-            self.check_memory(maps.values().map(Mapping::bytes).sum())?;
-        }
-        let count = groups.len();
-        self.states[table].groups = groups;
-        let removed: Vec<Tid> = self.states[table].removed.keys().copied().collect();
-        for (chunk_number, chunk) in removed.chunks(ROWS_AT_ONCE).enumerate() {
-            for (tid, row) in self.values(table, chunk, &names).await? {
-                let within = chunk.iter().position(|other| *other == tid).unwrap_or(0);
-                let group = count + chunk_number * ROWS_AT_ONCE + within;
-                for columns in &keys {
-                    if let Some(old) = key_of_row(&row, columns) {
-                        let mapped = Mapped { new: None, group };
-                        maps.entry(columns.clone()).or_default().insert(old, mapped);
-                    }
-                }
-            }
-        }
-        maps.values_mut().for_each(Mapping::settle);
-        self.states[table].maps = maps;
-        Ok(())
     }
 }
 

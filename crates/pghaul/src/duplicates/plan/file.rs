@@ -148,7 +148,8 @@ pub enum Then {
     /// is deleted.
     MoveFirst,
     /// It shares the very key by which others are referred to: deleted while foreign keys do not
-    /// act where we may say so, else as `release`.
+    /// act where we may say so, else as `release`. Where it has no new values, it can give up none of
+    /// its keys, and only the first will do.
     Twin,
 }
 

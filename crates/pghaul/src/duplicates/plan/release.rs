@@ -1,9 +1,13 @@
 //! What rows have, in place of the keys that they share, until they are deleted.
 //!
 //! Invariant: a value that nobody else has: NULL where it keeps a row out of the index, a text or
-//! UUID made of the group's number, a whole number below all others.
+//! UUID made of the group's number, a whole number below all others; of a column that is a key itself,
+//! or of which the server said that such a text makes another key.
+
+use pghaul_rows::Tid;
 
 use super::file::Values;
+use super::sets::Components;
 use super::work::Work;
 use crate::duplicates::tables::{Column, ColumnKind, Table, Unique};
 use crate::error::Error;
@@ -45,8 +49,13 @@ impl Work<'_> {
                 continue;
             }
             let named = self.names_of_rows(table);
+            let telling = self.states[table].telling.get(&place);
+            let tells = |column: &Column| {
+                is_plain(unique, column)
+                    || telling.is_some_and(|telling| telling.contains(&column.name))
+            };
             let choices = unique.reads.iter().filter_map(|name| {
-                let column = facts.column(name)?;
+                let column = facts.column(name).filter(|column| tells(column))?;
                 // Others refer by it, or rows are known by it: it is kept as long as it can be.
                 if !shared && named.iter().flatten().any(|other| other == name) {
                     return None;
@@ -95,6 +104,83 @@ impl Work<'_> {
         }
     }
 
+    /// Columns of which an index has not the value but what an expression makes of it, and where a
+    /// text of its own makes a key of its own: of `lower(c)`, but not of `left(c, 3)`, nor where the
+    /// column is in the condition only. The server is asked, for one of the rows that were found.
+    pub(super) async fn find_telling(
+        &mut self,
+        table: usize,
+        components: &Components,
+    ) -> Result<(), Error> {
+        let tables = self.tables;
+        let facts = &tables.list[table];
+        for (place, unique) in facts.uniques.iter().enumerate() {
+            if unique.by_rule || self.states[table].telling.contains_key(&place) {
+                continue;
+            }
+            let found = (0..components.len())
+                .map(|at| components.get(at))
+                .find(|(_, found_by)| found_by & (1 << place.min(63)) != 0);
+            let Some((&[tid, ..], _)) = found else { continue };
+            let mut telling = Vec::new();
+            for column in unique.reads.iter().filter_map(|name| facts.column(name)) {
+                if matches!(column.kind, ColumnKind::Text(_))
+                    && !is_plain(unique, column)
+                    && self.tells(table, unique, column, tid).await?
+                {
+                    telling.push(column.name.clone());
+                }
+            }
+            self.states[table].telling.insert(place, telling);
+        }
+        Ok(())
+    }
+
+    async fn tells(
+        &self,
+        table: usize,
+        unique: &Unique,
+        column: &Column,
+        tid: Tid,
+    ) -> Result<bool, Error> {
+        let facts = &self.tables.list[table];
+        let fields: Vec<String> = facts
+            .columns
+            .iter()
+            .map(|other| {
+                let name = Ident::new(&other.name).quoted();
+                if other.name == column.name {
+                    format!("p.value::{} as {name}", column.type_name)
+                } else {
+                    format!("t.{name}")
+                }
+            })
+            .collect();
+        let keys: Vec<String> = unique.keys.iter().map(|key| format!("({key})::text")).collect();
+        let sql = format!(
+            "select pg_catalog.count(distinct array[{}]::text[]) = pg_catalog.cardinality($1::text[]) \
+               from (select {} from only {} as t cross join pg_catalog.unnest($1::text[]) as p (value) \
+                      where t.ctid = $2::text::pg_catalog.tid) as x",
+            keys.join(", "),
+            fields.join(", "),
+            facts.name.quoted()
+        );
+        let texts = [(u32::MAX - 1, 1), (u32::MAX - 1, 2), (u32::MAX, 1)]
+            .map(|(group, number)| placeholder(group, number));
+        let doing = format!("see what tells rows of `{}` apart", facts.name);
+        self.session.batch(&doing, "savepoint pghaul_tells").await?;
+        match self.session.query_one(&doing, &sql, &[&texts.as_slice(), &tid.to_string()]).await {
+            Ok(row) => Ok(row.get(0)),
+            Err(error) if self.session.is_closed() => Err(error),
+            // The expression cannot be made of such a text.
+            Err(_) => self
+                .session
+                .batch(&doing, "rollback to savepoint pghaul_tells")
+                .await
+                .map(|()| false),
+        }
+    }
+
     /// The lowest value of the columns that need numbers which nobody has.
     pub(super) async fn find_lowest(&mut self, table: usize) -> Result<(), Error> {
         let facts = &self.tables.list[table];
@@ -131,7 +217,7 @@ impl Work<'_> {
         for (column, how) in columns {
             let value = match how {
                 Released::Null => None,
-                Released::Text => Some(format!("pghaul {group} {number}")),
+                Released::Text => Some(placeholder(group, number)),
                 Released::Uuid => Some(format!(
                     "00000000-0000-4000-{:04x}-{group:012x}",
                     0x8000 + (number & 0xfff)
@@ -146,6 +232,10 @@ impl Work<'_> {
         }
         values
     }
+}
+
+fn placeholder(group: u32, number: usize) -> String {
+    format!("pghaul {group} {number}")
 }
 
 /// Whether the column itself is a key, and not something made of it.

@@ -67,10 +67,15 @@ pub(super) struct State {
     pub(super) rows: usize,
     /// Rows that go for good, and why.
     pub(super) removed: BTreeMap<Tid, &'static str>,
+    /// Rows that stay, and whose key by which others refer to them is made of references that change:
+    /// in maps they come after the groups and the rows that go for good.
+    pub(super) moved: Vec<Tid>,
     /// By the columns that others refer to.
     pub(super) maps: BTreeMap<Vec<String>, Mapping>,
     /// The lowest value of whole-number keys, for keys that nobody has.
     pub(super) lowest: BTreeMap<String, i128>,
+    /// By the place of an index: columns of its expressions that tell rows apart.
+    pub(super) telling: BTreeMap<usize, Vec<String>>,
 }
 
 impl<'a> Work<'a> {
@@ -173,7 +178,7 @@ impl<'a> Work<'a> {
             self.find_removed(table).await?;
             self.find_collisions(table, &mut sets).await?;
         }
-        if sets.is_empty() && self.states[table].removed.is_empty() {
+        if sets.is_empty() && self.states[table].removed.is_empty() && !self.moves_keys(table) {
             return Ok(());
         }
         self.decide(table, sets).await?;
@@ -342,8 +347,19 @@ impl<'a> Work<'a> {
                 continue;
             }
             let mut parents: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-            for (parent, group) in self.parents_of(table, &asked).await? {
-                parents.entry(parent).or_default().insert(group);
+            let mut below: Vec<(usize, Vec<Tid>)> = vec![(table, asked)];
+            while let Some((child, tids)) = below.pop() {
+                for (parent, group) in self.parents_of(child, &tids).await? {
+                    if !parents.entry(parent).or_default().insert(group) {
+                        continue;
+                    }
+                    // What moves that row stands above it.
+                    let state = &self.states[parent];
+                    let moved = group.checked_sub(state.first_moved());
+                    below.extend(
+                        moved.and_then(|at| state.moved.get(at)).map(|tid| (parent, vec![*tid])),
+                    );
+                }
             }
             for (parent, groups) in parents {
                 for (place, group) in self.states[parent].groups.read().enumerate() {
@@ -437,7 +453,13 @@ impl State {
         self.groups = Groups::default();
         self.rows = 0;
         self.removed.clear();
+        self.moved.clear();
         self.maps.clear();
+    }
+
+    /// The place in maps of the first row that is moved.
+    pub(super) fn first_moved(&self) -> usize {
+        self.groups.len() + self.removed.len()
     }
 
     /// The memory that it needs.
@@ -446,6 +468,7 @@ impl State {
         self.found.bytes()
             + self.maps.values().map(Mapping::bytes).sum::<u64>()
             + self.removed.len() as u64 * BYTES_A_REMOVED
+            + (self.moved.capacity() * size_of::<Tid>()) as u64
             + clears as u64
     }
 }

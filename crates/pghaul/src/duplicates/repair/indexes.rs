@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use super::Repairing;
-use super::script::Phase;
+use super::script::{Phase, Script};
 use super::state;
+use super::subject::Subject;
 use crate::connect::Session;
 use crate::error::Error;
 use crate::finding::{Finding, Severity};
@@ -136,6 +137,36 @@ impl Repairing<'_> {
     pub(super) async fn drop_indexes(&self) -> Result<(), Error> {
         drop_temporary(self.bench.session, self.bench.repair).await
     }
+}
+
+/// Indexes that a repair needs for a while, and that this role may not create.
+pub(super) async fn look_at_rights(
+    session: &Session,
+    script: &Script,
+    subjects: &[Subject],
+    refused: &mut Vec<String>,
+) -> Result<(), Error> {
+    for (place, subject) in subjects.iter().enumerate() {
+        if script.jobs(Phase::Delete, place)?.next_job()?.is_none() {
+            continue;
+        }
+        let sql = include_str!("unindexed.sql");
+        let doing = "look for foreign keys without an index";
+        for row in session.query(doing, sql, &[&subject.oid()]).await? {
+            if row.get("may_index") {
+                continue;
+            }
+            let child = RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1));
+            refused.push(format!(
+                "{child}: its foreign key to `{}` ({}) has no index, and this role may not create one for a \
+                 while: it has to own the table, and needs CREATE on the schema `{}`",
+                subject.name,
+                row.get::<_, Vec<String>>(2).join(", "),
+                child.schema
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Drops the indexes that were there for a while.

@@ -35,7 +35,8 @@ impl Repairing<'_> {
                     Severity::Warning,
                     "duplicates_skipped",
                     format!("{groups} groups are left alone: {why}"),
-                    "plan and repair again",
+                    "plan and repair again; where a row of such a group has NULL or a text like \
+                     `pghaul 5 1` by now in place of the key that it shared, `duplicates undo` first",
                 )
                 .about(table),
             );

@@ -7,7 +7,9 @@ use pghaul_rows::Tid;
 
 use super::Repairing;
 use super::script::{Phase, What};
+use crate::duplicates::orphans::ForeignKey;
 use crate::error::Error;
+use crate::finding::{Finding, Severity};
 use crate::name::{Ident, RelationName, literal};
 
 /// What a key needs beside its bytes, as it stands here and as a parameter.
@@ -48,6 +50,38 @@ impl Repairing<'_> {
             self.look_for_strangers(place, &keys, &mut found).await?;
         }
         Ok(found)
+    }
+
+    /// Rows that came, or that somebody changed, while what they refer to got another key and foreign
+    /// keys were quiet.
+    pub(super) async fn look_for_orphans(&mut self) -> Result<(), Error> {
+        let session = self.bench.session;
+        for place in self.moved.clone() {
+            let parent = &self.subjects[place].name;
+            for key in ForeignKey::all(session).await?.iter().filter(|key| key.parent == *parent) {
+                session.batch("look for rows that refer to nothing", "begin").await?;
+                let orphans = key.count(session).await;
+                if !session.is_closed() {
+                    session.batch("look for rows that refer to nothing", "rollback").await?;
+                }
+                let orphans = orphans?;
+                if orphans > 0 {
+                    self.findings.push(
+                        Finding::new(
+                            Severity::Warning,
+                            "orphans_left",
+                            format!(
+                                "{orphans} rows refer to nothing in `{parent}`, where rows got other \
+                                 keys: somebody wrote them meanwhile, or they did so before"
+                            ),
+                            "`pghaul duplicates scan --orphans` names them",
+                        )
+                        .about(&key.child),
+                    );
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn look_for_strangers(

@@ -2,6 +2,7 @@
 //!
 //! Invariant: only looks; whatever can be known is said before the first write, all at once.
 
+use super::expressions::without_a_path;
 use crate::catalog::oid;
 use crate::connect::Session;
 use crate::duplicates::plan::file::TableLine;
@@ -75,6 +76,7 @@ impl Subject {
         if columns != table.columns {
             refused.push(format!("{name}: its columns are not those of the plan"));
         }
+        without_a_path(session, (row.get(0), &name), refused).await?;
         let children: Vec<i64> = row.get(10);
         Ok(Self {
             place,
@@ -167,12 +169,27 @@ impl Subject {
 }
 
 /// 9.6 has no publications.
-async fn is_published(session: &Session, name: &RelationName) -> Result<bool, Error> {
+pub(in crate::duplicates) async fn is_published(
+    session: &Session,
+    name: &RelationName,
+) -> Result<bool, Error> {
     if !session.version().at_least(10) {
         return Ok(false);
     }
-    let sql = "select exists (select from pg_catalog.pg_publication_tables p \
-                where p.schemaname = $1 and p.tablename = $2)";
+    // A partition is published with what it belongs to, and may be named as that only (13 and newer).
+    let sql = "with recursive above (oid) as ( \
+                 select c.oid from pg_catalog.pg_class c \
+                   join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+                  where n.nspname = $1 and c.relname = $2 \
+                  union all \
+                 select h.inhparent from above \
+                   join pg_catalog.pg_inherits h on h.inhrelid = above.oid \
+                   join pg_catalog.pg_class c on c.oid = above.oid and c.relispartition) \
+               select exists (select from above \
+                                join pg_catalog.pg_class c on c.oid = above.oid \
+                                join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+                                join pg_catalog.pg_publication_tables p \
+                                  on p.schemaname = n.nspname and p.tablename = c.relname)";
     let doing = format!("look whether `{name}` is published");
     let row = session.query_one(&doing, sql, &[&name.schema.as_str(), &name.name.as_str()]).await?;
     Ok(row.get(0))

@@ -1,8 +1,10 @@
 -- Foreign keys to the table $1 whose columns no index of the child can find: by a B-tree that begins
--- with one of them, whole or without its NULLs.
+-- with one of them, whole or without its NULLs; and whether this role may create one.
 select n.nspname::text
      , c.relname::text
      , k.columns
+     , pg_catalog.bool_and(pg_catalog.has_schema_privilege(n.oid, 'create')
+                           and pg_catalog.pg_has_role(c.relowner, 'usage')) as may_index
   from pg_catalog.pg_constraint o
   join pg_catalog.pg_class c on c.oid = o.conrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -5,6 +5,7 @@
 
 use super::Undoing;
 use crate::duplicates::plan::file::TableLine;
+use crate::duplicates::repair::subject::is_published;
 use crate::error::{Error, ErrorKind};
 use crate::name::{Ident, RelationName, literal};
 
@@ -17,6 +18,29 @@ pub(super) struct InTheWay {
     brings_back: Vec<String>,
     /// The foreign keys that go with it.
     keys: usize,
+    /// Views that cannot be without it.
+    views: Vec<String>,
+}
+
+/// Views that group by a key are the user's to drop.
+pub(super) fn refuse_for_views(in_the_way: &[InTheWay]) -> Result<(), Error> {
+    let list: Vec<String> = in_the_way
+        .iter()
+        .filter(|index| !index.views.is_empty())
+        .map(|index| format!("{} (by {})", index.index, index.views.join(", ")))
+        .collect();
+    if list.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Preflight,
+        format!(
+            "views need unique indexes under which the rows as they were do not fit, since they group by \
+             the key: {}",
+            list.join(", ")
+        ),
+    )
+    .with_hint("keep the definitions of these views, drop them, and create them again once the duplicates are gone"))
 }
 
 pub(super) fn refuse_for_indexes(in_the_way: &[InTheWay]) -> Error {
@@ -47,12 +71,27 @@ impl Undoing<'_> {
                         &[schema, name],
                     )
                     .await?;
-                if let Some(one) = rows.first().map(in_the_way)
-                    // Partitions of one tree have one index.
-                    && !found.iter().any(|other| other.index == one.index)
-                {
-                    found.push(one);
+                let Some(row) = rows.first() else { continue };
+                let mut one = in_the_way(row);
+                // Partitions of one tree have one index.
+                if found.iter().any(|other| other.index == one.index) {
+                    continue;
                 }
+                let of = RelationName::new(row.get::<_, String>(3), row.get::<_, String>(4));
+                if row.get("identifies") && is_published(self.session, &of).await? {
+                    one.identify_by_whole_rows(&of, row.get("by_default"));
+                }
+                if !row.get::<_, bool>("may_create") {
+                    return Err(Error::new(
+                        ErrorKind::Preflight,
+                        format!(
+                            "this role may not create a plain index in the place of {}",
+                            one.index
+                        ),
+                    )
+                    .with_hint(format!("grant it CREATE on the schema `{schema}`")));
+                }
+                found.push(one);
             }
         }
         Ok(found)
@@ -78,6 +117,18 @@ impl Undoing<'_> {
         }
         sql.push_str("commit");
         self.in_transaction(doing, &sql).await
+    }
+}
+
+impl InTheWay {
+    /// A published table without a replica identity takes no updates, undo's own among them.
+    fn identify_by_whole_rows(&mut self, table: &RelationName, by_default: bool) {
+        self.drops.push(format!("alter table {} replica identity full", table.quoted()));
+        // Another index than the primary key's names itself again.
+        if by_default {
+            self.brings_back
+                .push(format!("alter table {} replica identity default", table.quoted()));
+        }
     }
 }
 
@@ -108,12 +159,14 @@ fn in_the_way(row: &tokio_postgres::Row) -> InTheWay {
         }
     }
     brings_back.extend(key_adds);
+    brings_back.extend(row.get::<_, Vec<String>>("settings"));
     // `CREATE UNIQUE INDEX name ON …`: what follows the name stays.
-    if let Some((_, rest)) = definition.split_once(" ON ") {
+    let before = format!(" INDEX {} ON ", row.get::<_, &str>("quoted_name"));
+    if let Some((_, rest)) = definition.split_once(&before) {
         let rest = rest.replace(" NULLS NOT DISTINCT", "");
         drops.push(format!("create index {} on {rest}", Ident::new(plain).quoted()));
     }
-    InTheWay { index, drops, brings_back, keys: key_drops.len() }
+    InTheWay { index, drops, brings_back, keys: key_drops.len(), views: row.get("views") }
 }
 
 /// A name for the index that stands in, within the 63 bytes that names have.

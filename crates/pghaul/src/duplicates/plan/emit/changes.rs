@@ -37,6 +37,7 @@ impl Work<'_> {
         }
         let key = self.single_key(table);
         columns.extend(key.as_deref());
+        columns.extend(self.states[table].maps.keys().flatten().map(String::as_str));
         columns.sort_unstable();
         columns.dedup();
         let arrays = self.overrides(table, Touched::Losers, |_| true).await?;
@@ -63,6 +64,7 @@ impl Work<'_> {
                 groups.sort_unstable();
                 groups.dedup();
                 emit.links.link(&groups);
+                self.stand_for(table, (&columns, row), groups.first().copied(), &mut emit.numbers);
                 match role {
                     Some((_, Role::GoesFirst)) => continue,
                     Some((_, Role::GoesLast)) => set.retain(|column, _| {
@@ -91,6 +93,28 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What refers to a row that gets another key, since what it refers to itself changes, changes for
+    /// the same groups as that row does.
+    fn stand_for(
+        &self,
+        table: usize,
+        (columns, row): (&[&str], &[Option<String>]),
+        group: Option<u32>,
+        numbers: &mut Numbers,
+    ) {
+        let state = &self.states[table];
+        let value =
+            |column: &str| row[columns.iter().position(|other| *other == column)?].as_deref();
+        for (key, mapping) in &state.maps {
+            let mapped = key_in(key, value).and_then(|old| mapping.get(&old));
+            if let (Some(mapped), Some(group)) = (mapped, group)
+                && mapped.group >= state.first_moved()
+            {
+                numbers.set((table, mapped.group), group);
+            }
+        }
     }
 
     /// New values of the columns of one row that refer to others, and for which groups.

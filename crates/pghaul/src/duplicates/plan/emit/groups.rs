@@ -149,12 +149,17 @@ impl Work<'_> {
         rows: &Rows,
         number: u32,
     ) -> Result<(Then, Values), Error> {
-        let twin = rows.get(&group.rows[at]).is_some_and(|own| {
-            let before = || group.rows[..at].iter().filter_map(|other| rows.get(other));
-            own.names.iter().enumerate().any(|(place, name)| {
-                name.is_some() && before().any(|other| other.names[place] == *name)
-            })
-        });
+        let names = |tid: &Tid| rows.get(tid).map(|known| known.names.as_slice());
+        let own = names(&group.rows[at]).unwrap_or_default();
+        let before = || group.rows[..at].iter().filter_map(names);
+        let are_twins = self.are_twins(table, group.found_by);
+        let twin = are_twins
+            || own
+                .iter()
+                .enumerate()
+                .any(|(place, name)| name.is_some() && before().any(|other| other[place] == *name));
+        // Whatever refers to it refers to one that stays for now, by whichever name.
+        let wholly = are_twins && own.len() == 1 || before().any(|other| other == own);
         if twin && !self.has_foreign_keys(table) {
             return Ok((Then::Delete, Values::new()));
         }
@@ -167,13 +172,10 @@ impl Work<'_> {
         match self.release(table, group.found_by, twin) {
             Some(columns) => {
                 let set = self.released(table, &columns, (number, at));
-                Ok((if twin { Then::Twin } else { Then::Release }, set))
+                Ok((if wholly { Then::Twin } else { Then::Release }, set))
             }
             None if !self.has_foreign_keys(table) => Ok((Then::Delete, Values::new())),
-            None if twin => Err(Error::new(
-                ErrorKind::Bug,
-                format!("rows of `{}` cannot give up their keys", self.tables.list[table].name),
-            )),
+            None if wholly => Ok((Then::Twin, Values::new())),
             None => Ok((Then::MoveFirst, Values::new())),
         }
     }

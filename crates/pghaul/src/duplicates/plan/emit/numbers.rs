@@ -20,6 +20,12 @@ impl Numbers {
     /// The next one.
     pub(super) fn give(&mut self, table: usize, place: usize) -> u32 {
         let number = self.next();
+        self.set((table, place), number);
+        number
+    }
+
+    /// A place that stands for a group that has a number.
+    pub(super) fn set(&mut self, (table, place): (usize, usize), number: u32) {
         if self.by_table.len() <= table {
             self.by_table.resize_with(table + 1, Vec::new);
         }
@@ -28,7 +34,6 @@ impl Numbers {
             places.resize(place + 1, 0);
         }
         places[place] = number;
-        number
     }
 
     /// That of a group; none where it is left alone.
