@@ -43,6 +43,7 @@ mod resume;
 mod reverify;
 mod schema;
 mod schema_public;
+mod search_paths;
 mod silence;
 mod slow_link;
 mod trees;

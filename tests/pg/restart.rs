@@ -182,3 +182,33 @@ async fn a_run_of_another_pghaul_is_left_to_that_one() {
         Some(ours.to_string())
     );
 }
+
+/// What the run carried is about the database's objects, not about the state of a run: up to 16 an
+/// event trigger would hear of that too.
+#[tokio::test(flavor = "multi_thread")]
+async fn finishing_meets_no_event_trigger_that_the_run_has_carried() {
+    let source = database(Major::V9_6, "event_src");
+    source
+        .execute(
+            "create table kept (id int primary key); insert into kept values (1); \
+             create table heard (tag text); \
+             create function hear() returns event_trigger language plpgsql \
+               as $$ begin insert into public.heard values (tg_tag); end $$; \
+             create function forbid() returns event_trigger language plpgsql \
+               as $$ begin raise exception 'nothing is dropped here'; end $$; \
+             create event trigger hears on ddl_command_end execute procedure hear(); \
+             create event trigger forbids on sql_drop execute procedure forbid()",
+        )
+        .await
+        .unwrap();
+    let heard = "select count(*) from heard";
+    let before = source.value(heard).await.unwrap();
+    for major in [Major::V14, Major::V18] {
+        let target = database(major, "event_dst");
+        clone(&source.url(), &target.url(), options()).await.unwrap();
+        let end = Endpoint::parse(Side::Target, &target.url()).unwrap();
+        finish(&end, Unfinished::Refuse).await.unwrap();
+        assert_eq!(target.value(heard).await.unwrap(), before);
+        assert!(target.execute("drop table kept").await.is_err());
+    }
+}

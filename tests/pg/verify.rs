@@ -26,7 +26,7 @@ pub(crate) struct Compared {
 }
 
 /// Options that find the testbed's `pg_dump`.
-fn options() -> VerifyOptions {
+pub(crate) fn options() -> VerifyOptions {
     VerifyOptions { pg_dump: Some(clients().unwrap().pg_dump()), ..VerifyOptions::default() }
 }
 
@@ -35,7 +35,11 @@ fn rows_only() -> VerifyOptions {
     VerifyOptions { scope: pghaul::verify::options::Scope::DataOnly, ..options() }
 }
 
-async fn verify(source: &str, target: &str, options: VerifyOptions) -> Result<Compared, Error> {
+pub(crate) async fn verify(
+    source: &str,
+    target: &str,
+    options: VerifyOptions,
+) -> Result<Compared, Error> {
     verify_observed(source, target, options, Arc::new(())).await
 }
 
@@ -103,7 +107,7 @@ impl Compared {
     }
 
     /// Nothing is wrong, and every table was compared in full.
-    fn assert_equal(&self) {
+    pub(crate) fn assert_equal(&self) {
         assert_eq!(self.wrong(), [], "{:#?}", self.outcome.findings);
         for table in &self.outcome.tables {
             assert!(table.equal && table.digest_kind.is_some(), "{table:?}");

@@ -189,6 +189,7 @@ pub(crate) fn to_catalog(contents: &Contents) -> Catalog {
             belongs_to_extension: false,
             columns: Vec::new(),
             key: Vec::new(),
+            search_path: None,
         })
         .collect();
     Catalog::of_archive(ServerVersion::from_num(contents.source.version), relations)
@@ -243,6 +244,7 @@ pub(crate) fn from_table(table: &contents::Table) -> TablePlan {
         format: TableFormat {
             format: layout.format,
             reason: table.reason.clone(),
+            search_path: None,
             source_expressions: columns.iter().map(Ident::quoted).collect(),
             columns,
             hidden: table.hidden.iter().map(|field| field.expression.clone()).collect(),

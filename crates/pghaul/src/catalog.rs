@@ -63,6 +63,9 @@ pub struct Relation {
     pub columns: Vec<Column>,
     /// The columns of the primary key, in its order; empty without one.
     pub key: Vec<Ident>,
+    /// The search path without which the server may not be able to plan a query of it, if it has such
+    /// indexes or statistics (`search_paths.sql`).
+    pub search_path: Option<String>,
 }
 
 /// A column of a relation.
@@ -178,6 +181,7 @@ impl Catalog {
         };
         catalog.add_columns(session, &columns).await?;
         catalog.add_keys(session).await?;
+        catalog.add_search_paths(session).await?;
         if version.at_least(10) {
             let rows = session
                 .query("read the partition trees", include_str!("catalog/partition_roots.sql"), &[])
@@ -232,6 +236,16 @@ impl Catalog {
         }
         Ok(())
     }
+
+    async fn add_search_paths(&mut self, session: &Session) -> Result<(), Error> {
+        let sql = self.version.sql(include_str!("catalog/search_paths.sql"));
+        for row in session.query("read what indexes call", &sql, &[]).await? {
+            if let Some(at) = self.places.get(&oid(row.get(0))) {
+                self.relations[*at].search_path = Some(row.get(1));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// An OID as SQL gives it: `int8`, since the driver has no unsigned number.
@@ -279,6 +293,7 @@ async fn read_relations(
             belongs_to_extension: row.get(13),
             columns: Vec::new(),
             key: Vec::new(),
+            search_path: None,
         })
         .collect())
 }

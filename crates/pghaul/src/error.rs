@@ -227,10 +227,12 @@ impl ServerMessage {
                 db.code().code()
             ),
             Some(db) => {
+                let inside = db.where_().and_then(function_of).map(|name| format!(" in {name}"));
                 format!(
-                    "{side}: {}: {} (SQLSTATE {})",
+                    "{side}: {}: {}{} (SQLSTATE {})",
                     db.severity(),
                     db.message(),
+                    inside.unwrap_or_default(),
                     db.code().code()
                 )
             }
@@ -247,6 +249,17 @@ impl ServerMessage {
         };
         Self(text)
     }
+}
+
+/// The function that a server's CONTEXT begins with, as it names it: of all that stands there the one
+/// thing that never holds a value.
+fn function_of(context: &str) -> Option<&str> {
+    let first = context.lines().next()?;
+    let ends = [" during ", " statement ", " line ", " while ", " at "];
+    let function =
+        ["SQL function ", "PL/pgSQL function "].iter().any(|kind| first.starts_with(kind));
+    let end = ends.iter().filter_map(|end| first.find(end)).min().unwrap_or(first.len());
+    function.then(|| &first[..end])
 }
 
 impl fmt::Display for ServerMessage {

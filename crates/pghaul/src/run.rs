@@ -3,6 +3,7 @@
 //! [`PreparedClone::new`] looks at both sides and plans, and writes nothing;
 //! [`PreparedClone::run`] carries it out.
 
+mod advice;
 mod answer;
 mod archived;
 pub mod before;

@@ -75,6 +75,7 @@ impl Transfer {
             if table.has_ctid { &table.format.layout } else { &table.format.layout_without_ctid };
         let doing = format!("read `{}`", table.name);
         let statement = table.read_statement(part, resume);
+        source.search(table.format.search_path.as_deref()).await?;
         let mut stream = Box::pin(source.copy_out(&doing, &statement).await?);
         let mut reader = RowReader::new(Arc::clone(layout), self.digesting);
         let mut piece = Piece::begin(target, table, part, resume).await?;

@@ -118,6 +118,8 @@ async fn what_only_superusers_create() {
          create event trigger watch on ddl_command_end execute function et();
          create operator class mine for type int4 using btree as operator 1 <,
              function 1 btint4cmp(int4, int4);
+         create cast (int4 as text) with inout as implicit;
+         create type span as range (subtype = float8, subtype_diff = float8mi);
          create function logs(int) returns int language sql set log_min_messages = 'debug1'
              as 'select 1';",
     )
@@ -127,7 +129,7 @@ async fn what_only_superusers_create() {
     let findings = check_as(&from.url(), &to.url_as(&admin), &intent).await;
     assert_eq!(
         objects(&findings, "superuser_object"),
-        ["public.leak(integer)", "public.mine", "watch"]
+        ["integer as text", "public.leak(integer)", "public.mine", "watch"]
     );
     assert_eq!(objects(&findings, "extension_needs_superuser"), ["postgres_fdw"]);
     assert_eq!(objects(&findings, "function_setting_denied"), ["public.logs(integer)"]);
@@ -139,7 +141,7 @@ async fn what_only_superusers_create() {
     server.execute("create role rds_superuser").await.unwrap();
     let managed = check_as(&from.url(), &to.url_as(&admin), &intent).await;
     assert_eq!(objects(&managed, "managed_service").len(), 1);
-    assert_eq!(objects(&managed, "superuser_object_managed").len(), 3);
+    assert_eq!(objects(&managed, "superuser_object_managed").len(), 4);
     assert_eq!(objects(&managed, "extension_needs_superuser_managed"), ["postgres_fdw"]);
     assert!(objects(&managed, "superuser_object").is_empty());
 }

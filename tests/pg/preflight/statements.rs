@@ -51,6 +51,35 @@ async fn types_that_are_gone_or_internal() {
 }
 
 #[tokio::test]
+async fn what_uses_oids_of_rows_and_functions_over_types_that_are_gone() {
+    let sql = "create table o (a int) with oids;
+         create unique index o_oid on o (oid);
+         create index o_a on o (a);
+         create table keyed (a int, primary key (oid)) with oids;
+         create view \"Seen\" as select oid, a from o;
+         create view fine as select a from o;
+         create function old(abstime) returns int language sql as 'select 1';
+         create function olds(int) returns setof reltime[] language sql as 'select null::reltime[]';
+         create function young(timestamptz) returns interval language sql as 'select now() - $1';";
+    for major in [Major::V9_6, Major::V11] {
+        let findings = checked(major, Major::NEWEST, sql).await;
+        assert_eq!(
+            objects(&findings, "oid_column_used"),
+            ["public.Seen", "public.keyed", "public.o"]
+        );
+        let named = findings.iter().find(|one| one.object.as_deref() == Some("public.o"));
+        assert!(named.unwrap().message.starts_with("index public.o_oid uses"), "{named:?}");
+        assert_eq!(
+            objects(&findings, "routine_type_removed"),
+            ["public.old(abstime)", "public.olds(integer)"]
+        );
+    }
+    let same = checked(Major::V11, Major::V11, sql).await;
+    assert!(objects(&same, "oid_column_used").is_empty(), "the target still has it");
+    assert!(objects(&same, "routine_type_removed").is_empty(), "the target still has them");
+}
+
+#[tokio::test]
 async fn operators_and_aggregates_that_14_took_away() {
     let sql = "create function pf(int) returns int language sql as 'select $1';
          create operator !!! (leftarg = int, procedure = pf);

@@ -19,7 +19,8 @@ async fn every_version_difference_of_the_list_occurs() {
         let target = database(to, "list_dst");
         every_type::load(&source, &Families::default()).await.unwrap();
         source
-            .execute("create table public.listed (a text); create index on public.listed (coalesce(a, ''))")
+            .execute("create table public.listed (a text); create index on public.listed (coalesce(a, '')); \
+                 create view public.untyped as select a, 'x' as b, 'y' as c from public.listed")
             .await
             .unwrap();
         every_type::create_roles(target.server()).await.unwrap();

@@ -5,6 +5,7 @@
 //! settings would stay for the next client; all others do everything in one round trip.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::{Client, Config};
@@ -112,6 +113,7 @@ impl Attempt<'_> {
             driver: fresh.driver,
             wire: fresh.wire,
             route: self.route.clone(),
+            searches: AtomicBool::new(false),
         })
     }
 

@@ -175,6 +175,11 @@ pub(super) fn indexes(allowed: &str) -> String {
     sets.collect::<Vec<_>>().join("; ")
 }
 
+/// Where names without a schema are looked for, as one statement.
+pub(super) fn search_path(path: &str) -> String {
+    format!("select pg_catalog.set_config('search_path', {}, false)", literal(path))
+}
+
 /// One by one, for a server that refused the whole statement: pins that may fail then do.
 pub(super) async fn apply_singly(
     client: &Client,

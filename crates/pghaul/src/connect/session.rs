@@ -4,6 +4,7 @@
 //! its side and what was being done.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -31,6 +32,8 @@ pub struct Session {
     pub(super) driver: Arc<Driver>,
     pub(super) wire: wire::Shared,
     pub(super) route: Route,
+    /// Whether it searches elsewhere than its pins say.
+    pub(super) searches: AtomicBool,
 }
 
 impl Session {
@@ -91,6 +94,19 @@ impl Session {
         let found = found?;
         forbidden?;
         Ok(found)
+    }
+
+    /// Has what comes next looked for under this search path, until it is called again; `None`: as the
+    /// pins say.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub(crate) async fn search(&self, path: Option<&str>) -> Result<(), Error> {
+        let searched = self.searches.swap(path.is_some(), Ordering::Relaxed);
+        if path.is_none() && !searched {
+            return Ok(());
+        }
+        self.batch("set the search path", &pins::search_path(path.unwrap_or_default())).await
     }
 
     /// Can cancel the statement that runs in this session, also while the session is in use.

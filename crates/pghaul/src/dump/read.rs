@@ -127,6 +127,7 @@ async fn part_from(
         if table.has_ctid { &table.format.layout } else { &table.format.layout_without_ctid };
     let doing = format!("read `{}`", table.name);
     let statement = table.read_statement(part, resume);
+    session.search(table.format.search_path.as_deref()).await?;
     let mut stream = Box::pin(session.copy_out(&doing, &statement).await?);
     let mut reader = RowReader::new(Arc::clone(layout), Digesting::Sha256);
     let start = resume.unwrap_or(Tid { block: part.from.unwrap_or(0), offset: 0 });

@@ -36,6 +36,17 @@
 //! Before 15 a `"char"` with its high bit set is a raw byte as text; it is read as `\ooo`, which 15
 //! and newer write and read.
 //!
+//! # Functions that rely on a search path
+//!
+//! Everything is read and written with an empty `search_path`, as `pg_dump` does, but for tables with an
+//! index or statistics over a function in SQL: to plan any query of such a table the server looks into
+//! that function's body, which may name things without their schema (`earthdistance` before 17, the
+//! well-known wrapper around `unaccent`). They are read under the default of role and database and the
+//! schemas of the table, the function and all extensions; not if they have a `reg*` or `aclitem` column,
+//! whose text would change. On the target it stays empty: a check, an index or a view whose function
+//! relies on more fails there, the error names the function, and `ALTER FUNCTION … SET search_path` on
+//! the target and `--resume` mend it. `duplicates scan` does not read such tables.
+//!
 //! # Memory
 //!
 //! Who works on the rows of a COPY reads the socket too, at most 64 KiB at once and many rows at a

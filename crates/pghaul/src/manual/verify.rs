@@ -119,6 +119,7 @@
 //! | inherited column order | a child that inherits has its parent's columns first when it is made anew |
 //! | operator back link | making an operator writes its commutator and negator also into that other operator |
 //! | nameless columns | 10 writes `AS "?column?"` behind an expression without a name |
+//! | untyped literals | 10 takes a literal of no type in a view's columns for text |
 //! | index expression brackets | 10 leaves out the brackets around `COALESCE` and the like in an index |
 //! | execute function | 12 writes `EXECUTE FUNCTION` in triggers for `EXECUTE PROCEDURE` |
 //! | multirange type name | from 14 on every range type has a multirange type |

@@ -98,6 +98,9 @@ pub struct TableFormat {
     pub format: CopyFormat,
     /// Why, for people.
     pub reason: String,
+    /// The search path to read it under, where an empty one may not do. Never with values whose text
+    /// depends on it.
+    pub search_path: Option<String>,
     /// The columns that are copied, in the order in which they travel.
     pub columns: Vec<Ident>,
     /// What is selected on the source for each of them.
@@ -192,7 +195,8 @@ impl<'a> Formats<'a> {
             (_, Some((name, why))) => Some(format!("column {name}: {why}")),
             _ => None,
         };
-        match reason {
+        let search_path = search_path(relation, values.iter().map(|(_, value)| value));
+        let format = match reason {
             None => binary(columns, values),
             Some(reason) => {
                 let mut format = text(columns, values, reason);
@@ -203,7 +207,8 @@ impl<'a> Formats<'a> {
                 }
                 format
             }
-        }
+        };
+        TableFormat { search_path, ..format }
     }
 
     /// Before 15 a `"char"` with its high bit set is one raw byte as text, which is no UTF-8; from
@@ -505,12 +510,22 @@ fn finish(
     TableFormat {
         format,
         reason,
+        search_path: None,
         columns: columns.to_vec(),
         source_expressions: columns.iter().map(Ident::quoted).collect(),
         hidden,
         layout: Arc::new(with),
         layout_without_ctid: Arc::new(without),
     }
+}
+
+/// What a relation is read under, unless one of these values names objects: which of them its text
+/// gives a schema would depend on it.
+fn search_path<'v>(
+    relation: &Relation,
+    mut values: impl Iterator<Item = &'v Value>,
+) -> Option<String> {
+    if values.any(|value| value.names_objects) { None } else { relation.search_path.clone() }
 }
 
 /// A `"char"` as 15 and newer write it.

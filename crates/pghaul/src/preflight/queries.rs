@@ -205,6 +205,16 @@ pub(super) static QUERIES: &[Query] = &[
     )
     .from(100_000),
     relation(rules::WITH_OIDS, sql!("with_oids"), "the table is WITH OIDS").before(120_000),
+    relation(rules::OID_COLUMN, sql!("oid_column"), "{0} uses the column oid of {1}")
+        .before(120_000)
+        .for_targets_from(120_000),
+    object(
+        rules::ROUTINE_TYPE,
+        sql!("routines_of_gone_types"),
+        "its arguments or its result are of type {0}",
+    )
+    .before(120_000)
+    .for_targets_from(120_000),
     relation(
         rules::NOT_NULL_CHILD,
         sql!("not_null_children"),

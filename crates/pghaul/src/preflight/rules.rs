@@ -193,6 +193,10 @@ rules! {
         "nothing; it is copied by name, and the object must exist on the target";
     WITH_OIDS = "with_oids", Warning,
         "if the OIDs matter, copy them into a column of their own first: they are not carried";
+    OID_COLUMN = "oid_column_used", Blocker,
+        "tables have no such column on the target: drop what uses it on the source, or leave it out with --exclude if it is a view";
+    ROUTINE_TYPE = "routine_type_removed", Blocker,
+        "the target has no such type: drop it on the source, or make it anew over timestamptz, interval or text";
     XML_UNSUPPORTED = "xml_unsupported", Blocker,
         "use a server built with libxml, or change the column's type";
     MONEY = "money_meaning", Warning,

@@ -1,6 +1,7 @@
--- Objects that only a superuser can create, members of extensions apart. Columns: object, kind.
+-- Objects that only a superuser can create, members of extensions and what comes with a type apart. Columns: object, kind.
 with member as (
-    select classid, objid from pg_depend where deptype = 'e'
+    -- Made by an extension, or with a type, as the constructors of a range are.
+    select classid, objid from pg_depend where deptype in ('e', 'i')
 ), object (classid, objid, name, kind) as (
     select 'pg_proc'::regclass, p.oid, p.oid::regprocedure::text, 'function in language ' || l.lanname
     from pg_proc as p join pg_language as l on l.oid = p.prolang
@@ -17,6 +18,9 @@ with member as (
     union all
     select 'pg_cast'::regclass, c.oid, format('%s as %s', c.castsource::regtype, c.casttarget::regtype), 'cast without function'
     from pg_cast as c where c.castmethod = 'b'
+    union all
+    select 'pg_cast'::regclass, c.oid, format('%s as %s', c.castsource::regtype, c.casttarget::regtype), 'cast between types of the server'
+    from pg_cast as c where c.castmethod <> 'b' and c.castsource < 16384 and c.casttarget < 16384
     union all
     select 'pg_am'::regclass, a.oid, quote_ident(a.amname), 'access method' from pg_am as a
     union all

@@ -48,6 +48,14 @@ pub async fn finish(target: &Endpoint, unfinished: Unfinished) -> Result<(), Err
 const GOING: Duration = Duration::from_secs(5);
 
 async fn drop_state(control: &Session) -> Result<(), Error> {
-    let sql = format!("begin;\n{};\ncommit", include_str!("../state/drop.sql"));
-    control.batch("remove the run's state", &sql).await
+    let sql = format!(
+        "begin;\n{};\n{};\ncommit",
+        include_str!("finish/quiet.sql"),
+        include_str!("../state/drop.sql")
+    );
+    control.batch("remove the run's state", &sql).await.map_err(|error| {
+        error.with_hint(
+            "if an event trigger of the target forbids it, disable that for the time: ALTER EVENT TRIGGER … DISABLE",
+        )
+    })
 }

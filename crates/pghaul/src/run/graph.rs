@@ -177,6 +177,8 @@ impl Builder<'_> {
         let table = &self.plan.tables[part.table];
         let whole = part.from.is_none() && part.until.is_none();
         let free = table.behind.is_empty() && !table.guard.locks();
+        // Small ones are asked for together, and each would need its own search path.
+        let free = free && table.format.search_path.is_none();
         (whole && free && table.bytes <= SMALL).then_some(table.bytes)
     }
 

@@ -13,6 +13,7 @@ pub(super) use source::Beginning;
 
 use std::collections::BTreeSet;
 
+use super::advice::advise;
 use super::board::{LaneKind, TaskId, Taste, Verdict};
 use super::claim::ClaimKey;
 use super::options::Verify;
@@ -73,7 +74,7 @@ async fn fail(run: &Run, id: TaskId, error: Error) -> Verdict {
     if error.kind() == ErrorKind::Bug {
         run.board.close();
     }
-    run.facts().failures.push(error);
+    run.facts().failures.push(advise(run, &run.board.task(id).work, error));
     Verdict::LeftOut
 }
 

@@ -42,6 +42,7 @@ pub(crate) async fn digest(
             (&table.format.layout_without_ctid, statement, Digesting::Summed)
         }
     };
+    source.search(table.format.search_path.as_deref()).await?;
     let mut stream = Box::pin(source.copy_out(&doing, &statement).await?);
     let mut reader = RowReader::new(Arc::clone(layout), digesting);
     let mut digest = TableDigest::default();

@@ -326,6 +326,7 @@ mod tests {
             format: TableFormat {
                 format: CopyFormat::Text,
                 reason: String::new(),
+                search_path: None,
                 columns: vec![Ident::new("id")],
                 source_expressions: vec![expression.to_owned()],
                 hidden: Vec::new(),

@@ -111,12 +111,15 @@ fn table_of(pair: &TablePair, side: Side) -> &SideTable {
     if side == Side::Target { &pair.target } else { &pair.source }
 }
 
-/// Small ones together, the biggest first.
-fn batches(mut tasks: Vec<Task>) -> Vec<Vec<Task>> {
+/// Small ones together, the biggest first; those that need a search path of their own by themselves.
+fn batches(tasks: Vec<Task>, moment: &Moment, side: Side) -> Vec<Vec<Task>> {
+    let searches =
+        |task: &Task| table_of(&moment.pairs.tables[task.pair], side).format.search_path.is_some();
+    let (searching, mut tasks): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(searches);
     tasks.sort_by_key(|task| std::cmp::Reverse(task.bytes));
     let small = tasks.partition_point(|task| task.bytes > SMALL);
     let (big, small) = tasks.split_at(small);
-    let alone = big.iter().map(|task| vec![*task]);
+    let alone = big.iter().chain(&searching).map(|task| vec![*task]);
     alone.chain(small.chunks(TOGETHER).map(<[Task]>::to_vec)).collect()
 }
 
@@ -148,8 +151,8 @@ pub(super) async fn read_all(
     known: &mut Known,
 ) -> Result<(), Error> {
     let pairs = left(moment, known);
-    let queues =
-        [Side::Source, Side::Target].map(|side| batches(tasks(moment, known, &pairs, side)));
+    let queues = [Side::Source, Side::Target]
+        .map(|side| batches(tasks(moment, known, &pairs, side), moment, side));
     let work = Arc::new(Work {
         company: Arc::clone(company),
         moment: Arc::clone(moment),

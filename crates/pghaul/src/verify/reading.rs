@@ -50,6 +50,7 @@ impl Reading<'_> {
         match &self.table.digested_by {
             DigestedBy::Client => {
                 let statement = self.table.copy(heap, WithCtid::No, blocks, None);
+                self.search().await?;
                 let stream = self.session.copy_out(&doing, &statement).await?;
                 self.digest_of((&doing, heap), stream).await
             }
@@ -59,7 +60,7 @@ impl Reading<'_> {
                     hash.of(&image.of_row()),
                     self.table.from(heap, blocks, None)
                 );
-                let rows = self.session.simple_rows(&doing, &sql).await?;
+                let rows = self.rows(&doing, &sql).await?;
                 sums(rows.first().map_or(&[], Vec::as_slice), &doing)
             }
         }
@@ -93,7 +94,7 @@ impl Reading<'_> {
         let from = all.from(heap, blocks, None);
         let sql = format!("select pg_catalog.count(*)::text {from}");
         let doing = format!("count the rows of `{}`", heap.name);
-        let rows = self.session.simple_rows(&doing, &sql).await?;
+        let rows = self.rows(&doing, &sql).await?;
         let count = rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
         Ok(TableDigest { rows: count.unwrap_or(0), lanes: [0; 2] })
     }
@@ -256,6 +257,21 @@ impl Reading<'_> {
         }
     }
 
+    /// So that the server can plan what follows.
+    async fn search(&self) -> Result<(), Error> {
+        self.session.search(self.table.format.search_path.as_deref()).await
+    }
+
+    /// The rows of a query of this table, as text.
+    pub(super) async fn rows(
+        &self,
+        doing: &str,
+        sql: &str,
+    ) -> Result<Vec<Vec<Option<String>>>, Error> {
+        self.search().await?;
+        self.session.simple_rows(doing, sql).await
+    }
+
     /// Takes a COPY stream apart.
     async fn stream(
         &self,
@@ -264,6 +280,7 @@ impl Reading<'_> {
         mut reader: RowReader,
         each: impl FnMut(RowRef<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        self.search().await?;
         let stream = self.session.copy_out(doing, statement).await?;
         self.take_apart((doing, heap), stream, &mut reader, each).await?;
         reader.finish().map_err(|error| self.broken(heap, error))

@@ -6,7 +6,7 @@
 
 use super::{
     CHAR, CopyFormat, FormatChoice, Formats, Hidden, LayoutColumn, Shape, TEXT, TableFormat, Value,
-    exact, finish, octal_char,
+    exact, finish, octal_char, search_path,
 };
 use crate::catalog::{Catalog, Relation};
 use crate::name::Ident;
@@ -46,6 +46,7 @@ pub fn pair(
         columns.iter().map(|column| formats.value(type_of(relation, column), 0)).collect()
     };
     let (lefts, rights) = (values(left), values(right));
+    let paths = [left.1, right.1].map(|side| search_path(side, lefts.iter().chain(&rights)));
     let obstacle = columns.iter().zip(&lefts).zip(&rights).find_map(|((column, left), right)| {
         let why =
             left.text_because.clone().or_else(|| right.text_because.clone()).or_else(|| {
@@ -54,7 +55,7 @@ pub fn pair(
             })?;
         Some(format!("column {column}: {why}"))
     });
-    match obstacle {
+    let formats = match obstacle {
         None => {
             let layout: Vec<LayoutColumn> = lefts
                 .into_iter()
@@ -66,6 +67,11 @@ pub fn pair(
             PairFormat { left: format.clone(), right: format }
         }
         Some(reason) => text(columns, (left, lefts), (right, rights), &reason),
+    };
+    let [left, right] = paths;
+    PairFormat {
+        left: TableFormat { search_path: left, ..formats.left },
+        right: TableFormat { search_path: right, ..formats.right },
     }
 }
 

@@ -49,6 +49,12 @@ pub(super) const MENDS: &[Mend] = &[
         apply: |_, _, new| remove_all(new, &["AS", "?column?"]),
     },
     Mend {
+        name: "untyped literals",
+        reason: "10 takes a literal of no type in a view's columns for text, and says so",
+        between: since!(10),
+        apply: untyped_literals,
+    },
+    Mend {
         name: "index expression brackets",
         reason: "10 leaves out the brackets around COALESCE and the like in an index, since they \
                  look like functions",
@@ -180,6 +186,24 @@ fn operator_links(kind: &Kind, old: &mut Tokens, new: &mut Tokens) {
 /// What is written like a function and is none (Postgres's `func_expr_common_subexpr`), as far as
 /// it can stand in an index.
 const LIKE_FUNCTIONS: [&str; 4] = ["COALESCE", "GREATEST", "LEAST", "NULLIF"];
+
+/// From the last to the first, since literals meet by their order.
+fn untyped_literals(kind: &Kind, old: &mut Tokens, new: &mut Tokens) {
+    if !matches!(kind, Kind::View | Kind::MaterializedView | Kind::Rule) {
+        return;
+    }
+    let literals = |tokens: &Tokens| -> Vec<usize> {
+        let is_literal = |token: &String| token.starts_with('\'') || token.starts_with("E'");
+        (0..tokens.len()).filter(|at| is_literal(&tokens[*at])).collect()
+    };
+    let pairs = literals(old).into_iter().zip(literals(new)).rev().collect::<Vec<_>>();
+    for (in_old, in_new) in pairs {
+        let typed = new[in_new + 1..].starts_with(&words(&[":", ":", "text"]));
+        if typed && old.get(in_old + 1).is_none_or(|next| next != ":") {
+            new.drain(in_new + 1..in_new + 4);
+        }
+    }
+}
 
 fn index_brackets(kind: &Kind, old: &mut Tokens, _: &mut Tokens) {
     if !matches!(kind, Kind::Index | Kind::Constraint) {

@@ -82,6 +82,14 @@ fn majors_write_differently() {
         ),
         (
             90_600,
+            160_000,
+            Kind::View,
+            "CREATE VIEW v AS SELECT t.a, 'x' AS b, E'y\\n' AS c, ('z'::text || t.a) FROM t;",
+            "CREATE VIEW v AS SELECT t.a, 'x'::\"text\" AS b, E'y\\n'::text AS c, ('z'::text || t.a) FROM t;",
+            "untyped literals",
+        ),
+        (
+            90_600,
             100_000,
             Kind::Index,
             "CREATE INDEX i ON t (lower(a), (COALESCE(lower(b), '')), (c || d));",

@@ -224,7 +224,7 @@ async fn texts(
         at_places(tids)
     );
     let doing = format!("name the rows of `{}` that differ", heap.name);
-    let rows = reading.session.simple_rows(&doing, &sql).await?;
+    let rows = reading.rows(&doing, &sql).await?;
     let taken_apart = rows.into_iter().filter_map(|row| {
         let mut fields = row.into_iter();
         let tid = Tid::from_text(fields.next()??.as_bytes())?;
