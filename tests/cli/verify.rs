@@ -115,6 +115,21 @@ fn what_differs_is_named_and_exits_with_1() {
     assert!(shown.stdout.contains("nobody"));
 }
 
+/// What was not compared is not called equal.
+#[test]
+fn the_headline_says_what_was_compared() {
+    let (source, target) = cloned();
+    for (more, headline) in [
+        (&[][..], "Equal: "),
+        (&["--rows"], "Equal in count: "),
+        (&["--sample", "50%"], "Equal in count and a sample: "),
+    ] {
+        let output = verify(&source, &target, more).run();
+        assert_eq!(output.code, 0, "{more:?}: {}", output.stderr);
+        assert!(output.stdout.starts_with(headline), "{more:?}: {}", output.stdout);
+    }
+}
+
 #[test]
 fn shares_out_of_bounds_and_contradictions_are_refused() {
     let (source, target) = (database("source"), database("target"));

@@ -259,7 +259,11 @@ fn compared_before(outcome: &VerifyOutcome) -> String {
 
 fn headline(verified: &Verified, exit: Exit) -> String {
     let (word, style) = match exit {
-        Exit::Done => ("Equal:", GOOD),
+        Exit::Done => match compared(&verified.outcome.tables) {
+            Compared::Counts => ("Equal in count:", GOOD),
+            Compared::Samples => ("Equal in count and a sample:", GOOD),
+            Compared::Rows => ("Equal:", GOOD),
+        },
         Exit::Found => ("Different:", BAD),
         _ => ("Stopped:", WARNING),
     };
@@ -272,15 +276,30 @@ fn headline(verified: &Verified, exit: Exit) -> String {
     )
 }
 
+/// What was compared of every table, if not more.
+enum Compared {
+    Counts,
+    Samples,
+    Rows,
+}
+
+fn compared(tables: &[VerifiedTable]) -> Compared {
+    if tables.iter().any(|table| table.digest_kind.is_none()) {
+        Compared::Counts
+    } else if tables.iter().any(|table| table.sampled) {
+        Compared::Samples
+    } else {
+        Compared::Rows
+    }
+}
+
 /// How many, and what is proven of them.
 fn tables(tables: &[VerifiedTable]) -> String {
     let differ = tables.iter().filter(|table| !table.equal).count();
-    let counted = tables.iter().any(|table| table.digest_kind.is_none());
-    let sampled = tables.iter().any(|table| table.sampled);
-    let how = match (counted, sampled) {
-        (true, _) => "count",
-        (false, true) => "count, and in the digest of a sample",
-        (false, false) => "count and digest",
+    let how = match compared(tables) {
+        Compared::Counts => "count",
+        Compared::Samples => "count, and in the digest of a sample",
+        Compared::Rows => "count and digest",
     };
     let equal = grouped((tables.len() - differ) as u64);
     let mut text = match (tables.len(), differ) {
