@@ -3,7 +3,7 @@
 //! Invariants: a fixed number of queries, whatever the number of tables; read inside the run's
 //! snapshot, so that catalog and rows are of one moment; schema `pghaul` is never seen.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::connect::Session;
 use crate::error::Error;
@@ -238,14 +238,27 @@ impl Catalog {
     }
 
     async fn add_search_paths(&mut self, session: &Session) -> Result<(), Error> {
-        let sql = self.version.sql(include_str!("catalog/search_paths.sql"));
-        for row in session.query("read what indexes call", &sql, &[]).await? {
-            if let Some(at) = self.places.get(&oid(row.get(0))) {
-                self.relations[*at].search_path = Some(row.get(1));
+        for (relation, path) in search_paths(session).await? {
+            if let Some(at) = self.places.get(&relation) {
+                self.relations[*at].search_path = Some(path);
             }
         }
         Ok(())
     }
+}
+
+/// One search path of several, if there is any.
+pub(crate) fn joined<'p>(paths: impl Iterator<Item = &'p String>) -> Option<String> {
+    let paths: BTreeSet<&str> = paths.map(String::as_str).collect();
+    let paths: Vec<&str> = paths.into_iter().collect();
+    (!paths.is_empty()).then(|| paths.join(", "))
+}
+
+/// The relations that may have to be read under a search path, and under which.
+pub(crate) async fn search_paths(session: &Session) -> Result<HashMap<Oid, String>, Error> {
+    let sql = session.version().sql(include_str!("catalog/search_paths.sql"));
+    let rows = session.query("read what indexes call", &sql, &[]).await?;
+    Ok(rows.iter().map(|row| (oid(row.get(0)), row.get(1))).collect())
 }
 
 /// An OID as SQL gives it: `int8`, since the driver has no unsigned number.

@@ -48,8 +48,6 @@ pub(crate) fn on_target(table: &TablePlan, read_back: &ReadBack) -> SideTable {
     });
     // What is read on the source as another type's text is of that type here.
     side.format.source_expressions = side.format.columns.iter().map(Ident::quoted).collect();
-    // Its indexes were built with an empty one.
-    side.format.search_path = None;
     side
 }
 

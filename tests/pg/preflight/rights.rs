@@ -1,9 +1,13 @@
 //! What roles may not do, on either side.
 
+use pghaul::ErrorKind;
 use pghaul::preflight::{Carry, Intent};
+use pghaul::run::CloneOptions;
+use pghaul::run::options::Keep;
 use pghaul_testbed::{Database, Major, Options, Role, Server};
 
 use super::{check_as, objects};
+use crate::harness::{clone, database, options};
 
 #[tokio::test]
 async fn what_the_role_may_not_read() {
@@ -144,6 +148,45 @@ async fn what_only_superusers_create() {
     assert_eq!(objects(&managed, "superuser_object_managed").len(), 4);
     assert_eq!(objects(&managed, "extension_needs_superuser_managed"), ["postgres_fdw"]);
     assert!(objects(&managed, "superuser_object").is_empty());
+}
+
+/// What does not come along with the tables asked for refuses nobody; what they need does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_superusers_create_and_no_table_asked_for_needs() {
+    let from = database(Major::V14, "from");
+    let server = Server::shared(Major::NEWEST).unwrap();
+    let admin = Role::create(server, "admin", "").unwrap();
+    let owned =
+        pghaul_testbed::CreateOptions { owner: Some(admin.name.clone()), ..Default::default() };
+    from.execute(
+        "create function et() returns event_trigger language plpgsql as 'begin end';
+         create event trigger watch on ddl_command_end execute function et();
+         create function below(cstring) returns text language internal immutable as 'textin';
+         create operator class mine for type int4 using btree as operator 1 <,
+             function 1 btint4cmp(int4, int4);
+         create table free (a int); insert into free values (1);
+         create table needy (a int); create index on needy (a mine)",
+    )
+    .await
+    .unwrap();
+    for (table, refused) in [("public.free", false), ("public.needy", true)] {
+        let to = Database::create(server, "to", &owned).unwrap();
+        let options =
+            CloneOptions { include: vec![table.into()], owners: Keep::LeaveOut, ..options() };
+        let ended = clone(&from.url(), &to.url_as(&admin), options).await;
+        match ended {
+            Ok(outcome) => assert!(!refused, "{table}: {:?}", outcome.findings),
+            Err(error) => {
+                assert!(refused, "{table}: {error:?} {:?}", error.findings());
+                assert_eq!(error.kind(), ErrorKind::Preflight, "{error:?}");
+                let named = objects(error.findings(), "superuser_object");
+                assert!(named.iter().all(|name| *name == "public.mine"), "{error:?}");
+                assert!(!named.is_empty(), "{error:?}");
+                let made = "select count(*) from pg_class where relname = 'needy'";
+                assert_eq!(to.value(made).await.unwrap().as_deref(), Some("0"));
+            }
+        }
+    }
 }
 
 #[tokio::test]

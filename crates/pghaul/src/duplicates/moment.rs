@@ -24,7 +24,7 @@ use super::options::ScanOptions;
 use super::orphans::{ForeignKey, Orphans};
 use super::reading::{self, Keys, Pass, Relation};
 use super::statement;
-use crate::catalog::{Oid, oid, size};
+use crate::catalog::{Oid, joined, oid, search_paths, size};
 use crate::connect::{CancelToken, Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::Counters;
@@ -47,9 +47,13 @@ pub struct Scan {
     suspects: Vec<bool>,
     /// Indexes that were read together with another, and not asked for yet.
     ready: BTreeMap<usize, Keys>,
+    /// What each is read under, where an empty search path may not do.
+    search_paths: Vec<Option<String>>,
     /// Tables whose indexes could not be read together.
     apart: BTreeSet<Oid>,
     foreign_keys: Vec<ForeignKey>,
+    /// What foreign keys are looked at under: any table may be one of theirs.
+    search_path: Option<String>,
     findings: Vec<Finding>,
 }
 
@@ -144,12 +148,21 @@ impl Scan {
             blocks: Vec::new(),
             suspects: vec![false; indexes.len()],
             ready: BTreeMap::new(),
+            search_paths: Vec::new(),
+            search_path: None,
             apart: BTreeSet::new(),
             indexes,
             foreign_keys,
             findings,
         };
         scan.relations = scan.session.with_catalog_indexes(scan.list_relations()).await?;
+        let paths = search_paths(&scan.session);
+        let paths = scan.session.with_catalog_indexes(paths).await?;
+        let of_one = |relations: &Vec<Relation>| {
+            joined(relations.iter().filter_map(|one| paths.get(&one.oid)))
+        };
+        scan.search_paths = scan.relations.iter().map(of_one).collect();
+        scan.search_path = joined(paths.values());
         let blocks = |relations: &Vec<Relation>| relations.iter().map(|one| one.blocks).sum();
         scan.blocks = scan.relations.iter().map(blocks).collect();
         Ok(scan)
@@ -176,6 +189,7 @@ impl Scan {
     /// What the server said.
     pub async fn orphans(&self, at: usize) -> Result<Orphans<'_>, Error> {
         self.session.batch("begin a foreign key", ANEW).await?;
+        self.session.search(self.search_path.as_deref()).await?;
         let Some(key) = self.foreign_keys.get(at) else {
             return Err(Error::new(
                 ErrorKind::Bug,
@@ -212,7 +226,7 @@ impl Scan {
     /// [`is_lost`] says otherwise.
     pub async fn read(&mut self, at: usize, counters: &Counters) -> Result<Groups<'_>, Error> {
         // Whatever became of the index before this one.
-        self.session.batch("begin an index", ANEW).await?;
+        self.begin(at).await?;
         let Some(index) = self.indexes.get(at) else {
             return Err(Error::new(ErrorKind::Bug, format!("there is no index {at} in the scan")));
         };
@@ -228,6 +242,12 @@ impl Scan {
         let names = relations.into_iter().map(|found| (found.tag, Arc::new(found.name))).collect();
         let groups = Groups::new(&self.session, index, names, self.options.keys, keys);
         if by_server { groups.by_server().await } else { Ok(groups) }
+    }
+
+    /// Ends what was begun for an index, and has the next thing read as this one's table needs it.
+    async fn begin(&self, at: usize) -> Result<(), Error> {
+        self.session.batch("begin an index", ANEW).await?;
+        self.session.search(self.search_paths.get(at).and_then(Option::as_deref)).await
     }
 
     /// Reads the keys of an index, and with them those of others of its table.
@@ -248,7 +268,7 @@ impl Scan {
                 // shows when each is read alone.
                 Err(error) if error.sqlstate().is_some() && !is_lost(&error) => {
                     self.apart.insert(self.indexes[at].definition.table_oid);
-                    self.session.batch("begin an index", ANEW).await?;
+                    self.begin(at).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -258,7 +278,7 @@ impl Scan {
             // An element deep inside has no hash function; the server finds out by the first row
             // that it hashes.
             Err(error) if error.sqlstate() == Some("42883") => {
-                self.session.batch("begin an index", ANEW).await?;
+                self.begin(at).await?;
                 let index = &mut self.indexes[at];
                 index.keys = index.keys.drain(..).map(super::Key::without_hash).collect();
                 match index.grouped_by_server() {
@@ -318,6 +338,7 @@ impl Scan {
             // Children by inheritance are tables of their own.
             if partitioned || name == index.definition.table {
                 relations.push(Relation {
+                    oid: oid(row.get(1)),
                     tag: if partitioned { oid(row.get(1)) } else { 0 },
                     name,
                     blocks: size(row.get(4)),

@@ -19,6 +19,7 @@ use super::key::Key;
 use super::options::ScanOptions;
 use super::space;
 use super::statement::{self, Blocks};
+use crate::catalog::Oid;
 use crate::connect::Session;
 use crate::error::{Error, ErrorKind};
 use crate::event::Counters;
@@ -46,6 +47,7 @@ pub(super) fn at_once(memory: usize) -> usize {
 /// A relation that holds rows of an index.
 #[derive(Debug, Clone)]
 pub(super) struct Relation {
+    pub(super) oid: Oid,
     /// Its OID where there are many, else 0.
     pub(super) tag: u32,
     pub(super) name: RelationName,

@@ -43,9 +43,12 @@
 //! that function's body, which may name things without their schema (`earthdistance` before 17, the
 //! well-known wrapper around `unaccent`). They are read under the default of role and database and the
 //! schemas of the table, the function and all extensions; not if they have a `reg*` or `aclitem` column,
-//! whose text would change. On the target it stays empty: a check, an index or a view whose function
-//! relies on more fails there, the error names the function, and `ALTER FUNCTION … SET search_path` on
-//! the target and `--resume` mend it. `duplicates scan` does not read such tables.
+//! whose text would change. `duplicates scan` reads them so, and before 17 their indexes and constraints
+//! are built so, by a run as by `rebuild`. From 17 on the server builds them under a safe path of its own:
+//! preflight names the indexes (`index_needs_search_path`). Rows are written with an empty one, so a check
+//! whose function relies on more fails, as do views when they are refreshed. The error names the
+//! function, and `ALTER FUNCTION … SET search_path` on the target and `--resume` mend it. `duplicates
+//! repair` refuses such tables until it is done.
 //!
 //! # Memory
 //!

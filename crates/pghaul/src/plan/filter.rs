@@ -46,9 +46,7 @@ impl Filter {
                     ErrorKind::Usage,
                     format!("the pattern `{pattern}` matches no table of {whose}"),
                 )
-                .with_hint(
-                    "patterns are globs over schema.table, such as public.statuses or 'audit_*.*'",
-                ));
+                .with_hint(hint(pattern)));
             }
         }
         Ok(Self {
@@ -114,10 +112,20 @@ pub fn matching<'a>(
             return Err(Error::new(
                 ErrorKind::Usage,
                 format!("the pattern `{pattern}` matches no table of the run"),
-            ));
+            )
+            .with_hint(hint(pattern)));
         }
     }
     Ok(all)
+}
+
+/// What a pattern looks like; whoever quotes names, as SQL does, is told not to.
+fn hint(pattern: &str) -> &'static str {
+    if pattern.contains('"') {
+        "patterns take names as they are, without SQL's quotes: public.Users for \"public\".\"Users\""
+    } else {
+        "patterns are globs over schema.table, such as public.statuses or 'audit_*.*'"
+    }
 }
 
 fn text(name: &RelationName) -> String {
@@ -139,4 +147,13 @@ fn set(patterns: &[String]) -> Result<GlobSet, Error> {
     builder.build().map_err(|error| {
         Error::new(ErrorKind::Usage, "cannot read the patterns together").caused_by(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn whoever_quotes_names_is_told_not_to() {
+        assert!(super::hint("\"public\".\"pw\"").contains("without SQL's quotes"));
+        assert!(!super::hint("public.pw").contains("quotes"));
+    }
 }

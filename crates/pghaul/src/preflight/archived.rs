@@ -14,7 +14,7 @@ use super::queries::{On, QUERIES};
 use super::{Carry, Intent, ask, rules};
 use crate::connect::Session;
 use crate::error::Error;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::name::RelationName;
 use crate::schema::needs::collations;
 use crate::schema::objects::superuser_only;
@@ -63,6 +63,17 @@ pub(crate) async fn check(
             .then_with(|| a.object.cmp(&b.object))
     });
     findings.dedup();
+    Ok(findings)
+}
+
+/// What of these entries keeps a role that is no superuser from making them all.
+pub(crate) async fn superusers_alone(
+    entries: &[Entry],
+    target: &Session,
+) -> Result<Vec<Finding>, Error> {
+    let mut findings = Vec::new();
+    superuser_objects(entries, servers::rights(target).await?, &mut findings);
+    findings.retain(|finding| finding.severity == Severity::Blocker);
     Ok(findings)
 }
 

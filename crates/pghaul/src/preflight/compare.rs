@@ -4,6 +4,7 @@
 pub(super) mod extensions;
 pub(crate) mod locale;
 mod roles;
+mod search_paths;
 pub(super) mod servers;
 mod target;
 mod types;
@@ -42,6 +43,7 @@ pub(super) async fn both(
     if intent.schema == super::Carry::Along {
         extensions::both(source, target, rights, findings).await?;
         roles::both(source, target, rights, intent, findings).await?;
+        search_paths::both(source, target.version(), intent, findings).await?;
     }
     let has_room = target::state(target, findings).await?;
     if has_room && intent.schema == super::Carry::Along {

@@ -195,6 +195,8 @@ rules! {
         "if the OIDs matter, copy them into a column of their own first: they are not carried";
     OID_COLUMN = "oid_column_used", Blocker,
         "tables have no such column on the target: drop what uses it on the source, or leave it out with --exclude if it is a view";
+    INDEX_SEARCH_PATH = "index_needs_search_path", Warning,
+        "give the function its own (ALTER FUNCTION … SET search_path = …): on the source before the copy, or on the target when the index fails, then go on with --resume";
     ROUTINE_TYPE = "routine_type_removed", Blocker,
         "the target has no such type: drop it on the source, or make it anew over timestamptz, interval or text";
     XML_UNSUPPORTED = "xml_unsupported", Blocker,

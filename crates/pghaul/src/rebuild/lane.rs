@@ -22,6 +22,7 @@ use super::rows_in_the_way::{Groups, SharedKeys};
 use super::twin::{Twin, present};
 use super::watch::{Watch, what_waits};
 use super::{rows_in_the_way, trouble};
+use crate::catalog::{joined, search_paths};
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Observer};
@@ -94,7 +95,12 @@ impl<'a> Lane<'a> {
     async fn open(&mut self) -> Result<&Session, Error> {
         if self.session.as_ref().is_none_or(Session::is_closed) {
             let name = format!("rebuild {}", self.number);
-            self.session = Some(self.shared.database.connect(Purpose::Schema, &name).await?);
+            let session = self.shared.database.connect(Purpose::Schema, &name).await?;
+            // From 17 on the server sets one of its own for the time of a build.
+            if !session.version().at_least(17) {
+                session.search(joined(search_paths(&session).await?.values()).as_deref()).await?;
+            }
+            self.session = Some(session);
         }
         self.session
             .as_ref()

@@ -33,7 +33,12 @@ pub(super) async fn preflight(
     let found = look((source, Some(target)), options, wanted).await?;
     let (blockers, rest): (Vec<Finding>, Vec<Finding>) =
         found.into_iter().partition(|finding| finding.severity == Severity::Blocker);
-    if blockers.iter().any(|blocker| !seen_better_in_the_dump(blocker)) {
+    // What belongs to no table comes along only where a table that is wanted needs it.
+    let unsure = |blocker: &Finding| {
+        seen_better_in_the_dump(blocker)
+            || (!options.include.is_empty() && blocker.code == rules::SUPERUSER_OBJECT.code)
+    };
+    if blockers.iter().any(|blocker| !unsure(blocker)) {
         return Err(Error::refused(blockers));
     }
     Ok(rest.into_iter().map(|finding| Finding { severity: Severity::Note, ..finding }).collect())

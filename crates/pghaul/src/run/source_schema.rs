@@ -14,6 +14,7 @@ use crate::name::{Ident, RelationName, literal};
 use crate::pg_dump::{Contents, DumpRequest, PgDump};
 use crate::plan::Plan;
 use crate::plan::filter::Filter;
+use crate::preflight::archived::superusers_alone;
 use crate::preflight::rows_only::ForeignKey;
 use crate::schema::roles::RoleUse;
 use crate::schema::select::{LeftOut, Others, select};
@@ -216,6 +217,9 @@ pub(super) async fn steps(
     };
     if let Newness::New(objects, mut blockers) = newness {
         blockers.extend(obstacles::types(control.version(), &entries));
+        if !options.include.is_empty() {
+            blockers.extend(superusers_alone(&entries, control).await?);
+        }
         blockers.extend(obstacles::existing(control, &entries, objects).await?);
         let mut roles = schema::roles::roles(&entries, &step_options);
         add_roles_of_objects(&mut roles, objects, options);

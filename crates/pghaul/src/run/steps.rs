@@ -20,7 +20,7 @@ use super::evidence;
 use super::lane::lost;
 use super::options::Scope;
 use super::origin::Origin;
-use super::work::{Sessions, Work};
+use super::work::{Run, Sessions, Work};
 use crate::connect::{Purpose, Session};
 use crate::duplicates::IndexDefinition;
 use crate::error::Error;
@@ -30,6 +30,7 @@ use crate::name::{RelationName, literal};
 use crate::schema::step::{Makes, Stage};
 use crate::schema::{Kind, Step};
 use crate::state::StepReceipt;
+use crate::version::ServerVersion;
 
 /// A step of the schema, with what the run needs to know beside it.
 pub(super) struct SchemaStep {
@@ -115,7 +116,12 @@ impl Sessions<'_> {
         let statements: Vec<Statement<'_>> = tasks()
             .filter_map(|task| match &task.work {
                 Work::Schema(at) => {
-                    Some(Statement { resources: &task.resources, ..run.steps[*at].statement() })
+                    let statement = run.steps[*at].statement();
+                    let sql = match path_of(run, &run.steps[*at], target.version()) {
+                        Some(path) => under(path, &statement.sql).into(),
+                        None => statement.sql,
+                    };
+                    Some(Statement { resources: &task.resources, sql, ..statement })
                 }
                 Work::Analyze(name) => Some(analyze(run.key(&task.work), name)),
                 _ => None,
@@ -361,6 +367,25 @@ pub(crate) fn set_sequences(values: &[SequenceValue]) -> String {
             )
         })
         .collect()
+}
+
+/// The search path to run a step under, whose statement calls functions that may rely on one. From 17
+/// on the server itself sets one of its own for the time (Postgres manual, release notes of 17, E.1.2).
+fn path_of<'r>(run: &'r Run, step: &SchemaStep, target: ServerVersion) -> Option<&'r str> {
+    if target.at_least(17) || !matches!(step.step.stage, Stage::Index | Stage::PostData) {
+        return None;
+    }
+    let relation = step.step.relation.as_ref()?;
+    let table = run.plan.tables.iter().find(|table| table.name == *relation)?;
+    table.format.search_path.as_deref()
+}
+
+/// The statements of a transaction under a search path, which does not outlast them.
+fn under(path: &str, sql: &str) -> String {
+    let set = |path: &str| {
+        format!("select pg_catalog.set_config('search_path', {}, true);", literal(path))
+    };
+    format!("{}\n{sql}\n{}", set(path), set(""))
 }
 
 fn analyze(key: String, name: &RelationName) -> Statement<'static> {

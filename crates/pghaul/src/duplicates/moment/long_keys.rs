@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use pghaul_rows::Tid;
 
 use super::super::statement;
-use super::{ANEW, Scan};
+use super::Scan;
 use crate::error::Error;
 use crate::name::RelationName;
 
@@ -35,7 +35,7 @@ impl Scan {
         if !self.suspects.get(at).copied().unwrap_or(false) {
             return Ok(LongKeys::default());
         }
-        self.session.batch("begin to look for long keys", ANEW).await?;
+        self.begin(at).await?;
         let index = &self.indexes[at];
         let relations: HashMap<u32, &RelationName> =
             self.relations[at].iter().map(|one| (one.tag, &one.name)).collect();
