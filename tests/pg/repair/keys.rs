@@ -120,10 +120,18 @@ async fn children_that_write_a_key_otherwise_go_along() {
             ),
         ] {
             let [stays, stays_otherwise, goes, goes_otherwise] = keys;
+            // Collations that take different texts for equal.
+            let collation = match major >= Major::V12 {
+                true => {
+                    "create collation any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+                }
+                false if parent.contains("any_case") => continue,
+                false => "",
+            };
             let database = database(major, "otherwise");
             let prepare = format!(
                 "create extension citext;
-                 create collation any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+                 {collation}
                  create table member (tenant int, k {parent}, mail text not null, primary key (tenant, k));
                  create unique index member_mail on member (mail);
                  alter table member add unique (k);

@@ -67,7 +67,10 @@ impl Work<'_> {
         self.session
             .each_row(&doing, &sql, &mapped.parameters(), |row| {
                 let key: Vec<Option<String>> = row.get(1);
-                if let Some(tid) = Tid::from_text(row.get::<_, &str>(0).as_bytes()) {
+                // What is too much is not kept, and an error below.
+                if bytes <= self.options.memory
+                    && let Some(tid) = Tid::from_text(row.get::<_, &str>(0).as_bytes())
+                {
                     bytes +=
                         120 + key.iter().flatten().map(|text| text.len() as u64 + 24).sum::<u64>();
                     moved.insert(tid, key);

@@ -85,6 +85,7 @@ impl Work<'_> {
             parameters.iter().map(|list| list as &(dyn ToSql + Sync)).collect();
         let doing = format!("find how rows of `{child}` write keys that go");
         let mut found = Spellings::new();
+        let mut bytes = 0;
         self.session
             .each_row(&doing, &sql, &parameters, |row| {
                 let text = |at: usize| {
@@ -92,11 +93,16 @@ impl Work<'_> {
                     key_of(&values)
                 };
                 let spelling = text(0);
-                if mapping.get(&spelling).is_none() && !stay.contains(&spelling) {
-                    found.entry(spelling).or_default().insert(text(1));
+                // What is too much is not kept, and an error below.
+                let fits = bytes <= self.options.memory;
+                if fits && mapping.get(&spelling).is_none() && !stay.contains(&spelling) {
+                    let key = text(1);
+                    bytes += 200 + spelling.len() as u64 + key.len() as u64;
+                    found.entry(spelling).or_default().insert(key);
                 }
             })
             .await?;
+        self.check_memory(bytes)?;
         Ok(found)
     }
 }
