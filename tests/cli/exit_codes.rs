@@ -65,6 +65,49 @@ fn code_2_a_flag_that_is_not_there() {
     );
 }
 
+/// What the handbook says: the same command with `--resume` goes on.
+#[test]
+fn code_2_a_flag_that_the_run_did_not_begin_with() {
+    let (source, target) = (filled("source"), database("target"));
+    let begun = [
+        "--progress=none",
+        "--defer=validation",
+        "--exclude=public.letters",
+        "--no-owner",
+        "--no-privileges",
+        "--verify=rows",
+        "--format=text",
+        "--part-size=1MiB",
+    ];
+    assert_eq!(clone(&source, &target, &begun).run().code, 0);
+    let same = [&begun[..1], &begun[2..], &["--resume"]].concat();
+    let output = clone(&source, &target, &same).run();
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    for (flag, other) in [
+        ("--exclude", "--exclude=public.people"),
+        ("--include", "--include=public.people"),
+        ("--verify", "--verify=full"),
+        ("--format", "--format=auto"),
+        ("--part-size", "--part-size=2MiB"),
+        ("--schema-only", "--schema-only"),
+        ("--data-only", "--data-only"),
+    ] {
+        let output = clone(&source, &target, &["--resume", "--progress=none", other]).run();
+        assert_eq!(output.code, 2, "{other}: {}", output.stderr);
+        let said = format!(
+            "error: the run in the target did not begin with this {flag}\n  hint:  go on with what it \
+             began with: leave {flag} out; or begin again with --restart\n"
+        );
+        assert_eq!(output.stderr, said);
+    }
+    let begun_with_all = database("target");
+    assert_eq!(clone(&source, &begun_with_all, &["--progress=none"]).run().code, 0);
+    for flag in ["--no-owner", "--no-privileges"] {
+        let output = clone(&source, &begun_with_all, &["--resume", flag]).run();
+        assert_eq!(output.code, 2, "{flag}: {}", output.stderr);
+    }
+}
+
 #[test]
 fn code_2_a_size_out_of_bounds() {
     pghaul(&["clone", "--source", "", "--target", "", "--part-size", "1kB"]).run().expect(

@@ -103,7 +103,7 @@ fn help_of_clone_names_all_flags_and_bounds() {
         The run:
               --dry-run                   Print what would be done, and do nothing
               --resume                    Go on with the run that is in the target, with the options it
-                                          began with
+                                          began with; they may be given again, not changed
               --restart                   Forget the run that is in the target: drop exactly what it
                                           created, without CASCADE, and begin again
               --restart-tables <PATTERN>  With --resume: begin again for the tables that match this glob
@@ -112,7 +112,8 @@ fn help_of_clone_names_all_flags_and_bounds() {
                                           one's own
 
         What is carried:
-              --include <PATTERN>  Only tables that match this glob over schema.table (repeatable)
+              --include <PATTERN>  Only tables that match this glob over schema.table, and no large objects
+                                   (repeatable)
               --exclude <PATTERN>  No tables that match this glob; wins over --include (repeatable)
               --schema-only        Only the schema, no rows
               --data-only          Only rows, into tables that are there

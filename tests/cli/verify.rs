@@ -55,6 +55,18 @@ fn copies_are_equal() {
     assert!(tables.iter().all(|table| table["digest"] == table["target_digest"]));
 }
 
+/// It was computed anew on the target: a note, and the headline says so.
+#[test]
+fn a_view_that_was_computed_later_is_no_difference() {
+    let (source, target) = cloned();
+    source.execute("create materialized view at as select now() as at").wait().unwrap();
+    target.execute("create materialized view at as select now() as at").wait().unwrap();
+    let output = verify(&source, &target, &[]).run();
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stdout.starts_with("Equal but for materialized views: "), "{output:?}");
+    assert!(output.stdout.contains("4, 3 equal in count and digest, 1 differ"), "{output:?}");
+}
+
 #[test]
 fn what_differs_is_named_and_exits_with_1() {
     let (source, target) = cloned();

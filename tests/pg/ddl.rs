@@ -380,3 +380,23 @@ async fn who_has_a_lock_on_the_target_is_named() {
 async fn a_step_that_is_cancelled_is_done_afterwards() {
     tokio::join!(a_step_is_cancelled(Major::V9_6), a_step_is_cancelled(Major::V18));
 }
+
+/// Somebody has a table for himself when the run wants to begin: after 30 s it says who.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_table_for_himself_from_the_beginning_is_named() {
+    let (source, target) = (database(Major::V14, "kept_src"), database(Major::V18, "kept_dst"));
+    source.execute("create table kept (id int); create table free (id int)").await.unwrap();
+    let holder = source.connect().await.unwrap();
+    let alone = "set application_name = 'a tool'; begin; lock table kept";
+    holder.execute(alone).await.unwrap();
+    let pid = holder.value("select pg_backend_pid()").await.unwrap().unwrap();
+    let error = prepare(&source.url(), &target.url(), options()).await.err().unwrap();
+    let hint = error.hint().unwrap();
+    for part in [
+        &format!("process {pid} (a tool, role postgres, idle in transaction, for "),
+        "has AccessExclusiveLock on public.kept) is in the way on the source",
+        &format!("SELECT pg_terminate_backend({pid})"),
+    ] {
+        assert!(hint.contains(part), "{part}: {hint}");
+    }
+}

@@ -8,7 +8,7 @@ use pghaul::ErrorKind;
 use pghaul::event::{Counters, Event, Phase};
 use pghaul::run::{CloneOptions, Ending, Outcome, Stop};
 use pghaul_testbed::proxy::Commit;
-use pghaul_testbed::{Database, Major, Options, Proxy, Role, Server};
+use pghaul_testbed::{Database, Major, Options, Proxy, Role, Server, clients};
 
 use crate::harness::{
     OnEvent, TABLES, clone, clone_while, database, fill, one_by_one, options, prepare, recount,
@@ -57,6 +57,56 @@ async fn the_keepers_death_hands_the_snapshot_on_9_6() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_keepers_death_hands_the_snapshot_on_18() {
     keeper_dies(Major::V18).await;
+}
+
+/// All that read the source end, and while the run prepares itself anew, the new keeper does so too,
+/// before `pg_dump` has taken its snapshot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keeper_that_dies_before_pg_dump_has_its_snapshot_is_replaced() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (source, target) = (database(Major::V14, "dump_src"), database(Major::V18, "dump_dst"));
+    fill(&source).await;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let script = format!(
+        "#!/bin/sh\ncd {}\n\
+         case $1 in --version) ;; *)\n\
+             echo x >> dumps\n\
+             if [ $(wc -l < dumps) = 2 ]; then touch waiting; \
+                 while [ ! -e go ]; do sleep 0.05; done; fi ;;\n\
+         esac\nexec {} \"$@\"\n",
+        folder.path().display(),
+        clients().unwrap().pg_dump().display(),
+    );
+    std::fs::write(at("pg_dump"), script).unwrap();
+    std::fs::set_permissions(at("pg_dump"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (server, name) = (source.server(), source.name().to_owned());
+    let (waiting, go) = (at("waiting"), at("go"));
+    let outcome = clone_while(
+        &source.url(),
+        &target.url(),
+        CloneOptions { pg_dump: Some(at("pg_dump")), ..one_by_one() },
+        move |piece| {
+            if piece != 3 {
+                return;
+            }
+            let (waiting, go, database) = (waiting.clone(), go.clone(), name.clone());
+            std::thread::spawn(move || {
+                while !waiting.exists() {
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                }
+                assert!(terminate_on(server, &database, "pghaul% keeper") > 0);
+                std::fs::write(go, "").unwrap();
+            });
+            terminate_on(server, &name, "pghaul%");
+        },
+    )
+    .await
+    .unwrap();
+    assert_arrived(&outcome);
+    let dumps = std::fs::read_to_string(at("dumps")).unwrap();
+    assert!(dumps.lines().count() >= 3, "{dumps}");
+    assert_eq!(recount(&source).await, recount(&target).await);
 }
 
 /// Ends sessions on one side five times in mid-copy.

@@ -279,3 +279,185 @@ async fn a_row_of_a_hundred_megabytes() {
     let sum = "select id, length(b), md5(b) from t order by id";
     assert_eq!(source.query_text(sum).await.unwrap(), target.query_text(sum).await.unwrap());
 }
+
+/// Which access method each table and materialized view of schema `public` is stored by.
+async fn access_methods(database: &Database<'_>) -> Vec<Vec<Option<String>>> {
+    let sql = "select c.relname, a.amname from pg_class c join pg_am a on a.oid = c.relam \
+               where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'm', 'p') order by 1";
+    database.query_text(sql).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_access_method_of_ones_own_arrives_and_stays_with_its_tables() {
+    for major in [Major::V13, Major::V18] {
+        let source = database(major, "method_src");
+        source
+            .execute(
+                "create access method heap2 type table handler heap_tableam_handler; \
+                 create table a (id int); insert into a values (1); \
+                 create table b (id int) using heap2; insert into b values (2); \
+                 create table c (id int); insert into c values (3); \
+                 create table p (id int) partition by range (id); \
+                 create table p1 partition of p for values from (1) to (5) using heap2; \
+                 create table p2 partition of p for values from (5) to (9); \
+                 insert into p values (4), (6); \
+                 create materialized view v using heap2 as select * from a; \
+                 create materialized view w as select * from a; \
+                 create table z (id int); insert into z values (7)",
+            )
+            .await
+            .unwrap();
+        let target = database(Major::V18, "method_dst");
+        arrives(&source, &target, options()).await;
+        assert_eq!(access_methods(&target).await, access_methods(&source).await, "{major:?}");
+        let some = database(Major::V18, "method_some");
+        let include = vec!["public.b".to_owned()];
+        clone(&source.url(), &some.url(), CloneOptions { include, ..options() }).await.unwrap();
+        let stored = [[Some("b".to_owned()), Some("heap2".to_owned())]];
+        assert_eq!(access_methods(&some).await, stored);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_objects_come_along_unless_tables_are_asked_for() {
+    let source = database(Major::V14, "objects_src");
+    source
+        .execute(
+            "create table a (id int); create table b (id int); insert into a values (1); \
+             select lo_from_bytea(4711, 'large'), lo_from_bytea(4712, 'object')",
+        )
+        .await
+        .unwrap();
+    let objects = "select oid::text, convert_from(lo_get(oid), 'UTF8') \
+                   from pg_largeobject_metadata order by 1";
+    let code = |outcome: &Outcome| -> Vec<&str> {
+        let codes = outcome.findings.iter().map(|finding| finding.code);
+        codes.filter(|code| code.starts_with("large_objects")).collect()
+    };
+    let without_b = database(Major::V18, "objects_but");
+    let chosen = CloneOptions { exclude: vec!["public.b".to_owned()], ..options() };
+    let outcome = clone(&source.url(), &without_b.url(), chosen).await.unwrap();
+    assert_eq!(code(&outcome), ["large_objects"]);
+    assert_eq!(
+        without_b.query_text(objects).await.unwrap(),
+        source.query_text(objects).await.unwrap(),
+        "they belong to no table that was excluded"
+    );
+    // Whoever asks for tables gets these alone, is told so, and needs no right to the others.
+    let reader = Role::create(source.server(), "objects_reader", "").unwrap();
+    source.execute(format!("grant select on a to {}", reader.name)).await.unwrap();
+    let only_a = database(Major::V18, "objects_not");
+    let owners = Keep::LeaveOut;
+    let chosen = CloneOptions {
+        include: vec!["public.a".to_owned()],
+        owners,
+        privileges: owners,
+        ..options()
+    };
+    let outcome = clone(&source.url_as(&reader), &only_a.url(), chosen).await.unwrap();
+    assert_eq!(code(&outcome), ["large_objects_not_carried"]);
+    assert!(only_a.query_text(objects).await.unwrap().is_empty());
+}
+
+/// `pg_dump` locks all that it dumps; what nobody asked for, and nothing that was asked for needs, it
+/// does not dump.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_of_a_part_carries_it_and_needs_no_right_to_the_rest() {
+    for major in [Major::V9_6, Major::V18] {
+        let server = Server::shared(major).unwrap();
+        let owner = Role::create(server, "part_owner", "").unwrap();
+        let owned = CreateOptions { owner: Some(owner.name.clone()), ..CreateOptions::default() };
+        let source = database(major, "part_src");
+        source
+            .execute(format!(
+                "create table secret (id int primary key); insert into secret values (1); \
+                 create view over_secret as select * from secret; \
+                 create function of_secret(secret) returns int language sql as 'select 1'; \
+                 create schema hidden; create table hidden.t (id int); \
+                 create view over_hidden as select * from hidden.t; \
+                 create table needy (id int references secret); \
+                 create schema mine; create type mine.mood as enum ('a'); \
+                 create table mine.a (id serial primary key, mood mine.mood); \
+                 create table mine.b (a int references mine.a); \
+                 create view mine.v as select * from mine.a; \
+                 create function mine.f() returns trigger language plpgsql as 'begin return new; end'; \
+                 create trigger t before insert on mine.a for each row execute procedure mine.f(); \
+                 insert into mine.a (mood) values ('a'), (null); insert into mine.b values (1); \
+                 alter schema mine owner to {0}; alter table mine.a owner to {0}; \
+                 alter table mine.b owner to {0}; alter view mine.v owner to {0}; \
+                 alter type mine.mood owner to {0}; alter function mine.f() owner to {0}; \
+                 alter table needy owner to {0}",
+                owner.name
+            ))
+            .await
+            .unwrap();
+        let target = Database::create(server, "part_dst", &owned).unwrap();
+        let (from, to) = (source.url_as(&owner), target.url_as(&owner));
+        let include = vec!["mine.*".to_owned()];
+        let asked = CloneOptions { include: include.clone(), ..options() };
+        let endpoint = |side, url: &str| pghaul::connect::Endpoint::parse(side, url).unwrap();
+        let ends = (
+            endpoint(pghaul::connect::Side::Source, &from),
+            endpoint(pghaul::connect::Side::Target, &to),
+        );
+        let checked = pghaul::run::check(&ends.0, Some(&ends.1), &asked).await.unwrap();
+        let weights: Vec<_> = checked.findings.iter().map(|one| one.severity).collect();
+        assert!(weights.iter().all(|one| *one < pghaul::Severity::Blocker), "{checked:?}");
+        clone(&from, &to, asked).await.unwrap();
+        let rows = "select id, mood from mine.v union all select a, null from mine.b order by 1, 2";
+        assert_eq!(
+            target.query_text(rows).await.unwrap(),
+            source.query_text(rows).await.unwrap(),
+            "{major:?}"
+        );
+        let compare = pghaul::verify::VerifyOptions { include, ..crate::verify::options() };
+        let compared = crate::verify::verify(&from, &to, compare).await.unwrap();
+        compared.assert_equal();
+        // What it needs, it asks for.
+        let asked = CloneOptions { include: vec!["public.needy".to_owned()], ..options() };
+        let other = Database::create(server, "part_other", &owned).unwrap();
+        let error = clone(&from, &other.url_as(&owner), asked).await.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("permission denied for"), "{error}: {cause}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_option_that_an_older_target_does_not_know_is_named() {
+    let source = database(Major::V13, "option_src");
+    source
+        .execute("create table t (a int) with (autovacuum_vacuum_insert_threshold = 4711)")
+        .await
+        .unwrap();
+    let target = database(Major::V9_6, "option_dst");
+    let error = clone(&source.url(), &target.url(), options()).await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(error.to_string(), "cannot create TABLE public.t");
+    assert!(
+        cause.contains(r#"unrecognized parameter "autovacuum_vacuum_insert_threshold""#),
+        "{cause}"
+    );
+}
+
+/// ANALYZE gathers for the expressions of indexes and the extended statistics that it finds.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_analyzed_has_its_indexes_and_extended_statistics_by_then() {
+    for major in [Major::V14, Major::V18] {
+        let source = database(major, "gathered_src");
+        let mut sql = String::new();
+        for table in 0..20 {
+            sql.push_str(&format!(
+                "create table t{table} (a int, b int, c text); \
+                 insert into t{table} select g % 10, g % 10, 'C' || g from generate_series(1, 500) g; \
+                 create index on t{table} (lower(c)); \
+                 create statistics s{table} (dependencies) on a, b from t{table};"
+            ));
+        }
+        source.execute(sql).await.unwrap();
+        let target = database(Major::V18, "gathered_dst");
+        clone(&source.url(), &target.url(), options()).await.unwrap();
+        let gathered = "select (select count(*) from pg_statistic_ext_data) || ' ' || \
+                        (select count(*) from pg_stats where tablename like '%_lower_idx')";
+        assert_eq!(target.value(gathered).await.unwrap().as_deref(), Some("20 20"), "{major:?}");
+    }
+}

@@ -11,7 +11,7 @@ use pghaul::connect::{Endpoint, Side};
 use pghaul::dump::{Destination, DumpOptions, dump};
 use pghaul::event::{Counters, Event};
 use pghaul::run::{CloneOptions, Ending, Stop, options::Start};
-use pghaul_testbed::{Database, Major};
+use pghaul_testbed::{Database, Major, Options, Server};
 
 use crate::archive::harness::dump_options;
 use crate::harness::{OnEvent, clone, database, in_time, options, prepare, terminate_on};
@@ -210,4 +210,27 @@ async fn among_many_tables_too_an_heir_keeps_the_locks() {
     let run = prepared.run(observer, Arc::new(Counters::default()), Stop::default());
     assert_eq!(run.await.unwrap().consistency, "snapshot", "an heir has had the locks too");
     assert_eq!(*seen.lock().unwrap(), 1);
+}
+
+/// More sequences than the target's lock table can hold at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn sequences_are_set_in_several_transactions() {
+    let few = Options::new().set("max_locks_per_transaction", "10").set("max_connections", "30");
+    let server = Server::start(Major::V18, &few).unwrap();
+    let (source, target) =
+        (database(Major::V14, "many_seq_src"), Database::new(&server, "many_seq_dst").unwrap());
+    for from in [1, 1001, 2001] {
+        let make = format!(
+            "do $$ begin for i in {from}..{from} + 999 loop \
+             execute 'create sequence s' || i; \
+             perform setval('s' || i, i); end loop; end $$"
+        );
+        source.execute(make).await.unwrap();
+    }
+    let outcome = clone(&source.url(), &target.url(), options()).await.unwrap();
+    assert_eq!(outcome.ending, Ending::Complete);
+    for some in [1, 200, 201, 1500, 3000] {
+        let value = target.value(format!("select last_value from s{some}")).await.unwrap();
+        assert_eq!(value, Some(some.to_string()));
+    }
 }

@@ -236,7 +236,7 @@ async fn until_some_tables_are_read_back(source: &Database<'_>, target: &Databas
 async fn other_changes_of_the_source_are_found() {
     let source = database(Major::V14, "other_src");
     fill(&source).await;
-    source.execute("alter table t4 add gone int").await.unwrap();
+    source.execute("alter table t4 add gone int; create table old (id int)").await.unwrap();
     for (change, back) in [
         ("create table new (id int)", "drop table new"),
         ("alter table t4 drop gone", "alter table t4 add gone int"),
@@ -244,6 +244,7 @@ async fn other_changes_of_the_source_are_found() {
         ("select lo_put(4711, 1, 'x')", "select lo_put(4711, 1, 'b')"),
         ("select lo_from_bytea(4712, 'new')", "select lo_unlink(4712)"),
         ("create index later on t4 (u, v)", "drop index later"),
+        ("drop table old", "create table old (id int)"),
     ] {
         let target = database(Major::V18, "other_dst");
         until_some_tables_are_read_back(&source, &target).await;
@@ -251,7 +252,12 @@ async fn other_changes_of_the_source_are_found() {
         let result = resume(&source, &target, Start::Resume).await;
         source.execute(back).await.unwrap();
         match result {
-            Err(error) => assert_eq!(error.kind(), ErrorKind::SnapshotGone, "{change}: {error:?}"),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::SnapshotGone, "{change}: {error:?}");
+                if change == "drop table old" {
+                    assert!(error.to_string().contains("`public.old` was dropped"), "{error:?}");
+                }
+            }
             Ok(outcome) => panic!("{change}: {:?}", outcome.consistency),
         }
     }
@@ -322,6 +328,7 @@ async fn a_snapshot_held_elsewhere_is_what_is_cloned() {
         match clone(&source.url(), &target.url(), options.clone()).await {
             Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
             Err(error) => {
+                assert!(error.hint().unwrap().contains("pghaul snapshot"), "{error:?}");
                 gone = Some(error.kind());
                 break;
             }

@@ -7,6 +7,7 @@ mod cases;
 mod chains;
 mod counts;
 mod expressions;
+mod given_up;
 mod guards;
 mod keys;
 mod loose;

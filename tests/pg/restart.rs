@@ -3,7 +3,7 @@
 use pghaul::ErrorKind;
 use pghaul::connect::{Endpoint, Side};
 use pghaul::run::{CloneOptions, Unfinished, finish, options::Start};
-use pghaul_testbed::{Database, Major, Options, Server};
+use pghaul_testbed::{Database, Major, Options, Role, Server};
 
 use crate::harness::{How, clone, clone_until, database, options};
 
@@ -60,6 +60,10 @@ async fn restart_stops_at_what_others_built_upon_it() {
     let options = CloneOptions { start: Start::Restart, ..options() };
     let error = clone(&source.url(), &target.url(), options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RunState);
+    assert!(
+        error.in_one_line().contains("(view public.mine depends on table app.parent)"),
+        "{error:?}"
+    );
     let rows = target.value("select count(*) from public.mine").await.unwrap();
     assert_eq!(rows.as_deref(), Some("1000"));
 }
@@ -101,10 +105,76 @@ async fn restart_drops_more_objects_than_there_are_locks() {
     let end = Endpoint::parse(Side::Target, &target.url()).unwrap();
     assert!(finish(&end, Unfinished::Refuse).await.is_err());
 
-    target.execute("drop view mine").await.unwrap();
+    // Some of what is left is dropped by hand.
+    target.execute("drop view mine; drop table if exists t1, t100, t300, t400").await.unwrap();
     let outcome = clone(&source.url(), &target.url(), restart()).await.unwrap();
     assert_eq!(outcome.tables.iter().filter(|table| table.verified).count(), 400);
     assert_eq!(target.value(tables).await.unwrap().as_deref(), Some("400"));
+}
+
+/// What a tired administrator drops or makes on the target by hand: it is said what to do, and that
+/// works.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_changed_by_hand_is_named_and_restart_gets_over_it() {
+    let (source, target) =
+        (database(Major::V10, "by_hand_src"), database(Major::V18, "by_hand_dst"));
+    source.execute(SOURCE).await.unwrap();
+    source.execute("create index by_text on app.parent (t)").await.unwrap();
+    source.execute("select lo_from_bytea(4712, 'def')").await.unwrap();
+    let unfinished =
+        || CloneOptions { deferred: vec![pghaul::run::options::Deferred::Validation], ..options() };
+    clone(&source.url(), &target.url(), unfinished()).await.unwrap();
+    let resume = |start: Start| {
+        let options = CloneOptions { start, ..options() };
+        let (source, target) = (source.url(), target.url());
+        async move { clone(&source, &target, options).await }
+    };
+    // As of a run that had not come to this index and this table's privileges.
+    let undone = "delete from pghaul.step where id like '%by_text%'; update pghaul.run set \
+                  finished = null";
+    target.execute(undone).await.unwrap();
+    let error = resume(Start::Resume).await.unwrap_err();
+    assert_eq!(error.sqlstate(), Some("42P07"), "{error:?}");
+    assert!(error.hint().unwrap().contains("drop or rename that"), "{error:?}");
+    target.execute("drop index app.by_text").await.unwrap();
+    resume(Start::Resume).await.unwrap();
+
+    target.execute("drop view app.v; drop table app.child; select lo_unlink(4711)").await.unwrap();
+    target.execute("delete from pghaul.step where id like 'read back%'").await.unwrap();
+    target.execute("delete from pghaul.step where id = 'all read back'").await.unwrap();
+    target.execute("update pghaul.run set finished = null").await.unwrap();
+    let error = resume(Start::Resume).await.unwrap_err();
+    assert_eq!(error.sqlstate(), Some("42P01"), "{error:?}");
+    assert!(error.hint().unwrap().contains("`app.child` was dropped or renamed"), "{error:?}");
+    let begin_again = Start::ResumeRestarting(vec!["app.child".to_owned()]);
+    let error = resume(begin_again).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("begin again with --restart"), "{error:?}");
+
+    let outcome = resume(Start::Restart).await.unwrap();
+    assert!(outcome.tables.iter().all(|table| table.verified));
+    let rows = "select (select count(*) from app.v) || convert_from(lo_get(4711) || lo_get(4712), \
+                'UTF8')";
+    assert_eq!(target.value(rows).await.unwrap().as_deref(), Some("1000abcdef"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_roles_run_is_called_that_and_nobody_is_told_to_drop_it() {
+    let (source, target) = (database(Major::V10, "whose_src"), database(Major::V18, "whose_dst"));
+    source.execute(SOURCE).await.unwrap();
+    clone(&source.url(), &target.url(), options()).await.unwrap();
+    let guest = Role::create(target.server(), "guest", "").unwrap();
+    let url = target.url_as(&guest);
+    let end = Endpoint::parse(Side::Target, &url).unwrap();
+    let mut errors = vec![finish(&end, Unfinished::GiveUp).await.unwrap_err()];
+    for start in [Start::New, Start::Resume, Start::Restart] {
+        let options = CloneOptions { start, ..options() };
+        errors.push(clone(&source.url(), &url, options).await.unwrap_err());
+    }
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::RunState, "{error:?}");
+        assert!(error.to_string().contains("belongs to role `postgres`"), "{error:?}");
+        assert!(!error.hint().unwrap().contains("drop"), "{error:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

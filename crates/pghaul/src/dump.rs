@@ -62,7 +62,7 @@ pub struct DumpOptions {
     pub jobs: NonZeroUsize,
     /// What is carried.
     pub scope: Scope,
-    /// Globs over `schema.table`; empty: all.
+    /// Globs over `schema.table`; empty: all. With any, no large objects.
     pub include: Vec<String>,
     /// Globs over `schema.table`; wins over `include`.
     pub exclude: Vec<String>,

@@ -1,10 +1,13 @@
 //! Failures: what was being done, on which side, why it failed, what to do now.
 //!
 //! Invariants: `Display` shows one layer, the causes are walked by the caller; nothing shown
-//! holds a row's values, so DETAIL and CONTEXT of a server's message are dropped, and so is the
-//! message of class 22 (data exceptions quote the datum).
+//! holds a row's values, so DETAIL and CONTEXT of a server's message are dropped (but for what depends
+//! on an object, 2BP01, which are names), and so is the message of class 22 (data exceptions quote the
+//! datum), unless it names an option.
 
 use std::fmt;
+
+use tokio_postgres::error::{DbError, SqlState};
 
 use crate::connect::Side;
 use crate::finding::Finding;
@@ -221,19 +224,21 @@ struct ServerMessage(String);
 impl ServerMessage {
     fn new(side: Side, cause: &tokio_postgres::Error) -> Self {
         let text = match cause.as_db_error() {
-            Some(db) if db.code().code().starts_with("22") => format!(
+            Some(db) if db.code().code().starts_with("22") && !names_an_option(db) => format!(
                 "{side}: {}: data exception, the server's message is withheld since it quotes the value (SQLSTATE {})",
                 db.severity(),
                 db.code().code()
             ),
             Some(db) => {
                 let inside = db.where_().and_then(function_of).map(|name| format!(" in {name}"));
+                let code = db.code().code();
+                let detail = db.detail().filter(|_| code == DEPENDENTS).map(in_brackets);
                 format!(
-                    "{side}: {}: {}{} (SQLSTATE {})",
+                    "{side}: {}: {}{}{} (SQLSTATE {code})",
                     db.severity(),
                     db.message(),
                     inside.unwrap_or_default(),
-                    db.code().code()
+                    detail.unwrap_or_default(),
                 )
             }
             None => {
@@ -249,6 +254,28 @@ impl ServerMessage {
         };
         Self(text)
     }
+}
+
+/// Whether a message of class 22 quotes the name of an option in a definition, which the server does not
+/// know, and no value: `unrecognized parameter "vacuum_truncate"`.
+fn names_an_option(message: &DbError) -> bool {
+    let begin = message.message().split('"').next().unwrap_or_default();
+    *message.code() == SqlState::INVALID_PARAMETER_VALUE
+        && begin.starts_with("unrecognized ")
+        && begin.trim_end_matches([' ', ':']).ends_with("parameter")
+}
+
+/// Other objects depend on one (Postgres manual, appendix A): DETAIL names them, and nothing else.
+const DEPENDENTS: &str = "2BP01";
+
+/// The first lines of a text.
+fn in_brackets(text: &str) -> String {
+    const LINES: usize = 5;
+    let mut lines: Vec<&str> = text.lines().take(LINES).collect();
+    if text.lines().count() > LINES {
+        lines.push("…");
+    }
+    format!(" ({})", lines.join("; "))
 }
 
 /// The function that a server's CONTEXT begins with, as it names it: of all that stands there the one

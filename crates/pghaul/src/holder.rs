@@ -4,11 +4,13 @@
 //! Invariants: sessions of pghaul are named like anybody's; what others run is never shown, since
 //! statements hold values.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::connect::Session;
 use crate::error::Error;
+use crate::name::RelationName;
 
 /// Who is waited for.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +69,7 @@ impl Holder {
     /// transaction.
     pub(crate) fn read(row: &tokio_postgres::Row, from: usize) -> Self {
         let text = |at: usize| row.get::<_, Option<String>>(from + at).filter(|t| !t.is_empty());
-        let pid: i32 = row.get(from);
+        let pid: i32 = row.get::<_, Option<i32>>(from).unwrap_or_default();
         let age: Option<f64> = row.get(from + 4);
         Self {
             pid: Some(pid).filter(|pid| *pid != 0),
@@ -117,6 +119,30 @@ pub(crate) async fn waited_for(
                 granted: row.get::<_, Option<bool>>(9).unwrap_or(true),
             });
             (row.get(0), Holder { lock, ..Holder::read(row, 1) })
+        })
+        .collect())
+}
+
+/// Who has, or waits for, a lock on one of these tables that keeps readers out: those who have one
+/// first, then by age.
+///
+/// # Errors
+/// What the server said.
+pub(crate) async fn keep_readers_out(
+    session: &Session,
+    tables: &BTreeSet<RelationName>,
+) -> Result<Vec<Holder>, Error> {
+    let doing = "look who keeps readers out";
+    let rows = session.query(doing, include_str!("holder/exclusive.sql"), &[]).await?;
+    Ok(rows
+        .iter()
+        .filter(|row| {
+            let name = RelationName::new(row.get::<_, String>(9), row.get::<_, String>(10));
+            tables.contains(&name)
+        })
+        .map(|row| {
+            let (mode, relation, granted) = (row.get(6), row.get(7), row.get(8));
+            Holder { lock: Some(HeldLock { mode, relation, granted }), ..Holder::read(row, 0) }
         })
         .collect())
 }

@@ -54,6 +54,8 @@ pub struct Intent<'a> {
     /// Objects that are no relation; not if tables are asked for by name, since only those come
     /// along then that they need.
     pub others: Carry,
+    /// Large objects; not if tables are asked for by name, nor with `--schema-only`.
+    pub large_objects: Carry,
     /// Owners; not with `--no-owner`.
     pub owners: Carry,
     /// Privileges; not with `--no-privileges`.
@@ -72,6 +74,7 @@ impl Default for Intent<'_> {
             target_sessions: 6,
             schema: Carry::Along,
             others: Carry::Along,
+            large_objects: Carry::Along,
             owners: Carry::Along,
             privileges: Carry::Along,
             writers: Writers::Unwanted,

@@ -36,7 +36,7 @@ pub mod subject;
 pub mod tag;
 pub mod toc;
 
-pub use alone::alone;
+pub use alone::{alone, out_of_reach};
 pub use digest::digest;
 pub use emit::{EmitOptions, Emitted, Emitter, Owners, RunsAs, Tablespaces};
 pub use entry::{DumpId, Entry, Kind, Section};

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
+use crate::holder::keep_readers_out;
 use crate::name::RelationName;
 
 /// The session that holds the snapshot and the locks.
@@ -140,6 +141,12 @@ impl Keeper {
         &self.session
     }
 
+    /// Why the snapshot is not held any more, if it is not: the session has ended.
+    pub(crate) async fn death(&self) -> Option<Error> {
+        let asked = self.session.batch("keep the snapshot", "select").await;
+        asked.err().map(|error| error.with_kind(ErrorKind::Connect))
+    }
+
     /// Lets go of snapshot and locks, so that the source can vacuum again.
     pub async fn release(self) {
         // The transaction only read: whether this arrives or the connection just ends is the same.
@@ -266,7 +273,13 @@ pub async fn import(session: &Session, snapshot: &SnapshotId) -> Result<(), Erro
     session.batch("import the run's snapshot", &sql).await.map_err(|error| {
         // 22023: "invalid snapshot identifier"; 42704 from 18 on: "snapshot … does not exist".
         match error.sqlstate() {
-            Some("22023" | "42704" | "55000") => error.with_kind(ErrorKind::SnapshotGone),
+            Some("22023" | "42704" | "55000") => {
+                let what = format!(
+                    "source: the snapshot {} is not known there (any more)",
+                    snapshot.as_str()
+                );
+                error.with_kind(ErrorKind::SnapshotGone).while_doing(what)
+            }
             _ => error,
         }
     })
@@ -305,12 +318,28 @@ async fn lock(session: &Session, tables: &BTreeSet<RelationName>) -> Result<bool
                 ));
             }
             Err(error) if error.sqlstate() == Some("55P03") => {
-                return Err(error.with_hint(
-                    "another session has, or waits for, an exclusive lock on a table (see pg_locks on the source): end it, or wait for it",
-                ));
+                return Err(error.with_hint(in_the_way(session, tables).await));
             }
             Err(error) => return Err(error),
         }
     }
     Ok(true)
+}
+
+/// What to do about whom tables could not be locked for in time. Ends the transaction, which has failed.
+async fn in_the_way(session: &Session, tables: &BTreeSet<RelationName>) -> String {
+    let unknown = "another session has, or waits for, an exclusive lock on a table (see pg_locks on the \
+                   source): end it, or wait for it";
+    if session.batch("give up waiting for locks", "rollback").await.is_err() {
+        return unknown.to_owned();
+    }
+    let holders = keep_readers_out(session, tables).await.unwrap_or_default();
+    // Who waits for a lock itself is not what it all began with.
+    match holders.first() {
+        Some(holder) => format!(
+            "{holder} is in the way on the source: wait for it, or end it with {}",
+            holder.remedy()
+        ),
+        None => unknown.to_owned(),
+    }
 }

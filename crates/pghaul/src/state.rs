@@ -15,7 +15,7 @@ use crate::catalog::{oid, size};
 use crate::connect::{Endpoint, Session};
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
-use crate::name::literal;
+use crate::name::{RelationName, literal};
 use crate::plan::{Part, PartId, Plan, format_name};
 pub(crate) use findings::{load_findings, store_findings};
 pub use receipt::{Receipt, Receipts};
@@ -95,22 +95,31 @@ pub enum Presence {
     Absent,
     /// A run's state, readable by us.
     Ours,
-    /// A schema of this name that is not a run's state of this role.
+    /// A schema of this name that is not a run's state, or is another role's.
     Foreign,
 }
 
 /// Looks for a run's state.
 ///
 /// # Errors
-/// [`ErrorKind::Preflight`] for a schema `pghaul` that is not ours.
+/// [`ErrorKind::RunState`] for a run of another role, [`ErrorKind::Preflight`] for a schema `pghaul`
+/// that is nobody's run.
 pub async fn presence(target: &Session) -> Result<Presence, Error> {
-    match look(target).await? {
-        Presence::Foreign => Err(Error::new(
+    match found(target).await? {
+        (Presence::Foreign, Some(owner)) => Err(Error::new(
+            ErrorKind::RunState,
+            format!("target: the run in this database belongs to role `{owner}`"),
+        )
+        .with_hint(format!(
+            "connect to the target as `{owner}`, as a member of it or as a superuser; leave the schema \
+             `pghaul` alone, the run is in it"
+        ))),
+        (Presence::Foreign, None) => Err(Error::new(
             ErrorKind::Preflight,
-            "target: the schema `pghaul` is there already and is not a run's state of this role",
+            "target: the schema `pghaul` is there already and is not a run's state",
         )
         .with_hint("rename or drop that schema; pghaul keeps the state of a run under this name")),
-        other => Ok(other),
+        (other, _) => Ok(other),
     }
 }
 
@@ -119,17 +128,27 @@ pub async fn presence(target: &Session) -> Result<Presence, Error> {
 /// # Errors
 /// What the server said.
 pub async fn look(target: &Session) -> Result<Presence, Error> {
+    found(target).await.map(|(presence, _)| presence)
+}
+
+/// The same, and whose run it is if it is a run.
+///
+/// # Errors
+/// What the server said.
+pub(crate) async fn found(target: &Session) -> Result<(Presence, Option<String>), Error> {
     let row = target
         .query_one("look for a run's state", include_str!("state/schema_is_ours.sql"), &[])
         .await?;
     let (exists, has_run, may_use): (bool, bool, bool) = (row.get(0), row.get(1), row.get(2));
     let only_repairs = !has_run && row.get::<_, bool>(4);
-    Ok(match (exists, has_run, may_use) {
+    let presence = match (exists, has_run, may_use) {
         (false, ..) => Presence::Absent,
         (true, false, true) if only_repairs => Presence::Absent,
         (true, true, true) => Presence::Ours,
         _ => Presence::Foreign,
-    })
+    };
+    let owner = if has_run { row.get(5) } else { None };
+    Ok((presence, owner))
 }
 
 /// Creates the state of a new run, plan and what was found before included, in one transaction: the
@@ -237,6 +256,19 @@ pub(crate) async fn refuse_newer(target: &Session) -> Result<(), Error> {
     let rows = target.query("read the run's state", "select format from pghaul.run", &[]).await?;
     let newest = rows.iter().map(|row| row.get::<_, i32>(0)).max();
     newest.filter(|format| *format > FORMAT).map_or(Ok(()), |format| Err(of_another_pghaul(format)))
+}
+
+/// The names of the run's tables, by their OIDs on the source.
+///
+/// # Errors
+/// What the target said.
+pub(crate) async fn load_names(target: &Session) -> Result<HashMap<u32, RelationName>, Error> {
+    let sql = "select source_oid, schema_name, table_name from pghaul.relation";
+    let rows = target.query("read the names of the run's tables", sql, &[]).await?;
+    let name = |row: &tokio_postgres::Row| {
+        RelationName::new(row.get::<_, String>(1), row.get::<_, String>(2))
+    };
+    Ok(rows.iter().map(|row| (oid(row.get(0)), name(row))).collect())
 }
 
 /// The parts of the stored plan, by table name: what `--resume` goes by, since sizes may differ

@@ -169,6 +169,21 @@ async fn what_only_superusers_create_and_no_table_asked_for_needs() {
     )
     .await
     .unwrap();
+    // Looking ahead, nobody knows what is needed, so nothing of it is a reason to say no.
+    let to = Database::create(server, "to", &owned).unwrap();
+    let free = |name: &pghaul::name::RelationName| name.to_string() == "public.free";
+    let intent = Intent { others: Carry::Not, wanted: &free, ..Intent::default() };
+    let found = check_as(&from.url(), &to.url_as(&admin), &intent).await;
+    assert!(!objects(&found, "superuser_object").is_empty());
+    let blockers = found.iter().filter(|one| one.severity == pghaul::Severity::Blocker);
+    let codes: Vec<&str> = blockers.map(|one| one.code).collect();
+    // Its owner is the source's superuser.
+    assert_eq!(codes, ["role_not_givable"]);
+    from.execute(format!("create role {0}; alter table free owner to {0}", admin.name))
+        .await
+        .unwrap();
+    let found = check_as(&from.url(), &to.url_as(&admin), &intent).await;
+    assert!(found.iter().all(|one| one.severity < pghaul::Severity::Blocker), "{found:?}");
     for (table, refused) in [("public.free", false), ("public.needy", true)] {
         let to = Database::create(server, "to", &owned).unwrap();
         let options =

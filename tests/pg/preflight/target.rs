@@ -49,7 +49,8 @@ async fn what_is_not_asked_for_is_not_in_the_way() {
     source.execute(MADE).await.unwrap();
     target.execute(MADE).await.unwrap();
     let people = |name: &pghaul::name::RelationName| name.to_string() == "app.people";
-    let intent = Intent { others: Carry::Not, wanted: &people, ..Intent::default() };
+    let (others, large_objects) = (Carry::Not, Carry::Not);
+    let intent = Intent { others, large_objects, wanted: &people, ..Intent::default() };
     let findings = check_as(&source.url(), &target.url(), &intent).await;
     assert_eq!(objects(&findings, "target_not_empty"), ["app.people"]);
 }

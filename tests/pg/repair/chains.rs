@@ -417,34 +417,60 @@ async fn keys_that_are_made_of_references_take_their_children_along() {
 }
 
 /// Foreign keys are quiet while a row gets another key: what comes to refer to it between plan and
-/// repair is left behind, and told. Undo gives it its row back.
+/// repair is left behind, and told; also where the process that gave the other key was killed, and
+/// where the row lies in a partition. Undo gives it its row back.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_come_to_refer_to_a_key_that_moves_are_told_of() {
-    let database = database(Major::V14, "late");
-    database
-        .execute(
-            "create table person (id int primary key, email text not null unique);
-             create table profile (person int primary key references person, about text);
-             create table badge (id serial primary key, profile int not null references profile);
-             insert into person select g, 'p' || g from generate_series(1, 9) g",
-        )
-        .await
-        .unwrap();
-    let twins = "insert into person select 100 + id, email from person where id < 4;
-                 insert into profile select id, 'x' from person where id > 3;
-                 insert into badge (profile) select person from profile";
-    database.execute(under_a_broken_index(&["person_email_key"], twins)).await.unwrap();
-    let rule = rules("[[table]]\nname = 'person'\nkeep = [{ lowest = 'id' }]");
-    let paper = Paper::new();
-    plan_with(&database.url(), &rule, &paper.plan()).await.unwrap();
-    database.execute("insert into badge (profile) values (102)").await.unwrap();
-    let before = digests(&database).await;
-    let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
-    let told: Vec<_> = repaired.findings.iter().filter(|one| one.code == "orphans_left").collect();
-    assert_eq!(told.len(), 1, "{:?}", repaired.findings);
-    assert_eq!(told[0].object.as_deref(), Some("public.badge"));
-    assert!(told[0].message.starts_with("1 rows"), "{}", told[0].message);
-    undo(&database.url(), true).await.unwrap();
-    equal(&before, &digests(&database).await);
-    assert!(orphans(&database).await.is_empty());
+    for (major, partitions, is_killed) in [
+        (Major::V14, "", false),
+        (Major::V9_6, "", true),
+        (Major::V18, "partition by list (person)", true),
+    ] {
+        let database = database(major, "late");
+        database
+            .execute(format!(
+                "create table person (id int primary key, email text not null unique);
+                 create table profile (person int primary key references person, about text) {partitions};
+                 {}
+                 create table badge (id serial primary key, profile int not null references profile);
+                 insert into person select g, 'p' || g from generate_series(1, 9) g",
+                if partitions.is_empty() {
+                    ""
+                } else {
+                    "create table profiles partition of profile default;"
+                }
+            ))
+            .await
+            .unwrap();
+        let twins = "insert into person select 100 + id, email from person where id < 4;
+                     insert into profile select id, 'x' from person where id > 3;
+                     insert into badge (profile) select person from profile";
+        database.execute(under_a_broken_index(&["person_email_key"], twins)).await.unwrap();
+        let rule = rules("[[table]]\nname = 'person'\nkeep = [{ lowest = 'id' }]");
+        let paper = Paper::new();
+        plan_with(&database.url(), &rule, &paper.plan()).await.unwrap();
+        database.execute("insert into badge (profile) values (102)").await.unwrap();
+        let before = digests(&database).await;
+        if is_killed {
+            let server = pghaul_testbed::Server::shared(major).unwrap();
+            let killer = crate::harness::OnEvent(|event: &pghaul::event::Event<'_>| {
+                if let pghaul::event::Event::StepCommitted { object, .. } = event
+                    && object.starts_with("change public.profile")
+                {
+                    crate::harness::terminate_on(server, database.name(), "pghaul repair%");
+                }
+            });
+            let stop = pghaul::run::Stop::default();
+            super::repair_until(&database.url(), &paper.plan(), &killer, &stop).await.unwrap_err();
+        }
+        let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
+        let told: Vec<_> =
+            repaired.findings.iter().filter(|one| one.code == "orphans_left").collect();
+        assert_eq!(told.len(), 1, "{:?}", repaired.findings);
+        assert_eq!(told[0].object.as_deref(), Some("public.badge"));
+        assert!(told[0].message.starts_with("1 rows"), "{}", told[0].message);
+        undo(&database.url(), true).await.unwrap();
+        equal(&before, &digests(&database).await);
+        assert!(orphans(&database).await.is_empty());
+    }
 }

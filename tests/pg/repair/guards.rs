@@ -46,7 +46,7 @@ async fn alone(major: Major) -> (Database<'static>, Paper) {
 }
 
 /// The groups of a plan: ctids of the row that stays, and of the first other.
-fn groups(paper: &Paper) -> Vec<(String, String)> {
+pub(super) fn groups(paper: &Paper) -> Vec<(String, String)> {
     let text = std::fs::read_to_string(paper.plan()).unwrap();
     let lines = text.lines().filter(|line| line.starts_with("{\"group\""));
     lines
@@ -59,7 +59,7 @@ fn groups(paper: &Paper) -> Vec<(String, String)> {
 }
 
 /// Repairs, one row a batch, and does something right after the first step of that name.
-async fn repair_while(
+pub(super) async fn repair_while(
     database: &Database<'_>,
     paper: &Paper,
     step: &'static str,
@@ -163,12 +163,12 @@ to = 'customer.id'
 from = ['visit.customer']
 ";
 
-fn shop() -> PlanOptions {
+pub(super) fn shop() -> PlanOptions {
     PlanOptions { rules: Rules::parse(RULES, "shop").unwrap(), ..PlanOptions::default() }
 }
 
 /// Customers that are there twice, with orders by a foreign key and visits without one.
-async fn customers(major: Major, on_delete: &str) -> (Database<'static>, Paper) {
+pub(super) async fn customers(major: Major, on_delete: &str) -> (Database<'static>, Paper) {
     let database = database(major, "shop");
     database
         .execute(format!(
@@ -241,10 +241,8 @@ async fn a_row_that_somebody_refers_to_meanwhile_stays() {
         (Major::V14, "on delete cascade", "visit"),
     ] {
         let (database, paper) = customers(major, on_delete).await;
-        let text = std::fs::read_to_string(paper.plan()).unwrap();
-        let line = text.lines().rfind(|line| line.starts_with("{\"group\"")).unwrap();
-        let group: serde_json::Value = serde_json::from_str(line).unwrap();
-        let id = group["others"][0]["row"]["key"].as_str().unwrap();
+        let before = digests(&database).await;
+        let id = keys_of_others(&paper).pop().unwrap();
         let insert = format!("insert into {table} (id, customer) values (9999, {id})");
         let repaired = repair_while(&database, &paper, "rebuild", |database| {
             database.execute(insert.clone()).wait().unwrap();
@@ -259,7 +257,36 @@ async fn a_row_that_somebody_refers_to_meanwhile_stays() {
         let there = database.value(there).await.unwrap();
         assert_eq!(there, Some(format!("1 {id}")), "{on_delete} {table}");
         assert!(orphans(&database).await.is_empty());
+        // The other row has the key by now, which is told; undo gives it back.
+        let found = repaired.findings.iter().find(|finding| finding.code == "keys_given_up");
+        assert_eq!(repaired.keyless, 1);
+        assert!(found.unwrap().message.starts_with("1 rows of groups"), "{found:?}");
+        database.execute(format!("delete from {table} where id = 9999")).await.unwrap();
+        undo(&database.url(), true).await.unwrap();
+        equal(&before, &digests(&database).await);
     }
+}
+
+/// The primary keys of the rows that go, a group each.
+pub(super) fn keys_of_others(paper: &Paper) -> Vec<String> {
+    let text = std::fs::read_to_string(paper.plan()).unwrap();
+    let groups = text.lines().filter(|line| line.starts_with("{\"group\""));
+    groups
+        .map(|line| {
+            let group: serde_json::Value = serde_json::from_str(line).unwrap();
+            group["others"][0]["row"]["key"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+/// An error wherever a receipt is written, until function `no` goes.
+fn refuse_batches(database: &Database<'_>, event: &str) {
+    let sql = format!(
+        "create function no() returns trigger language plpgsql as
+           $$ begin raise exception 'no receipt today'; end $$;
+         create trigger no before {event} on pghaul.repair_batch for each row execute procedure no()"
+    );
+    database.execute(sql).wait().unwrap();
 }
 
 /// An error at the receipt: nothing of the batch is there, and the same plan goes on.
@@ -269,14 +296,7 @@ async fn a_batch_and_its_receipt_are_one() {
     let before = digests(&database).await;
     for step in ["release", "change", "delete"] {
         let error = repair_while(&database, &paper, step, |database| {
-            database
-                .execute(
-                    "create function no() returns trigger language plpgsql as
-                       $$ begin raise exception 'no receipt today'; end $$;
-                     create trigger no before insert on pghaul.repair_batch for each row execute procedure no()",
-                )
-                .wait()
-                .unwrap();
+            refuse_batches(database, "insert");
         });
         let error = error.await.unwrap_err();
         let undo_rows = "select count(*) from pghaul.undo_row u \
@@ -293,14 +313,7 @@ async fn a_batch_and_its_receipt_are_one() {
 
     // And so with undo.
     let after = digests(&database).await;
-    database
-        .execute(
-            "create function no() returns trigger language plpgsql as
-               $$ begin raise exception 'not today'; end $$;
-             create trigger no before update on pghaul.repair_batch for each row execute procedure no()",
-        )
-        .await
-        .unwrap();
+    refuse_batches(&database, "update");
     undo(&database.url(), true).await.unwrap_err();
     equal(&after, &digests(&database).await);
     database.execute("drop function no() cascade").await.unwrap();
@@ -447,6 +460,25 @@ async fn a_full_disk_leaves_both_ways_open() {
     }
 }
 
+/// A repair whose first batch failed: there is nothing to put back, so no index goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn undo_of_a_repair_that_changed_nothing_drops_no_index() {
+    let (database, paper) = customers(Major::V14, "on delete cascade").await;
+    let first = Paper::new();
+    let none = PlanOptions { tables: vec!["visit".to_owned()], ..shop() };
+    plan_with(&database.url(), &none, &first.plan()).await.unwrap();
+    repair(&database.url(), &first.plan()).await.unwrap();
+    refuse_batches(&database, "insert");
+    repair(&database.url(), &paper.plan()).await.unwrap_err();
+    let begun = "select count(*) from pghaul.repair where finished is null";
+    assert_eq!(database.value(begun).await.unwrap().as_deref(), Some("1"));
+    let undone = undo(&database.url(), true).await.unwrap();
+    assert_eq!((undone.rows, undone.statements), (0, Vec::new()));
+    let unique =
+        "select count(*) from pg_index where indisunique and indrelid = 'customer'::regclass";
+    assert_eq!(database.value(unique).await.unwrap().as_deref(), Some("2"));
+}
+
 /// While one is at work, neither another repair nor an undo begins.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_at_a_time() {
@@ -569,63 +601,6 @@ async fn others_are_named() {
     assert_eq!((repaired.skipped, repaired.deleted), (0, 6), "{:?}", repaired.findings);
     let found = repaired.findings.iter().find(|finding| finding.code == "other_sessions").unwrap();
     assert_eq!(found.severity, pghaul::Severity::Note);
-}
-
-/// Rows give up a key where that is nothing to anybody: NULL before a value that nobody has, and never
-/// what others refer by.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_given_up_means_nothing() {
-    let rules = |table: &str| {
-        let text = format!(
-            "format = 1\nname = 'x'\n[[table]]\nname = '{table}'\nkeep = [{{ lowest = 'id' }}]"
-        );
-        PlanOptions { rules: Rules::parse(&text, "x").unwrap(), ..PlanOptions::default() }
-    };
-    for major in [Major::V9_6, Major::V18] {
-        // No other code would do; and a name can be missing.
-        let database = database(major, "given_up");
-        database
-            .execute(
-                "create table coded (id int primary key, code text not null check (code ~ '^[A-Z]$'), name text);
-                 create unique index coded_both on coded (code, name);
-                 create table of_coded (coded int references coded);
-                 insert into coded select g, chr(64 + g), 'n' || g from generate_series(1, 20) g;
-                 create table keyed (id int, shard text, label text not null, primary key (id, shard));
-                 create unique index keyed_label on keyed (shard, label);
-                 create table of_keyed (id int, shard text, foreign key (id, shard) references keyed);
-                 insert into keyed select g, 's', 'l' || g from generate_series(1, 20) g",
-            )
-            .await
-            .unwrap();
-        let twins = "insert into coded select 100 + id, code, name from coded where id < 4;
-                     insert into of_coded select id from coded;
-                     insert into keyed select 100 + id, shard, label from keyed where id < 4;
-                     insert into of_keyed select id, shard from keyed";
-        database
-            .execute(under_a_broken_index(&["coded_both", "keyed_label"], twins))
-            .await
-            .unwrap();
-        let before = digests(&database).await;
-        for table in ["coded", "keyed"] {
-            let paper = Paper::new();
-            let planned = plan_with(&database.url(), &rules(table), &paper.plan()).await.unwrap();
-            assert_eq!(planned.counts.groups, 3, "{major} {table}");
-            let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
-            assert_eq!(
-                (repaired.skipped, repaired.deleted),
-                (0, 3),
-                "{major} {table}: {:?}",
-                repaired.findings
-            );
-        }
-        clean(&database).await;
-        let children = "select (select count(*) from of_coded where coded < 100) || ' ' || (select count(*) from of_keyed where id < 100)";
-        assert_eq!(database.value(children).await.unwrap().as_deref(), Some("23 23"), "{major}");
-        for _ in 0..2 {
-            undo(&database.url(), true).await.unwrap();
-        }
-        equal(&before, &digests(&database).await);
-    }
 }
 
 /// Rebuilt indexes are other indexes before 12: undo finds them, and drops them.

@@ -316,3 +316,24 @@ async fn a_database_is_not_compared_with_itself() {
     let error = verify(&one.url(), &one.url(), rows_only()).await.err().unwrap();
     assert_eq!(error.kind(), pghaul::ErrorKind::Usage);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sequence_of_a_foreign_table_asks_no_other_server() {
+    let (source, target) = both().await;
+    for side in [&source, &target] {
+        side.execute(
+            "set search_path = public; create extension postgres_fdw; \
+             create server nowhere foreign data wrapper postgres_fdw \
+               options (host '127.0.0.1', port '1', dbname 'none'); \
+             create user mapping for public server nowhere; \
+             create foreign table far (id serial, note text) server nowhere; \
+             create view seen as select 1 / (id - id) as id from people; \
+             create sequence seen_id owned by seen.id",
+        )
+        .await
+        .unwrap();
+    }
+    let compared = verify(&source.url(), &target.url(), rows_only()).await.unwrap();
+    assert_eq!(compared.wrong(), []);
+    assert_eq!(compared.outcome.sequences, 3);
+}

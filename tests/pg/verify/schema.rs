@@ -20,7 +20,20 @@ async fn every_version_difference_of_the_list_occurs() {
         every_type::load(&source, &Families::default()).await.unwrap();
         source
             .execute("create table public.listed (a text); create index on public.listed (coalesce(a, '')); \
-                 create view public.untyped as select a, 'x' as b, 'y' as c from public.listed")
+                 create view public.untyped as select a, 'x' as b, 'y' as c from public.listed; \
+                 create table public.bits (a bit(2) default '01', b bit varying(5) default '1'); \
+                 create function public.cheap() returns int language sql cost 0.0000001 as 'select 1'; \
+                 create type public.pair; \
+                 create function public.pair_in(cstring) returns public.pair \
+                   language internal immutable strict as 'point_in'; \
+                 create function public.pair_out(public.pair) returns cstring \
+                   language internal immutable strict as 'point_out'; \
+                 create type public.pair (input = public.pair_in, output = public.pair_out, \
+                   internallength = 16, element = float8, alignment = double); \
+                 create operator class public.own_ops for type int4 using btree as \
+                   operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, \
+                   function 1 btint4cmp(int4, int4), function 2 btint4sortsupport(internal); \
+                 create view public.shown as select xmlserialize(content '<a/>'::xml as text) as a")
             .await
             .unwrap();
         every_type::create_roles(target.server()).await.unwrap();

@@ -1,11 +1,12 @@
 //! Flags that say what is carried, shared by the verbs that carry something.
 //!
-//! Invariant: what shapes a run is fixed when it begins, so none of these goes together with
-//! `--resume`.
+//! Invariant: what shapes a run is fixed when it begins. So that the same command goes on with
+//! `--resume`, it may say this again, and is refused if it says something else.
 
 use clap::{Args, ValueEnum};
 use pghaul::plan::format::FormatChoice;
-use pghaul::run::options::{Deferred, Keep, Scope, Start, Verify};
+use pghaul::run::options::{Deferred, Keep, Scope, Shape, Start, Verify};
+use pghaul::{Error, ErrorKind};
 
 /// `--dry-run`, `--resume`, `--restart`, `--restart-tables`.
 #[derive(Debug, Args)]
@@ -14,8 +15,9 @@ pub struct Meeting {
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Go on with the run that is in the target, with the options it began with
-    #[arg(long, conflicts_with_all = ["include", "exclude", "schema_only", "data_only", "no_owner", "no_privileges", "verify"])]
+    /// Go on with the run that is in the target, with the options it began with; they may be given
+    /// again, not changed
+    #[arg(long)]
     resume: bool,
     /// Forget the run that is in the target: drop exactly what it created, without CASCADE, and
     /// begin again
@@ -36,13 +38,48 @@ impl Meeting {
             (false, false) => Start::New,
         }
     }
+
+    /// Whether a run that is there is gone on with.
+    pub fn resumes(&self) -> bool {
+        self.resume
+    }
+}
+
+/// What a run began with, against what a command that goes on with it says.
+pub struct Agreement<'a> {
+    /// What the run began with.
+    pub shape: &'a Shape,
+}
+
+impl Agreement<'_> {
+    /// Refuses a flag that says something else. `said`: none if the flag was not given.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] then.
+    pub fn on<T: PartialEq>(
+        &self,
+        flag: &str,
+        said: Option<&T>,
+        began_with: impl FnOnce(&Shape) -> &T,
+    ) -> Result<(), Error> {
+        match said {
+            Some(said) if said != began_with(self.shape) => Err(Error::new(
+                ErrorKind::Usage,
+                format!("the run in the target did not begin with this {flag}"),
+            )
+            .with_hint(format!(
+                "go on with what it began with: leave {flag} out; or begin again with --restart"
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// `--include`, `--exclude`, `--schema-only`, `--data-only`.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is carried")]
 pub struct Selection {
-    /// Only tables that match this glob over schema.table (repeatable)
+    /// Only tables that match this glob over schema.table, and no large objects (repeatable)
     #[arg(long, value_name = "PATTERN")]
     pub include: Vec<String>,
     /// No tables that match this glob; wins over --include (repeatable)
@@ -64,6 +101,20 @@ impl Selection {
             (_, true) => Scope::DataOnly,
             (false, false) => Scope::Everything,
         }
+    }
+
+    /// Refuses what a run that is gone on with did not begin with.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] then.
+    pub fn agree(&self, with: &Agreement<'_>) -> Result<(), Error> {
+        let said = |patterns: &'_ Vec<String>| !patterns.is_empty();
+        with.on("--include", Some(&self.include).filter(|it| said(it)), |shape| &shape.include)?;
+        with.on("--exclude", Some(&self.exclude).filter(|it| said(it)), |shape| &shape.exclude)?;
+        let scope = self.scope();
+        let flag = if scope == Scope::SchemaOnly { "--schema-only" } else { "--data-only" };
+        let said = Some(&scope).filter(|scope| **scope != Scope::Everything);
+        with.on(flag, said, |shape| &shape.scope)
     }
 }
 
@@ -88,6 +139,17 @@ impl Belonging {
     /// Whether privileges come along.
     pub fn privileges(&self) -> Keep {
         keep(self.no_privileges)
+    }
+
+    /// Refuses what a run that is gone on with did not begin with.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] then.
+    pub fn agree(&self, with: &Agreement<'_>) -> Result<(), Error> {
+        let left_out = Keep::LeaveOut;
+        with.on("--no-owner", self.no_owner.then_some(&left_out), |shape| &shape.owners)?;
+        let said = self.no_privileges.then_some(&left_out);
+        with.on("--no-privileges", said, |shape| &shape.privileges)
     }
 }
 
@@ -149,9 +211,9 @@ impl From<Format> for FormatChoice {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is carried")]
 pub struct Proof {
-    /// How much is proven: full reads every row of the target back
-    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    verify: VerifyHow,
+    /// How much is proven: full reads every row of the target back [default: full]
+    #[arg(long, value_enum, value_name = "HOW")]
+    verify: Option<VerifyHow>,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -168,10 +230,19 @@ enum VerifyHow {
 impl Proof {
     /// How much is proven.
     pub fn verify(&self) -> Verify {
-        match self.verify {
+        match self.verify.unwrap_or_default() {
             VerifyHow::Full => Verify::Full,
             VerifyHow::Rows => Verify::Rows,
             VerifyHow::None => Verify::None,
         }
+    }
+
+    /// Refuses what a run that is gone on with did not begin with.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] then.
+    pub fn agree(&self, with: &Agreement<'_>) -> Result<(), Error> {
+        let verify = self.verify();
+        with.on("--verify", self.verify.map(|_| &verify), |shape| &shape.verify)
     }
 }

@@ -1,9 +1,10 @@
 //! What verbs that fill a target have in common, whether they fill it from a server or an archive.
 
 use clap::Args;
+use pghaul::Error;
 use pghaul::run::CloneOptions;
 
-use super::carried::{Belonging, Deferral, Meeting, Proof, Selection};
+use super::carried::{Agreement, Belonging, Deferral, Meeting, Proof, Selection};
 use super::resources::{Lanes, Memory, Patience};
 
 /// Flags of `clone` and `restore`.
@@ -40,6 +41,16 @@ impl Carrying {
             retries_per_run: self.patience.retries,
             ..chosen(&self.selection, &self.belonging, &self.lanes)
         }
+    }
+
+    /// Refuses what a run that is gone on with did not begin with. What is deferred may change.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](pghaul::ErrorKind::Usage) then.
+    pub fn agree(&self, with: &Agreement<'_>) -> Result<(), Error> {
+        self.selection.agree(with)?;
+        self.belonging.agree(with)?;
+        self.proof.agree(with)
     }
 }
 

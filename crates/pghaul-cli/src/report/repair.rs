@@ -79,6 +79,7 @@ struct RepairBody {
     asked: u64,
     rows_deleted: u64,
     rows_changed: u64,
+    rows_without_key: u64,
 }
 
 /// Prints what was repaired.
@@ -98,6 +99,7 @@ pub fn repaired(
                 asked: repaired.asked,
                 rows_deleted: repaired.deleted,
                 rows_changed: repaired.changed,
+                rows_without_key: repaired.keyless,
             };
             Envelope::new("duplicates repair", exit, took, &repaired.findings, body)
                 .print(console, exit)

@@ -8,12 +8,13 @@ use clap::Args;
 use pghaul::Error;
 use pghaul::connect::{Endpoint, Side};
 use pghaul::event::Counters;
+use pghaul::plan::format::FormatChoice;
 use pghaul::run::options::SourceUse;
 use pghaul::run::{CloneOptions, PreparedClone};
 
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::flags::carried::Format;
+use crate::flags::carried::{Agreement, Format};
 use crate::flags::carrying::Carrying;
 use crate::flags::resources::{Program, part_size, rate};
 use crate::flags::{Source, Target};
@@ -37,15 +38,9 @@ pub struct Flags {
     #[arg(long, value_name = "ID", help_heading = "The run")]
     snapshot: Option<String>,
 
-    /// How rows travel; auto is binary where that is safe
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT",
-        help_heading = "What is carried"
-    )]
-    format: Format,
+    /// How rows travel; auto is binary where that is safe [default: auto]
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "What is carried")]
+    format: Option<Format>,
     /// The source is being written to, and that is meant: a note and not a warning
     #[arg(long, help_heading = "What is carried")]
     live_source: bool,
@@ -54,7 +49,7 @@ pub struct Flags {
     #[arg(long, value_name = "BYTES", value_parser = rate, help_heading = "Resources")]
     max_rate: Option<NonZeroU64>,
     /// Size of a part, TOAST included, such as 512MiB [64KiB to 1TiB]
-    #[arg(long, conflicts_with = "resume", value_name = "SIZE", value_parser = part_size, help_heading = "Resources")]
+    #[arg(long, value_name = "SIZE", value_parser = part_size, help_heading = "Resources")]
     part_size: Option<u64>,
     #[command(flatten)]
     program: Program,
@@ -63,7 +58,7 @@ pub struct Flags {
 impl Flags {
     fn options(&self) -> CloneOptions {
         CloneOptions {
-            format: self.format.into(),
+            format: self.format.unwrap_or_default().into(),
             max_rate: self.max_rate,
             part_size: self.part_size,
             source_use: if self.live_source { SourceUse::Live } else { SourceUse::Quiet },
@@ -71,6 +66,20 @@ impl Flags {
             snapshot: self.snapshot.clone(),
             ..self.carrying.options()
         }
+    }
+
+    /// A run that is gone on with, if it is the one that is meant.
+    fn agreed(&self, prepared: PreparedClone) -> Result<PreparedClone, Error> {
+        if self.carrying.meeting.resumes() {
+            let shape = prepared.shape();
+            let with = Agreement { shape: &shape };
+            self.carrying.agree(&with)?;
+            let format = self.format.map(FormatChoice::from);
+            with.on("--format", format.as_ref(), |shape| &shape.format)?;
+            let said = self.part_size.is_some().then_some(&self.part_size);
+            with.on("--part-size", said, |shape| &shape.part_size)?;
+        }
+        Ok(prepared)
     }
 }
 
@@ -87,11 +96,32 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
         Ok(both) => both,
         Err(error) => return report::clone::failed(console, VERB, begun.elapsed(), &error, None),
     };
+    let options = flags.options();
+    let prepare = Box::pin(async {
+        flags.agreed(PreparedClone::new(source, target, flags.options()).await?)
+    });
     if flags.carrying.meeting.dry_run {
-        let prepare = Box::pin(PreparedClone::new(source, target, flags.options()));
         return dry_run(VERB, prepare, console).await;
     }
-    clone(VERB, (source, target), flags.options(), console).await
+    let carried = carry_prepared(prepare, options, console).await;
+    report(VERB, begun, carried, console)
+}
+
+fn report(
+    verb: &'static str,
+    begun: Instant,
+    carried: Result<Cloned, Unfinished>,
+    console: &Console,
+) -> Exit {
+    match carried {
+        Ok(cloned) => report::clone::done(console, verb, &cloned),
+        Err(Unfinished::Failed(error, so_far)) => {
+            report::clone::failed(console, verb, begun.elapsed(), &error, so_far.as_ref())
+        }
+        Err(Unfinished::Stopped(signal, kept)) => {
+            report::clone::stopped(console, verb, begun.elapsed(), signal, kept.as_ref())
+        }
+    }
 }
 
 /// Clones with progress and signals, prints the result, and says how it ended.
@@ -102,15 +132,8 @@ pub async fn clone(
     console: &Console,
 ) -> Exit {
     let begun = Instant::now();
-    match carry(source, target, options, console).await {
-        Ok(cloned) => report::clone::done(console, verb, &cloned),
-        Err(Unfinished::Failed(error, so_far)) => {
-            report::clone::failed(console, verb, begun.elapsed(), &error, so_far.as_ref())
-        }
-        Err(Unfinished::Stopped(signal, kept)) => {
-            report::clone::stopped(console, verb, begun.elapsed(), signal, kept.as_ref())
-        }
-    }
+    let carried = carry(source, target, options, console).await;
+    report(verb, begun, carried, console)
 }
 
 /// Why a clone has no outcome.

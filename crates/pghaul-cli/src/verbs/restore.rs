@@ -15,6 +15,7 @@ use pghaul::{Error, ErrorKind};
 use crate::console::{Console, Results};
 use crate::exit::Exit;
 use crate::flags::Target;
+use crate::flags::carried::Agreement;
 use crate::flags::carrying::Carrying;
 use crate::flags::resources::rate;
 use crate::progress::Progress;
@@ -68,7 +69,13 @@ pub async fn run(flags: &Flags, console: &Console) -> Exit {
         };
     }
     let options = flags.options();
-    let prepare = Box::pin(restore::prepare(flags.archive.clone(), target, options.clone()));
+    let prepare = Box::pin(async {
+        let prepared = restore::prepare(flags.archive.clone(), target, flags.options()).await?;
+        if flags.carrying.meeting.resumes() {
+            flags.carrying.agree(&Agreement { shape: &prepared.shape() })?;
+        }
+        Ok(prepared)
+    });
     if flags.carrying.meeting.dry_run {
         return dry_run(VERB, prepare, console).await;
     }

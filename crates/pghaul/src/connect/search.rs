@@ -173,7 +173,12 @@ fn both_ways(before: Failure, after: Failure, last: Encryption) -> Failure {
         Encryption::Plain => (before, after),
         Encryption::Offered | Encryption::Tls => (after, before),
     };
-    told.note = Some(format!("without TLS: {}", plain.line()));
+    let without = format!("without TLS: {}", plain.line());
+    // Such as that the password file was ignored.
+    told.note = Some(match told.note.take() {
+        Some(note) => format!("{note}; {without}"),
+        None => without,
+    });
     told
 }
 
@@ -184,5 +189,27 @@ fn shuffle<T>(items: &mut [T]) {
         let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
         let choices = u64::try_from(end).unwrap_or(u64::MAX).saturating_add(1);
         items.swap(end, usize::try_from(random % choices).unwrap_or(end));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_noted_with_tls_is_told_beside_what_happened_without() {
+        let failed = |note: Option<&str>| Failure {
+            note: note.map(str::to_owned),
+            ..Failure::new(Trouble::Other, "h:1", Cause::Text("no".into()))
+        };
+        for (before, after, last) in [
+            (failed(Some("file ignored")), failed(None), Encryption::Plain),
+            (failed(None), failed(Some("file ignored")), Encryption::Offered),
+        ] {
+            let told = both_ways(before, after, last);
+            assert_eq!(told.note.unwrap(), "file ignored; without TLS: h:1: no");
+        }
+        let told = both_ways(failed(None), failed(None), Encryption::Plain);
+        assert_eq!(told.note.unwrap(), "without TLS: h:1: no");
     }
 }

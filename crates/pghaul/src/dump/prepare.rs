@@ -104,7 +104,7 @@ impl Prepared {
         let (mut selected, pg_dump) = source_schema::dump(
             source,
             (&look, None),
-            Some(keeper.id()),
+            Some(&keeper),
             (&catalog, &filter),
             options.pg_dump.as_deref(),
         )
@@ -121,7 +121,7 @@ impl Prepared {
             }
         };
         let large_objects = match options.scope {
-            Scope::Everything | Scope::DataOnly if filter.is_everything() => {
+            Scope::Everything | Scope::DataOnly if filter.wants_large_objects() => {
                 large_objects::list(inside).await?
             }
             _ => Vec::new(),
@@ -205,6 +205,7 @@ async fn look_ahead(
         // The keeper, its heir, pg_dump and one to look.
         source_sessions: jobs.saturating_add(4),
         schema: if options.scope == Scope::DataOnly { Carry::Not } else { Carry::Along },
+        large_objects: options.scope.large_objects(&options.include),
         writers: Writers::Expected,
         wanted,
         ..Intent::default()

@@ -40,6 +40,7 @@ use self::work::Work;
 use super::index::IndexDefinition;
 use super::moment::Scan;
 use super::options::ScanOptions;
+use super::repair::{keys_given_up, state};
 use super::rules::Rules;
 use super::tables::Tables;
 use crate::connect::{Endpoint, Purpose, Session};
@@ -148,6 +149,8 @@ pub async fn plan(
         }
     }
     let session = scan.session();
+    let keyless = state::keyless(session, None).await?;
+    findings.extend(keyless.iter().map(|(table, rows)| keys_given_up(table, *rows)));
     let digests = Digests::of(session).await?;
     let mut work = Work::new(session, &tables, &digests, (&options.answers, options), finds);
     work.settle().await?;

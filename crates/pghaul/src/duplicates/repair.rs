@@ -13,7 +13,9 @@
 //! 5. *Delete*: rows that go are deleted, children first, and only where nothing refers to them any
 //!    more. References without a foreign key are looked for in one pass over each table; foreign
 //!    keys without an index get one for the time being.
-//! 6. *Recount*: numbers of rows that the rules know are counted anew.
+//! 6. *Put back*: rows of groups that were left alone after they gave up a key get it back, where no
+//!    other row has it.
+//! 7. *Recount*: numbers of rows that the rules know are counted anew.
 //!
 //! Invariants: killed at any instant it goes on with the same plan; what a batch did is there with
 //! its undo rows or not at all; a row that somebody else changed is left alone and reported.
@@ -24,6 +26,7 @@ mod expressions;
 mod forget;
 mod indexes;
 mod look;
+mod put_back;
 mod recount;
 mod report;
 mod script;
@@ -36,8 +39,9 @@ pub use forget::forget;
 
 pub(in crate::duplicates) use batch::names;
 pub(in crate::duplicates) use indexes::drop_temporary;
+pub(in crate::duplicates) use report::keys_given_up;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::time::Instant;
 
@@ -92,6 +96,9 @@ pub struct Repaired {
     pub groups: u64,
     /// Of these, left alone because somebody changed a row meanwhile, or the server refused.
     pub skipped: u64,
+    /// Rows of these that gave up a key before and could not get it back: they have NULL or a
+    /// placeholder in its place. Counted once it is finished.
+    pub keyless: u64,
     /// Questions of the plan that nobody has answered.
     pub asked: u64,
     /// Rows deleted, by this call.
@@ -203,7 +210,6 @@ pub async fn repair(
             can_quiet,
         },
         skipped: HashSet::new(),
-        moved: BTreeSet::new(),
         uncounted: 0,
         done: Repaired::default(),
     };
@@ -310,8 +316,6 @@ struct Repairing<'a> {
     bench: Bench<'a>,
     /// Numbers of clusters that are left alone.
     skipped: HashSet<u32>,
-    /// Places of tables whose rows that stay have got other keys, while foreign keys were quiet.
-    moved: BTreeSet<usize>,
     /// Rows whose numbers could not be counted anew.
     uncounted: u64,
     done: Repaired,
@@ -341,6 +345,9 @@ impl Repairing<'_> {
         if go_on {
             self.drop_indexes().await?;
             self.look_for_orphans().await?;
+            go_on = self.put_back().await?;
+        }
+        if go_on {
             go_on = self.recount().await?;
         }
         if go_on {
@@ -423,9 +430,6 @@ impl Repairing<'_> {
                 let begun = Instant::now();
                 let outcome =
                     self.bench.run(subject, phase, std::mem::take(&mut some), done_to).await?;
-                if phase == Phase::Change && outcome.moved_keys {
-                    self.moved.insert(place);
-                }
                 self.take_in(subject, outcome).await?;
                 self.step(&format!("{} {}", phase.name(), subject.name), begun);
                 if self.stop.soon.is_cancelled() || self.stop.now.is_cancelled() {

@@ -10,7 +10,8 @@
 //!
 //! One database at one moment: schema, rows, large objects with owners and privileges, values of
 //! sequences. The rows of materialized views are recomputed by the restore. Not in it: roles,
-//! tablespaces, settings of database and roles, replication slots. It may hold passwords (user
+//! tablespaces, settings of database and roles, replication slots; and with `--include`, large objects and
+//! whatever no table that is asked for needs. It may hold passwords (user
 //! mappings, subscriptions) and all the data: its files are made with mode 0600, the folder with
 //! 0700.
 //!

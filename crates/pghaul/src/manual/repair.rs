@@ -45,7 +45,10 @@
 //!
 //! [`repair`](crate::duplicates::repair) has the phases. Each batch is one transaction with the
 //! rows as they were and a receipt, in schema `pghaul` of the same database. Killed at any instant,
-//! the same command goes on. A row is touched only if it is where and what the plan says. Triggers
+//! the same command goes on. A row is touched only if it is where and what the plan says. Rows whose
+//! group somebody changed after they gave up the key that they shared get it back at the end; where
+//! another row has that key by then, which is the usual case, they cannot, and are counted
+//! (`keys_given_up`): what puts them back is `undo`. Triggers
 //! of yours do not fire, and each is put back into its state. A delete that would take other rows
 //! with it is not done.
 //!

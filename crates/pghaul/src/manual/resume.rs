@@ -7,6 +7,10 @@
 //! committed are not copied again, no row arrives twice, and if the source has changed meanwhile
 //! you are told which tables (exit code 13). Nothing is ever written to the source.
 //!
+//! What shapes a run (`--include`, `--exclude`, `--schema-only`, `--data-only`, `--no-owner`,
+//! `--no-privileges`, `--verify`, `--format`, `--part-size`) is stored with it: `--resume` may say it
+//! again or leave it out, and anything else is refused (exit code 2). All other flags may change.
+//!
 //! # What is durable
 //!
 //! | what | where | when |
@@ -155,8 +159,8 @@
 //! ends at once, within some two seconds even if a server does not answer: what is in flight is lost,
 //! as after a crash. Exit code 130 or 143 either way.
 //!
-//! `--restart` drops what the run's receipts say it created and stores the new run in one
-//! transaction of the target. Whatever stands in its way until then (a missing role, a view that
+//! `--restart` drops what the run's receipts say it created, as far as it is there, and stores the new
+//! run in one transaction of the target. Whatever stands in its way until then (a missing role, a view that
 //! somebody built upon our tables, Ctrl-C), nothing was dropped. While it prepares, the old objects
 //! are locked. Where the target's lock table has no room for all of them at once
 //! (`max_locks_per_transaction`, Postgres manual, "Lock Management"; some six locks a table), they
@@ -201,19 +205,22 @@
 //! |---|---|---|
 //! | 0 | done as asked, and proven unless less was asked for | `pghaul finish` once satisfied |
 //! | 1 | done, and something is to be looked at; `pghaul status` shows it again | what each finding says; where it left an index or a key out, `--resume` after mending |
-//! | 2 | the command makes no sense as it stands: a pattern without a table, an unknown flag | correct it; nothing was changed |
+//! | 2 | the command makes no sense as it stands: a pattern without a table, an unknown flag, another shape than the run has | correct it; nothing was changed |
 //! | 10 | a server could not be reached at the start; nothing was begun or changed | mend that, the same command again |
 //! | 11 | something stands in the way of beginning; all of it is named | mend it, the same command again |
 //! | 12 | a server was lost in mid-run for longer than the budget, or said no | mend what the error names, `--resume` |
 //! | 12, SQLSTATE 53100 | the target's disk is full, and so the run has ended at once | make room, `--resume`; nothing that has a receipt is written again |
 //! | 12, the target shut down or will not start | no room for its WAL, for one: a server without ends itself | make room, start it, `--resume` |
+//! | 12, "is in the way" | before a run, or a resume, had locked the tables of the source, somebody else kept one of them for 30 s | wait for the process that is named or end it, the same command again |
 //! | 12, "stands in the way" | a statement on the source wants a table for itself, and no reader of ours is left | end the process that is named, `--resume`; it may have changed the table by then (exit code 13) |
+//! | 12, "was dropped or renamed", "has made it meanwhile" | somebody has changed by hand on the target what the run made, or comes to make | undo that and `--resume`, or `--restart` |
 //! | 12, "damaged" | the source's storage is broken where the error says; all other tables are there and read back | mend the source from a backup and begin again, leave the table out with `--restart --exclude`, or take what is there with `finish --force` |
 //! | 13, tables are named | the snapshot is gone and these tables changed | stop what writes to the source, then `--resume --restart-tables` for these |
 //! | 13, the schema or large objects | the snapshot is gone and more than rows of tables changed | `--restart` |
 //! | 20 | another process works on this target, or none has begun | wait, `pghaul status`, `pghaul worker` |
 //! | 20, workers at work | workers hold a snapshot that the resumed run does not know | stop these `pghaul worker` processes, `--resume` |
 //! | 20, damaged, of another pghaul or of other databases | the state in the target is not one that this program may go on with | the pghaul and the databases that it was begun with; else `--restart` (not where a newer pghaul began) |
+//! | 20, belongs to a role | the run is another role's | connect to the target as that role or a superuser; leave the schema `pghaul` alone |
 //! | 21 | `restore`: the archive is damaged or incomplete | `pghaul verify --archive` says what; with a whole copy of it, `--resume` |
 //! | 40 | this machine has no room or no permission where the error says | mend that, `--resume` |
 //! | 70 | a bug of ours; the state in the target is intact | report it; `--resume` may do |

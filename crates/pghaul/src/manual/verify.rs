@@ -118,12 +118,17 @@
 //! |---|---|
 //! | inherited column order | a child that inherits has its parent's columns first when it is made anew |
 //! | operator back link | making an operator writes its commutator and negator also into that other operator |
+//! | bit literals | 11 writes `'1'::bit` for `B'1'::bit`; what 10 and older write is read as a `bit` that is cast |
 //! | nameless columns | 10 writes `AS "?column?"` behind an expression without a name |
 //! | untyped literals | 10 takes a literal of no type in a view's columns for text |
 //! | index expression brackets | 10 leaves out the brackets around `COALESCE` and the like in an index |
 //! | execute function | 12 writes `EXECUTE FUNCTION` in triggers for `EXECUTE PROCEDURE` |
+//! | function cost | 12 writes `COST` and `ROWS` with as few digits as tell the number |
 //! | multirange type name | from 14 on every range type has a multirange type |
 //! | procedure arguments | 14 writes `IN` before a procedure's arguments |
+//! | subscript handler | from 14 on every type with elements has a subscript handler |
+//! | operator family members | from 14 on what an operator class can do without belongs to its family |
+//! | xmlserialize indent | 16 writes `NO INDENT` in `XMLSERIALIZE` |
 //! | view column qualifiers | 16 leaves out the table's name before a column where only one table is read |
 //! | maintain privilege | 17 brought `MAINTAIN`, which `ALL` includes |
 //! | not null name | 18 names NOT NULL constraints |
@@ -136,7 +141,8 @@
 //! Sequences are compared by the value they will give next. One that differs is a warning, and
 //! `sequence_behind` when its table on the target holds that value already. One that is behind its
 //! table on both sides is a note: with Snowflake ids that is meant. Sequences have no snapshot. Large
-//! objects are compared by content, owner, privileges and comment.
+//! objects are compared by content, owner, privileges and comment, unless tables are asked for by name
+//! (`--include`).
 //!
 //! An archive and a database are compared by `verify --archive`, see [`archive`](super::archive).
 //!

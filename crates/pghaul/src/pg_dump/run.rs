@@ -232,7 +232,7 @@ struct Output {
 }
 
 /// What libpq and a server say when a connection breaks, or cannot be had for now (57P01 to 57P03,
-/// 53300): there is no SQLSTATE to go by.
+/// 53300), and when a standby's replay is in a query's way (40001): there is no SQLSTATE to go by.
 fn lost_its_server(why: &str) -> bool {
     [
         "connection to server",
@@ -244,6 +244,7 @@ fn lost_its_server(why: &str) -> bool {
         "the database system is",
         "SSL connection has been closed",
         "too many clients",
+        "conflict with recovery",
     ]
     .iter()
     .any(|word| why.contains(word))

@@ -65,6 +65,11 @@ impl Filter {
         self.include.is_some()
     }
 
+    /// Whether large objects come along: not if tables were asked for by name, as with `pg_dump`.
+    pub fn wants_large_objects(&self) -> bool {
+        !self.names_what_is_wanted()
+    }
+
     /// Whether a relation is meant, by its own name or by its partition root's.
     pub fn wants(&self, catalog: &Catalog, relation: &Relation) -> bool {
         let root = relation.root.and_then(|root| catalog.relation(root));

@@ -1,4 +1,4 @@
--- The roles that own objects of this database, and those that privileges, policies and user mappings name. Columns: role, owns, number of objects.
+-- The roles that own objects of this database, and those that privileges, policies and user mappings name. Columns: role, owns, schema and name of the relation that the objects are or belong to, if any, number of objects.
 with member as (
     select classid, objid from pg_depend where deptype = 'e'
 ), named as (
@@ -25,18 +25,22 @@ with member as (
     select l.lomowner, true, 'pg_largeobject_metadata'::regclass, l.oid from pg_largeobject_metadata as l
     where l.lomowner = 10
 ), counted as (
-    select named.role, named.owns, count(*) as objects
+    select named.role, named.owns, coalesce(p.polrelid, c.oid) as relation, count(*) as objects
     from named
     left join member using (classid, objid)
+    left join pg_class as c on named.classid = 'pg_class'::regclass and c.oid = named.objid
+    left join pg_policy as p on named.classid = 'pg_policy'::regclass and p.oid = named.objid
     where member.objid is null
       and not exists (
           select from pg_class as c
           join pg_namespace as n on n.oid = c.relnamespace
           where named.classid = 'pg_class'::regclass and c.oid = named.objid
             and (n.nspname = 'pghaul' or n.nspname ~ '^pg_(toast|temp)'))
-    group by 1, 2
+    group by 1, 2, 3
 )
-select r.rolname, counted.owns, counted.objects
+select r.rolname, counted.owns, n.nspname, c.relname, counted.objects
 from counted
 join pg_roles as r on r.oid = counted.role
+left join pg_class as c on c.oid = counted.relation
+left join pg_namespace as n on n.oid = c.relnamespace
 order by 1, 2 desc

@@ -237,6 +237,8 @@ rules! {
         "create it on the target for consumers that move there; drop it on the source in the end";
     LARGE_OBJECTS = "large_objects", Note,
         "nothing; they are carried with owners, privileges and comments";
+    LARGE_OBJECTS_NOT_CARRIED = "large_objects_not_carried", Note,
+        "nothing, if they are not wanted; they come along without --include and --schema-only";
     RESERVED_SCHEMA = "reserved_schema", Warning,
         "pghaul keeps its state under this name and never copies it; if it is your own, rename it";
 }

@@ -1,4 +1,4 @@
--- Columns of types that other versions lack, or that hold references to objects and roles; found also inside domains, arrays and composites. Columns: schema, table, column, type.
+-- Columns of types that other versions lack, or that hold references to objects and roles; found also inside domains, arrays and composites. Columns: schema, table or the like, column, type, whether that is the row type of a system's table, kind of relation.
 with recursive special as (
     select t.oid, t.oid as holds
     from pg_type as t
@@ -21,7 +21,7 @@ with recursive special as (
           select from pg_attribute as a
           where a.attrelid = t.typrelid and a.atttypid = special.oid and a.attnum > 0 and not a.attisdropped)
 )
-select n.nspname, c.relname, a.attname, h.typname, h.typtype = 'c'
+select n.nspname, c.relname, a.attname, h.typname, h.typtype = 'c', c.relkind
 from pg_attribute as a
 join special on special.oid = a.atttypid
 join pg_type as h on h.oid = special.holds
@@ -29,7 +29,7 @@ join pg_class as c on c.oid = a.attrelid
 join pg_namespace as n on n.oid = c.relnamespace
 where a.attnum > 0
   and not a.attisdropped
-  and c.relkind in ('r', 'p', 'm')
+  and c.relkind in ('r', 'p', 'm', 'f', 'c')
   and n.nspname not in ('pg_catalog', 'information_schema', 'pghaul')
   and n.nspname !~ '^pg_(toast|temp)'
 order by 1, 2, a.attnum

@@ -60,7 +60,7 @@ impl PreparedClone {
             refuse_another_plan(stored, &plan)?;
         }
         let objects: Vec<LargeObject> = match options.scope {
-            Scope::Everything | Scope::DataOnly if filter.is_everything() => {
+            Scope::Everything | Scope::DataOnly if filter.wants_large_objects() => {
                 contents.large_objects.iter().map(from_large_object).collect()
             }
             _ => Vec::new(),

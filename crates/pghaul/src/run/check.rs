@@ -2,15 +2,12 @@
 //!
 //! Invariant: nothing is written anywhere, and no snapshot is held.
 
-use std::collections::HashSet;
-
 use super::obstacles;
 use super::options::CloneOptions;
 use crate::catalog::{Catalog, Sizes};
 use crate::connect::{Endpoint, Purpose};
 use crate::error::Error;
 use crate::finding::Finding;
-use crate::name::RelationName;
 use crate::plan::filter::Filter;
 use crate::version::ServerVersion;
 
@@ -45,13 +42,7 @@ pub async fn check(
     };
     let catalog = Catalog::read_with(&on_source, &Sizes::Of(Vec::new())).await?;
     let filter = Filter::new(&catalog, &options.include, &options.exclude)?;
-    let unwanted: HashSet<&RelationName> = catalog
-        .relations
-        .iter()
-        .filter(|relation| !filter.wants(&catalog, relation))
-        .map(|relation| &relation.name)
-        .collect();
-    let wanted = |name: &RelationName| !unwanted.contains(name);
+    let wanted = filter.by_name(Some(&catalog));
     let findings = obstacles::look((&on_source, on_target.as_ref()), options, &wanted).await?;
     Ok(Checked {
         source: on_source.version(),

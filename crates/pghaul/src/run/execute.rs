@@ -459,7 +459,7 @@ fn first_failure(run: &Run) -> Option<Error> {
     for other in failures.filter(says_more) {
         let otherwise = || format!("mend the cause, then go on with {}", run.origin.go_on());
         let remedy = other.hint().map_or_else(otherwise, str::to_owned);
-        run.find(Finding::new(Severity::Blocker, "given_up", format!("{other:?}"), remedy));
+        run.find(Finding::new(Severity::Blocker, "given_up", other.in_one_line(), remedy));
     }
     Some(first)
 }

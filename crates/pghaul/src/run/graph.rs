@@ -24,7 +24,7 @@ use super::work::Work;
 use crate::name::RelationName;
 use crate::plan::{Part, PartId, Plan, ReadBack};
 use crate::schema::step::{Rows, Stage};
-use crate::schema::{Step, StepId};
+use crate::schema::{Kind, Step, StepId};
 use crate::version::ServerVersion;
 
 /// What is about at most so many bytes on disk is small: over a slow link it takes less time than the
@@ -77,6 +77,9 @@ pub(super) fn build(
     let all_data = builder.settled_all.clone();
     let data = builder.gate("data", all_data, Vec::new());
     let post = builder.parallel(data);
+    if options.scope != Scope::SchemaOnly {
+        builder.analyses();
+    }
     let end_of_post = builder.gate("post-data", Vec::new(), [vec![data], post].concat());
     let privileges = builder.serial(Stage::Privileges, end_of_post);
     let refreshes = builder.refreshes(privileges, data);
@@ -160,10 +163,6 @@ impl Builder<'_> {
                 let task = Task::new(Work::ReadBack(at), LaneKind::Copy).weighing(bytes);
                 self.add(task.small(whole).after([vec![loaded], slices].concat()))
             };
-            if !self.counted.contains(&read_back.name) {
-                let analyze = Work::Analyze(read_back.name.clone());
-                self.add(Task::new(analyze, LaneKind::Step).small(small).after(vec![settled]));
-            }
             for name in names {
                 self.loaded.insert(name.clone(), loaded);
                 self.settled.insert(name, settled);
@@ -251,6 +250,36 @@ impl Builder<'_> {
             all.push(task);
         }
         all
+    }
+
+    /// Statistics of the tables that bring none: not before their indexes and extended statistics
+    /// are made, since ANALYZE gathers for those that it finds; nor does it wait for their locks then.
+    fn analyses(&mut self) {
+        let mut made: HashMap<&RelationName, Vec<TaskId>> = HashMap::new();
+        for (at, step) in self.steps.iter().enumerate() {
+            let counts = matches!(step.step.kind, Kind::Index | Kind::Statistics);
+            if let (true, Some(name), Some(task)) =
+                (counts, &step.step.relation, self.by_step.get(&StepId(at)))
+            {
+                made.entry(name).or_default().push(*task);
+            }
+        }
+        for read_back in &self.plan.read_backs {
+            if self.counted.contains(&read_back.name) {
+                continue;
+            }
+            let tables = || read_back.tables.iter().map(|table| &self.plan.tables[*table]);
+            let bytes: u64 = tables().map(|table| table.bytes).sum();
+            let names = tables().map(|table| &table.name).chain([&read_back.name]);
+            let made = names.filter_map(|name| made.get(name)).flatten();
+            let behind: BTreeSet<TaskId> = made.copied().collect();
+            let settled = self.settled.get(&read_back.name).copied();
+            let task = Task::new(Work::Analyze(read_back.name.clone()), LaneKind::Step)
+                .small((bytes <= SMALL).then_some(bytes))
+                .after(settled.into_iter().collect())
+                .behind(behind.into_iter().collect());
+            self.add(task);
+        }
     }
 
     /// One at a time in their order, each whatever became of those before it. Gives the end.

@@ -348,16 +348,19 @@ impl<'a> Sessions<'a> {
                 (Origin::Server(_), None) => return Err(lost()),
             };
             let object = format!("{} large objects", objects.len());
-            let unlinks: Vec<String> = objects
-                .iter()
-                .map(|object| format!("select pg_catalog.lo_unlink({})", object.oid))
-                .collect();
+            let oids: Vec<String> = objects.iter().map(|object| object.oid.to_string()).collect();
+            // Not those that somebody has removed by then.
+            let unlink = format!(
+                "select pg_catalog.lo_unlink(oid) from pg_catalog.pg_largeobject_metadata \
+                 where oid in ({})",
+                oids.join(", ")
+            );
             let receipt = StepReceipt {
                 id: &key,
                 kind: "LARGE OBJECTS",
                 object: &object,
                 result: &digest,
-                undo: &unlinks.join("; "),
+                undo: &unlink,
                 worker: &run.transfer.worker,
             };
             let sql = format!("{}; commit", receipt.insert_statement());

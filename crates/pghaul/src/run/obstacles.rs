@@ -30,15 +30,14 @@ pub(super) async fn preflight(
     options: &CloneOptions,
     wanted: &(impl Fn(&RelationName) -> bool + Send + Sync),
 ) -> Result<Vec<Finding>, Error> {
-    let found = look((source, Some(target)), options, wanted).await?;
+    let mut found = look((source, Some(target)), options, wanted).await?;
+    if !options.include.is_empty() {
+        // Whether a table that is asked for needs one, the dump tells.
+        found.retain(|one| one.code != rules::SUPERUSER_OBJECT.code);
+    }
     let (blockers, rest): (Vec<Finding>, Vec<Finding>) =
         found.into_iter().partition(|finding| finding.severity == Severity::Blocker);
-    // What belongs to no table comes along only where a table that is wanted needs it.
-    let unsure = |blocker: &Finding| {
-        seen_better_in_the_dump(blocker)
-            || (!options.include.is_empty() && blocker.code == rules::SUPERUSER_OBJECT.code)
-    };
-    if blockers.iter().any(|blocker| !unsure(blocker)) {
+    if blockers.iter().any(|blocker| !seen_better_in_the_dump(blocker)) {
         return Err(Error::refused(blockers));
     }
     Ok(rest.into_iter().map(|finding| Finding { severity: Severity::Note, ..finding }).collect())
@@ -62,6 +61,7 @@ pub(super) async fn look(
         target_sessions,
         schema: if options.scope == Scope::DataOnly { Carry::Not } else { Carry::Along },
         others: if options.include.is_empty() { Carry::Along } else { Carry::Not },
+        large_objects: options.scope.large_objects(&options.include),
         owners: along(options.owners),
         privileges: along(options.privileges),
         writers: match options.source_use {

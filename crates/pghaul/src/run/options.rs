@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 use crate::plan::format::FormatChoice;
+use crate::preflight::Carry;
 
 /// What is carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -20,6 +21,13 @@ pub enum Scope {
     SchemaOnly,
     /// Only the rows, into tables that are there.
     DataOnly,
+}
+
+impl Scope {
+    /// Whether large objects come along: with rows, unless tables are asked for by name.
+    pub(crate) fn large_objects(self, include: &[String]) -> Carry {
+        if self == Self::SchemaOnly || !include.is_empty() { Carry::Not } else { Carry::Along }
+    }
 }
 
 /// Whether something of the source is kept.
@@ -98,7 +106,7 @@ pub enum Start {
 pub struct Shape {
     /// What is carried.
     pub scope: Scope,
-    /// Globs over `schema.table`; empty: all.
+    /// Globs over `schema.table`; empty: all. With any, no large objects.
     pub include: Vec<String>,
     /// Globs over `schema.table`; wins over `include`.
     pub exclude: Vec<String>,
@@ -156,7 +164,7 @@ pub struct CloneOptions {
     pub index_jobs: NonZeroUsize,
     /// What is carried.
     pub scope: Scope,
-    /// Globs over `schema.table`; empty: all.
+    /// Globs over `schema.table`; empty: all. With any, no large objects.
     pub include: Vec<String>,
     /// Globs over `schema.table`; wins over `include`.
     pub exclude: Vec<String>,

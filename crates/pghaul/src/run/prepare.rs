@@ -10,7 +10,7 @@ use super::claim::ClaimKey;
 use super::finished;
 use super::moment::Moment;
 use super::obstacles;
-use super::options::{CloneOptions, Scope, Start};
+use super::options::{CloneOptions, Scope, Shape, Start};
 use super::origin::Origin;
 use super::outcome::Outcome;
 use super::source_schema::{self, Newness, Selected, SourceSchema};
@@ -152,12 +152,11 @@ impl PreparedClone {
                 }
             }
         };
-        let snapshot = keeper.as_ref().map(Keeper::id);
         let sessions = (&look, &control);
         let (selected, _) = source_schema::dump(
             &source,
             (&look, Some(control.version())),
-            snapshot,
+            keeper.as_ref(),
             (&catalog, &filter),
             options.pg_dump.as_deref(),
         )
@@ -169,7 +168,7 @@ impl PreparedClone {
             stored.adopt(&mut plan, &catalog)?;
         }
         let objects = match options.scope {
-            Scope::Everything | Scope::DataOnly if filter.is_everything() => {
+            Scope::Everything | Scope::DataOnly if filter.wants_large_objects() => {
                 large_objects::list(inside).await?
             }
             _ => Vec::new(),
@@ -248,6 +247,11 @@ impl PreparedClone {
         &self.plan
     }
 
+    /// What shapes the run: of one that is gone on with, what it began with.
+    pub fn shape(&self) -> Shape {
+        self.options.shape()
+    }
+
     /// The steps of the schema, in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.schema.steps.iter().map(|step| &step.step)
@@ -291,7 +295,14 @@ async fn keep(
     wanted: impl Fn(&RelationName) -> bool,
 ) -> Result<(Option<Keeper>, bool), Error> {
     if let Some(given) = &options.snapshot {
-        let keeper = Keeper::take_over(source, &SnapshotId::new(given)?, wanted).await?;
+        let taken = Keeper::take_over(source, &SnapshotId::new(given)?, wanted).await;
+        let keeper = taken.map_err(|error| match (error.kind(), error.hint()) {
+            (ErrorKind::SnapshotGone, None) => error.with_hint(
+                "its session has ended, or is in another database: give the name that `pghaul \
+                 snapshot` printed last, or leave --snapshot out",
+            ),
+            _ => error,
+        })?;
         let Some(stored) = stored else { return Ok((Some(keeper), true)) };
         let same = stored.record.snapshot == *given;
         if !same {
@@ -377,11 +388,11 @@ pub(super) async fn meet_run(
     identities: &(DatabaseIdentity, DatabaseIdentity),
     archive: Option<&str>,
 ) -> Result<Option<StoredRun>, Error> {
-    let present = match state::look(control).await? {
+    let present = match state::found(control).await? {
         // Named beside everything else that stands in the way.
-        Presence::Foreign if options.start == Start::New => false,
-        Presence::Foreign => state::presence(control).await? == Presence::Ours,
-        found => found == Presence::Ours,
+        (Presence::Foreign, None) if options.start == Start::New => false,
+        (Presence::Foreign, _) => state::presence(control).await? == Presence::Ours,
+        (found, _) => found == Presence::Ours,
     };
     if options.start == Start::Join {
         return StoredRun::join(control, present, identities).await.map(Some);

@@ -117,7 +117,7 @@ impl PreparedClone {
                     {
                         error = failed;
                     }
-                    Err(failed) => return Err(failed),
+                    Err(failed) => return Err(in_mid_run(failed)),
                 }
             };
             if prepared.moment.stats_reset != crashed_before {
@@ -126,6 +126,14 @@ impl PreparedClone {
                 }
             }
         }
+    }
+}
+
+/// Of a run that has begun, nothing is found beforehand any more.
+fn in_mid_run(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Preflight => error.with_kind(ErrorKind::Transfer),
+        _ => error,
     }
 }
 

@@ -1,10 +1,11 @@
 //! Beginning again: drops exactly what a run's receipts say it created, and nothing else.
 //!
 //! Invariants: never CASCADE; what somebody else has built upon our objects stops the drop with
-//! the server's own words; it is one transaction with the state of the run that begins, so until
-//! then, and whatever stands in its way, everything stays as it was. Only where the server's lock
-//! table cannot hold all objects at once it is several, each with its receipts: then the state says
-//! so from the first on, and nothing but beginning again goes on from there.
+//! the server's own words, and what somebody has dropped already does not; it is one transaction
+//! with the state of the run that begins, so until then, and whatever stands in its way, everything
+//! stays as it was. Only where the server's lock table cannot hold all objects at once it is several,
+//! each with its receipts: then the state says so from the first on, and nothing but beginning again
+//! goes on from there.
 
 use crate::connect::Session;
 use crate::error::{Error, ErrorKind};
@@ -59,9 +60,29 @@ pub(super) async fn drop_what_was_created(control: &Session) -> Result<(), Error
 async fn at_once(control: &Session, created: &[Created]) -> Result<(), Error> {
     control.batch(DOING, "begin").await?;
     for some in created.chunks(STATEMENTS_A_MESSAGE) {
-        control.batch(DOING, &drops(some)).await?;
+        drop_what_is_there(control, some).await?;
     }
     Ok(())
+}
+
+/// Inside a transaction. What somebody has dropped already is in nobody's way.
+async fn drop_what_is_there(control: &Session, some: &[Created]) -> Result<(), Error> {
+    let all = format!("savepoint several;\n{};\nrelease several", drops(some));
+    match control.batch(DOING, &all).await {
+        Err(error) if is_gone(&error) => {}
+        other => return other,
+    }
+    control.batch(DOING, "rollback to several").await?;
+    for one in some {
+        let alone = format!("savepoint one;\n{};\nrelease one", one.drop);
+        match control.batch(DOING, &alone).await {
+            Err(error) if is_gone(&error) => {
+                control.batch(DOING, "rollback to one; release one").await?;
+            }
+            other => other?,
+        }
+    }
+    control.batch(DOING, "release several").await
 }
 
 async fn one_after_the_other(control: &Session, created: &[Created]) -> Result<(), Error> {
@@ -69,12 +90,14 @@ async fn one_after_the_other(control: &Session, created: &[Created]) -> Result<(
     control.execute(DOING, phase, &[&PHASE]).await?;
     for some in created.chunks(OBJECTS_A_TRANSACTION) {
         let receipts: Vec<String> = some.iter().map(|one| literal(&one.step)).collect();
-        let sql = format!(
-            "begin;\n{};\ndelete from pghaul.step where id in ({});\ncommit",
-            drops(some),
-            receipts.join(", ")
-        );
-        if let Err(error) = control.batch(DOING, &sql).await {
+        let forget =
+            format!("delete from pghaul.step where id in ({});\ncommit", receipts.join(", "));
+        let dropped = async {
+            control.batch(DOING, "begin").await?;
+            drop_what_is_there(control, some).await?;
+            control.batch(DOING, &forget).await
+        };
+        if let Err(error) = dropped.await {
             control.batch(DOING, "rollback").await?;
             return Err(if is_too_many_locks(&error) {
                 error.with_kind(ErrorKind::RunState).with_hint(
@@ -90,6 +113,12 @@ async fn one_after_the_other(control: &Session, created: &[Created]) -> Result<(
 
 fn drops(some: &[Created]) -> String {
     some.iter().map(|one| one.drop.as_str()).collect::<Vec<_>>().join(";\n")
+}
+
+/// The object, or the table or schema that it was in, is not there: undefined function, table, object
+/// and schema (Postgres manual, appendix A).
+fn is_gone(error: &Error) -> bool {
+    matches!(error.sqlstate(), Some("42883" | "42P01" | "42704" | "3F000"))
 }
 
 /// SQLSTATE 53200, which the server gives for its lock table too.

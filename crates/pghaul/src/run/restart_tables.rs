@@ -96,9 +96,15 @@ pub(super) async fn begin_again(
             return Err(error);
         }
         control.batch(&doing, "rollback").await?;
-        return Err(error.with_hint(
-            "something else depends on these tables; remove that, or begin again with --restart",
-        ));
+        let hint = match error.sqlstate() {
+            Some("42P01" | "42704" | "3F000") => {
+                "somebody has dropped or renamed it on the target: begin again with --restart"
+            }
+            _ => {
+                "something else depends on these tables; remove that, or begin again with --restart"
+            }
+        };
+        return Err(error.with_hint(hint));
     }
     done.retain(|step, _| !gone.contains(step));
     for table in restarted {

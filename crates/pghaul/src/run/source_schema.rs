@@ -6,7 +6,7 @@ use std::path::Path;
 use super::obstacles;
 use super::options::{CloneOptions, Deferred, Keep, Scope};
 use super::steps::SchemaStep;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Relation};
 use crate::connect::{Endpoint, Session, Side};
 use crate::error::Error;
 use crate::finding::{Finding, Severity};
@@ -22,7 +22,7 @@ use crate::schema::step::{Keys, Makes, Privileges, Stage, Subscriptions, Validat
 use crate::schema::{
     self, DumpId, EmitOptions, Entry, Kind, Owners, RunsAs, Step, StepOptions, Tablespaces,
 };
-use crate::snapshot::SnapshotId;
+use crate::snapshot::Keeper;
 use crate::transfer::large_objects::LargeObject;
 use crate::version::ServerVersion;
 
@@ -33,11 +33,15 @@ pub(crate) struct Selected {
     pub(crate) findings: Vec<Finding>,
 }
 
-/// Dumps the schema, as far as the filter wants it. Gives the version of the `pg_dump` too.
+/// Dumps the schema, as far as the filter wants it, in the keeper's snapshot. Gives the version of the
+/// `pg_dump` too.
+///
+/// # Errors
+/// Whatever `pg_dump` says about a snapshot whose keeper has died meanwhile, it is the keeper's death.
 pub(crate) async fn dump(
     source: &Endpoint,
     (look, target): (&Session, Option<ServerVersion>),
-    snapshot: Option<&SnapshotId>,
+    keeper: Option<&Keeper>,
     (catalog, filter): (&Catalog, &Filter),
     pg_dump: Option<&Path>,
 ) -> Result<(Selected, ServerVersion), Error> {
@@ -49,24 +53,58 @@ pub(crate) async fn dump(
         .filter(|relation| !filter.wants(catalog, relation))
         .map(|relation| relation.oid)
         .collect();
-    let exclude = schema::alone(look, &unwanted).await?;
-    let dumped = pg_dump
-        .dump(&DumpRequest {
-            side: Side::Source,
-            environment: environment.variables(),
-            snapshot: snapshot.map(|id| id.as_str().to_owned()),
-            contents: contents(&pg_dump, look, target).await?,
-            exclude,
-            lock_wait: None,
-            server: Some(look.version()),
-        })
-        .await?;
+    let mut exclude = schema::alone(look, &unwanted).await?;
+    let barred = out_of_reach(look, catalog, filter).await?;
+    exclude.extend(barred.into_iter().filter(|name| !exclude.contains(name)).collect::<Vec<_>>());
+    let request = DumpRequest {
+        side: Side::Source,
+        environment: environment.variables(),
+        snapshot: keeper.map(|keeper| keeper.id().as_str().to_owned()),
+        contents: contents(&pg_dump, look, target).await?,
+        exclude,
+        lock_wait: None,
+        server: Some(look.version()),
+    };
+    let dumped = match (pg_dump.dump(&request).await, keeper) {
+        (Err(error), Some(keeper)) => return Err(keeper.death().await.unwrap_or(error)),
+        (dumped, _) => dumped?,
+    };
     let mut entries = dumped.toc.entries;
     schema::drop_partial(&mut entries);
     let names = schema::not_null_names::not_null_names(look).await?;
     schema::not_null_names::quote_not_null_names(&mut entries, &names);
     schema::public::complete(look, target, &mut entries).await?;
     Ok((selected(entries, catalog, filter), pg_dump.version()))
+}
+
+/// The tables that `pg_dump` would stumble over for nothing: nobody has asked for them, nothing that was
+/// asked for needs them, and the role may not lock them.
+///
+/// # Errors
+/// What the server said.
+pub(crate) async fn out_of_reach(
+    look: &Session,
+    catalog: &Catalog,
+    filter: &Filter,
+) -> Result<Vec<RelationName>, Error> {
+    if !filter.names_what_is_wanted() {
+        return Ok(Vec::new());
+    }
+    let (wanted, unwanted): (Vec<&Relation>, Vec<&Relation>) =
+        catalog.relations.iter().partition(|relation| filter.wants(catalog, relation));
+    let oids = |relations: Vec<&Relation>| relations.iter().map(|one| one.oid).collect::<Vec<_>>();
+    let (mut wanted, unwanted) = (oids(wanted), oids(unwanted));
+    // The catalog knows what holds rows, and no views.
+    let views = "select c.oid, n.nspname::text, c.relname::text \
+                 from pg_catalog.pg_class c \
+                 join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+                 where c.relkind = 'v' and c.oid >= 16384";
+    let views = look.query("list the views", views, &[]).await?;
+    let asked_for = views.iter().filter(|row| {
+        filter.wants_name(&RelationName::new(row.get::<_, String>(1), row.get::<_, String>(2)))
+    });
+    wanted.extend(asked_for.map(|row| row.get::<_, u32>(0)));
+    schema::out_of_reach(look, &wanted, &unwanted).await
 }
 
 /// What the filter wants of a schema.

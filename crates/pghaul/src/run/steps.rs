@@ -1,8 +1,8 @@
 //! Steps: everything that is not rows, each with a receipt in its own transaction.
 //!
-//! Invariants: a step's statement and its receipt are one transaction; a statement that the
-//! target's rows forbid (a duplicate key, an orphan) is a finding and everything independent of it
-//! goes on; statements may hold passwords and are never shown.
+//! Invariants: a step's statement and its receipt are one transaction (but for sequences, which know
+//! none); a statement that the target's rows forbid (a duplicate key, an orphan) is a finding and
+//! everything independent of it goes on; statements may hold passwords and are never shown.
 //!
 //! Small steps go together: one round trip claims them all, one runs them all, each in its own
 //! transaction, in their order, whatever becomes of those before it.
@@ -289,38 +289,51 @@ impl Sessions<'_> {
     /// that is too high does no harm while one that is too low collides.
     pub(super) async fn sequences(&mut self) -> Result<Verdict, Error> {
         let run = self.run;
-        let mut sql = String::new();
-        match &run.origin {
+        let values = match &run.origin {
             Origin::Server(source) => {
                 let name = format!("{} sequences", run.id);
                 let source = source.connect(Purpose::Catalog, &name).await?;
+                let mut values = Vec::with_capacity(run.plan.sequences.len());
                 for batch in run.plan.sequences.chunks(SEQUENCES_A_STATEMENT) {
-                    sql.push_str(&set_sequences(&sequence_values(&source, batch).await?));
+                    values.extend(sequence_values(&source, batch).await?);
                 }
+                values
             }
-            Origin::Archive(archive) => {
-                sql.push_str(&set_sequences(&archive.sequences(&run.plan.sequences)));
-            }
-        }
+            Origin::Archive(archive) => archive.sequences(&run.plan.sequences),
+        };
         self.open_target(Purpose::Schema).await?;
         let target = self.target.as_ref().ok_or_else(lost)?;
-        let statement = Statement {
-            key: run.key(&Work::Sequences).into(),
-            kind: "SEQUENCE SET",
-            object: format!("{} sequences", run.plan.sequences.len()).into(),
-            doing: "set the values of sequences".to_owned(),
-            sql: sql.into(),
-            undo: "",
-            resources: &[],
-            result: "",
+        let key = run.key(&Work::Sequences);
+        let claim = ClaimKey::of_task(&run.id, &key);
+        let Some(done) = claim.try_take_step(target, &key).await? else {
+            return Ok(Verdict::Elsewhere);
         };
-        let ran = run_all(target, &run.id, &[statement], &run.transfer.worker).await?;
-        for ran in ran {
-            if let Ran::Elsewhere = ran? {
-                return Ok(Verdict::Elsewhere);
-            }
+        let set = if done.is_some() { Ok(()) } else { self.set(target, &key, &values).await };
+        let given_back = claim.give_back(target).await;
+        set.and(given_back).map(|()| Verdict::Done)
+    }
+
+    /// Some sequences in one transaction, since it keeps a lock on each of them until it ends; whoever
+    /// dies on the way begins with the first again.
+    async fn set(
+        &self,
+        target: &Session,
+        key: &str,
+        values: &[SequenceValue],
+    ) -> Result<(), Error> {
+        let doing = "set the values of sequences";
+        for some in values.chunks(SEQUENCES_A_STATEMENT) {
+            target.batch(doing, &set_sequences(some)).await?;
         }
-        Ok(Verdict::Done)
+        let receipt = StepReceipt {
+            id: key,
+            kind: "SEQUENCE SET",
+            object: &format!("{} sequences", values.len()),
+            result: "",
+            undo: "",
+            worker: &self.run.transfer.worker,
+        };
+        target.batch(doing, &receipt.insert_statement()).await
     }
 }
 

@@ -10,6 +10,7 @@ use crate::catalog::Catalog;
 use crate::connect::{Session, Side};
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
+use crate::name::RelationName;
 use crate::plan::{Part, Plan};
 use crate::state::{self, DatabaseIdentity, Receipts, RunRecord};
 
@@ -18,6 +19,8 @@ pub(super) struct StoredRun {
     pub(super) record: RunRecord,
     pub(super) shape: Shape,
     pub(super) parts: Vec<(u32, Part)>,
+    /// What the tables were named when it began, by OID.
+    pub(super) names: HashMap<u32, RelationName>,
     pub(super) receipts: Receipts,
     pub(super) steps: HashMap<String, String>,
     /// By OID, how often each table had been written to on the source at the run's moment.
@@ -49,6 +52,7 @@ impl StoredRun {
             record,
             shape,
             parts: state::load_parts(control).await?,
+            names: state::load_names(control).await?,
             receipts: Receipts::load(control).await?,
             steps: state::load_steps(control).await?,
             writes: state::load_writes(control).await?,
@@ -172,10 +176,11 @@ impl StoredRun {
         order.dedup();
         for (at, oid) in order {
             let table = by_oid.remove(&oid).ok_or_else(|| {
-                let name = catalog.relation(oid).map(|relation| relation.name.to_string());
-                changed(match name {
-                    Some(name) => format!("table `{name}` is not what it was"),
-                    None => format!("the table with OID {oid} was dropped"),
+                let name = catalog.relation(oid).map(|relation| &relation.name);
+                changed(match (name, self.names.get(&oid)) {
+                    (Some(name), _) => format!("table `{name}` is not what it was"),
+                    (None, Some(name)) => format!("table `{name}` was dropped"),
+                    (None, None) => format!("the table with OID {oid} was dropped"),
                 })
             })?;
             if at != plan.tables.len() {

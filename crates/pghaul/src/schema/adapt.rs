@@ -130,7 +130,7 @@ impl Adapter {
             Kind::Sequence => older_than(15),
             Kind::Subscription => older_than(17),
             Kind::Statistics => older_than(13),
-            Kind::EventTrigger => older_than(11),
+            Kind::EventTrigger | Kind::Operator => older_than(11),
             _ => false,
         }
     }
@@ -169,6 +169,7 @@ impl Adapter {
                 statement.remove(&mut change.edits);
             }
             Kind::EventTrigger => execute_procedure(statement, change),
+            Kind::Operator => procedure_of_operator(statement, change),
             _ => {}
         }
     }
@@ -258,6 +259,17 @@ fn every_sequence_is_logged(statement: &Statement<'_, '_>, change: &mut Change<'
 fn execute_procedure(statement: &Statement<'_, '_>, change: &mut Change<'_>) {
     if let Some(at) = position_of(statement.tokens, &["EXECUTE", "FUNCTION"]) {
         let function = &statement.tokens[at + 1];
+        change.edits.replace(function.start..function.end(), "PROCEDURE");
+    }
+}
+
+/// Before 11 what an operator does is its procedure: `CREATE OPERATOR a.+ (FUNCTION = …`.
+fn procedure_of_operator(statement: &Statement<'_, '_>, change: &mut Change<'_>) {
+    let open = statement.tokens.iter().position(|token| token.is_symbol('('));
+    if let Some(function) = open.and_then(|open| statement.tokens.get(open + 1))
+        && function.is_word("FUNCTION")
+        && statement.is(&["CREATE", "OPERATOR"])
+    {
         change.edits.replace(function.start..function.end(), "PROCEDURE");
     }
 }

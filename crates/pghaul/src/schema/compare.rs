@@ -7,6 +7,7 @@
 //! entry that is there twice must be there twice on both sides; no text is shown of kinds whose
 //! statements may hold a password or somebody's code.
 
+mod families;
 mod mends;
 mod shown;
 
@@ -104,13 +105,18 @@ pub fn compare(
     (target, target_version): (&[Entry], ServerVersion),
     leniency: Leniency,
 ) -> SchemaComparison {
-    let left = by_identity(source, leniency);
+    let mut left = by_identity(source, leniency);
     let mut right = by_identity(target, leniency);
     let mut all = SchemaComparison {
         entries: left.values().map(Vec::len).sum(),
         ..SchemaComparison::default()
     };
     let versions = (source_version, target_version);
+    if source_version.at_least(14) != target_version.at_least(14)
+        && families::set_members_aside(&mut left, &mut right)
+    {
+        all.explained.insert(families::NAME);
+    }
     let empty = Vec::new;
     for (identity, here) in left {
         let there = right.remove(&identity).unwrap_or_else(empty);

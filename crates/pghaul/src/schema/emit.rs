@@ -1,14 +1,14 @@
 //! From an entry to the statements that make its object: what `pg_restore` would send.
 //!
-//! Invariants: the statements of one entry can run in one transaction; settings are `SET LOCAL`,
-//! so that nothing of an entry leaks into the next; the text between them is the entry's own,
-//! byte for byte.
+//! Invariants: the statements of one entry can run in one transaction; settings are `SET LOCAL`
+//! and put back, so that nothing of an entry leaks into the next; the text between them is the
+//! entry's own, byte for byte.
 
 use std::borrow::Cow;
 
 use super::adapt::Adapter;
 use super::entry::{Entry, Kind};
-use crate::name::{Ident, RelationName};
+use crate::name::{Ident, RelationName, literal};
 use crate::version::ServerVersion;
 
 /// Whether objects are given to the owners they have on the source.
@@ -78,10 +78,15 @@ impl<'a> Emitted<'a> {
         if self.definition.is_empty() && self.after.is_empty() {
             return sql;
         }
+        // Put back behind it: other entries may follow in the same transaction.
+        let mut back = String::new();
         for (name, value) in &self.settings {
             if !DEFAULTS.contains(&(*name, *value)) {
                 let value = Ident::new(*value).quoted();
                 sql.push_str(&format!("SET LOCAL {name} = {value};\n"));
+                let default = DEFAULTS.iter().find(|(known, _)| known == name);
+                let default = literal(default.map_or("", |(_, default)| default));
+                back.push_str(&format!("SET LOCAL {name} = {default};\n"));
             }
         }
         sql.push_str(&self.definition);
@@ -90,6 +95,7 @@ impl<'a> Emitted<'a> {
             sql.push_str(statement);
             sql.push('\n');
         }
+        sql.push_str(&back);
         sql
     }
 }

@@ -10,5 +10,6 @@ select n.oid is not null
      , exists (select 1
                  from pg_catalog.pg_class c
                 where c.relnamespace = n.oid and c.relname = 'repair' and c.relkind = 'r') as has_repairs
+     , pg_catalog.pg_get_userbyid(n.nspowner)::text as owner
   from (values (1)) one
   left join pg_catalog.pg_namespace n on n.nspname = 'pghaul'

@@ -73,7 +73,7 @@ pub struct VerifyOptions {
     pub owners: Compared,
     /// Whether privileges are.
     pub privileges: Compared,
-    /// Globs over `schema.table`; empty: all.
+    /// Globs over `schema.table`; empty: all. With any, no large objects.
     pub include: Vec<String>,
     /// Globs over `schema.table`; wins over `include`.
     pub exclude: Vec<String>,

@@ -51,7 +51,7 @@ pub(super) async fn compare(
         Ok(())
     };
     let large_objects = async {
-        if large_objects.is_none() && moment.filter.is_everything() {
+        if large_objects.is_none() && moment.filter.wants_large_objects() {
             let done = until_done(company, || large_objects::compare(company, moment)).await?;
             *large_objects = Some(done);
         }
@@ -175,7 +175,7 @@ pub(crate) async fn entries(
             environment: environment.variables(),
             snapshot: Some(snapshot.as_str().to_owned()),
             contents: Contents::Schema,
-            exclude: Vec::new(),
+            exclude: source_schema::out_of_reach(&reader, &side.catalog, filter).await?,
             lock_wait: Some(LOCK_WAIT),
             server: Some(reader.version()),
         })

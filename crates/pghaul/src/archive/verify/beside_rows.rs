@@ -56,7 +56,7 @@ pub(super) async fn compare(
         views(whole, there, &mut beside);
         sequences(whole, there, &mut beside).await?;
         // An archive of chosen tables holds no large objects.
-        if there.filter.is_everything() {
+        if there.filter.wants_large_objects() {
             large_objects(whole, there, counters, &mut beside).await?;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Repaired, Repairing};
+use super::{Repaired, Repairing, state};
 use crate::error::Error;
 use crate::finding::{Finding, Severity};
 
@@ -35,12 +35,13 @@ impl Repairing<'_> {
                     Severity::Warning,
                     "duplicates_skipped",
                     format!("{groups} groups are left alone: {why}"),
-                    "plan and repair again; where a row of such a group has NULL or a text like \
-                     `pghaul 5 1` by now in place of the key that it shared, `duplicates undo` first",
+                    "plan and repair again",
                 )
                 .about(table),
             );
         }
+        let keyless = state::keyless(self.bench.session, Some(self.bench.repair)).await?;
+        self.findings.extend(keyless.iter().map(|(table, rows)| keys_given_up(table, *rows)));
         if self.uncounted > 0 {
             self.findings.push(Finding::new(
                 Severity::Warning,
@@ -73,8 +74,25 @@ impl Repairing<'_> {
         }
         self.done.groups = self.script.groups.len() as u64;
         self.done.skipped = skipped as u64;
+        self.done.keyless = keyless.iter().map(|(_, rows)| rows).sum();
         self.done.asked = self.script.questions;
         self.done.findings = self.findings;
         Ok(self.done)
     }
+}
+
+/// Rows that repairs have left without a key.
+pub(in crate::duplicates) fn keys_given_up(table: &str, rows: u64) -> Finding {
+    Finding::new(
+        Severity::Warning,
+        "keys_given_up",
+        format!(
+            "{rows} rows of groups that a repair has left alone gave up the key that they shared and cannot \
+             have it back: another row has it, or somebody changed them too. They have NULL or a value \
+             like `pghaul 5 1` in its place, and are found as duplicates no more"
+        ),
+        "take the repair back with `duplicates undo`, stop the application, then plan and repair again; \
+         the values stand in pghaul.undo_row",
+    )
+    .about(table)
 }

@@ -106,6 +106,8 @@ pub(super) enum Phase {
     Change,
     /// Rows go.
     Delete,
+    /// Rows of groups that were left alone get back the keys that they gave up.
+    PutBack,
     /// Numbers are counted anew.
     Recount,
 }
@@ -119,6 +121,7 @@ impl Phase {
             Self::Release => "release",
             Self::Change => "change",
             Self::Delete => "delete",
+            Self::PutBack => "put back",
             Self::Recount => "recount",
         }
     }
@@ -393,9 +396,14 @@ impl Jobs<'_> {
                 (Phase::Release, Then::Twin) => What::Twin(other.set.clone()),
                 (Phase::Delete, Then::Release | Then::DeleteLast) => What::Delete,
                 (Phase::Delete, Then::Twin) => What::DeleteTwin,
+                (Phase::PutBack, Then::Release | Then::Twin) if !other.set.is_empty() => {
+                    What::Update(other.set.clone())
+                }
                 _ => continue,
             };
-            let goes = !matches!(other.then, Then::Change) && what != What::Look;
+            let goes = !matches!(other.then, Then::Change)
+                && what != What::Look
+                && self.phase != Phase::PutBack;
             add(&other.row, what, keep.filter(|_| goes));
         }
         jobs

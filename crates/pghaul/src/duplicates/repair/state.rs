@@ -206,3 +206,53 @@ pub(super) async fn done(
         .await?;
     Ok(row.get(0))
 }
+
+/// The phase of a receipt that changes nothing: so many rows are left without the key that they gave up.
+const KEYLESS: &str = "keyless";
+
+/// Notes, once for each table, how many rows could not get back the key that they gave up.
+pub(super) async fn note_keyless(
+    session: &Session,
+    repair: i32,
+    place: i32,
+    rows: u64,
+) -> Result<(), Error> {
+    if rows == 0 || done(session, repair, KEYLESS, place).await?.is_some() {
+        return Ok(());
+    }
+    let receipt = BatchReceipt {
+        repair,
+        phase: KEYLESS,
+        place,
+        line: 0,
+        rows: i64::try_from(rows).unwrap_or(i64::MAX),
+        before: TableDigest::default(),
+        after: TableDigest::default(),
+    };
+    receipt.insert(session, next_batch(session).await?).await
+}
+
+/// Tables with rows that this repair, or any that was not undone, has left without a key, and how many.
+/// Nothing where this role may not look.
+pub(in crate::duplicates) async fn keyless(
+    session: &Session,
+    repair: Option<i32>,
+) -> Result<Vec<(String, u64)>, Error> {
+    let doing = "read which rows are without a key";
+    let sql = "select pg_catalog.count(*) = 2 \
+                 from pg_catalog.pg_class c \
+                 join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+                where n.nspname = 'pghaul' and c.relname in ('repair_batch', 'repair_table') \
+                  and pg_catalog.has_schema_privilege(n.oid, 'usage') \
+                  and pg_catalog.has_table_privilege(c.oid, 'select')";
+    if !session.query_one(doing, sql, &[]).await?.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
+    let sql = "select pg_catalog.format('%s.%s', t.schema_name, t.table_name), pg_catalog.sum(b.rows)::int8 \
+                 from pghaul.repair_batch b \
+                 join pghaul.repair_table t on t.repair = b.repair and t.place = b.place \
+                where b.phase = $1 and not b.undone and b.repair = coalesce($2, b.repair) \
+                group by 1 order by 1";
+    let rows = session.query(doing, sql, &[&KEYLESS, &repair]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), crate::catalog::size(row.get(1)))).collect())
+}

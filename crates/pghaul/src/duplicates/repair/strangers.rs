@@ -1,13 +1,14 @@
 //! Rows that the plan does not know, and that refer to rows that are to be deleted without a foreign
 //! key that would say so.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use pghaul_rows::Tid;
 
 use super::Repairing;
 use super::script::{Phase, What};
 use crate::duplicates::orphans::ForeignKey;
+use crate::duplicates::tables::roots;
 use crate::error::Error;
 use crate::finding::{Finding, Severity};
 use crate::name::{Ident, RelationName, literal};
@@ -55,33 +56,68 @@ impl Repairing<'_> {
     /// Rows that came, or that somebody changed, while what they refer to got another key and foreign
     /// keys were quiet.
     pub(super) async fn look_for_orphans(&mut self) -> Result<(), Error> {
+        let moved = self.moved().await?;
+        if moved.is_empty() {
+            return Ok(());
+        }
         let session = self.bench.session;
-        for place in self.moved.clone() {
-            let parent = &self.subjects[place].name;
-            for key in ForeignKey::all(session).await?.iter().filter(|key| key.parent == *parent) {
-                session.batch("look for rows that refer to nothing", "begin").await?;
-                let orphans = key.count(session).await;
-                if !session.is_closed() {
-                    session.batch("look for rows that refer to nothing", "rollback").await?;
-                }
-                let orphans = orphans?;
-                if orphans > 0 {
-                    self.findings.push(
-                        Finding::new(
-                            Severity::Warning,
-                            "orphans_left",
-                            format!(
-                                "{orphans} rows refer to nothing in `{parent}`, where rows got other \
-                                 keys: somebody wrote them meanwhile, or they did so before"
-                            ),
-                            "`pghaul duplicates scan --orphans` names them",
-                        )
-                        .about(&key.child),
-                    );
-                }
+        for key in ForeignKey::all(session).await?.iter().filter(|key| moved.contains(&key.parent))
+        {
+            session.batch("look for rows that refer to nothing", "begin").await?;
+            let orphans = key.count(session).await;
+            if !session.is_closed() {
+                session.batch("look for rows that refer to nothing", "rollback").await?;
+            }
+            let orphans = orphans?;
+            if orphans > 0 {
+                self.findings.push(
+                    Finding::new(
+                        Severity::Warning,
+                        "orphans_left",
+                        format!(
+                            "{orphans} rows refer to nothing in `{}`, where rows got other keys: \
+                             somebody wrote them meanwhile, or they did so before",
+                            key.parent
+                        ),
+                        "`pghaul duplicates scan --orphans` names them",
+                    )
+                    .about(&key.child),
+                );
             }
         }
         Ok(())
+    }
+
+    /// Tables, and roots of partition trees, whose rows got other keys while foreign keys were quiet,
+    /// by this process or by one before it.
+    async fn moved(&self) -> Result<BTreeSet<RelationName>, Error> {
+        let mut moved = BTreeSet::new();
+        if !self.bench.can_quiet {
+            return Ok(moved);
+        }
+        let doing = "look which tables' rows got other keys";
+        let sql = "select exists (select from pghaul.undo_row as u \
+                     join pghaul.repair_batch as b on b.id = u.batch \
+                    where u.repair = $1 and u.place = $2 and u.now_ctid is not null \
+                      and b.phase = $3 and u.columns && $4)";
+        let phase = Phase::Change.name();
+        for subject in self.subjects.iter().filter(|subject| !subject.referenced.is_empty()) {
+            let referenced = &subject.referenced;
+            let row = self
+                .bench
+                .session
+                .query_one(doing, sql, &[&self.bench.repair, &subject.place, &phase, referenced])
+                .await?;
+            if row.get(0) {
+                moved.insert(subject.name.clone());
+            }
+        }
+        if !moved.is_empty() {
+            let trees = roots(self.bench.session).await?.into_iter();
+            let roots: Vec<_> = trees.filter(|(leaf, _)| moved.contains(leaf)).collect();
+            moved.extend(roots.into_iter().map(|(_, root)| root));
+        }
+        Ok(moved)
     }
 
     async fn look_for_strangers(

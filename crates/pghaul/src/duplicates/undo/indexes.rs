@@ -3,6 +3,8 @@
 //! Invariant: what is dropped stands in `pghaul.undo_statement` in the same transaction, with what
 //! brings it back.
 
+use std::collections::BTreeSet;
+
 use super::Undoing;
 use crate::duplicates::plan::file::TableLine;
 use crate::duplicates::repair::subject::is_published;
@@ -61,7 +63,13 @@ pub(super) fn refuse_for_indexes(in_the_way: &[InTheWay]) -> Error {
 impl Undoing<'_> {
     pub(super) async fn in_the_way(&self, tables: &[TableLine]) -> Result<Vec<InTheWay>, Error> {
         let mut found: Vec<InTheWay> = Vec::new();
-        for table in tables {
+        let sql = "select distinct place from pghaul.undo_row where repair = $1";
+        let doing = "look which tables the repair changed";
+        let rows = self.session.query(doing, sql, &[&self.repair.id]).await?;
+        let changed: BTreeSet<i32> = rows.iter().map(|row| row.get(0)).collect();
+        // Where no row is put back, none can be in the way.
+        let tables = (0_i32..).zip(tables).filter(|(place, _)| changed.contains(place));
+        for (_, table) in tables {
             for (schema, name) in &table.rebuild {
                 let rows = self
                     .session

@@ -1,12 +1,13 @@
 //! Owners, grantees, and what only a superuser can create.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::rows;
 use super::servers::Rights;
 use crate::connect::Session;
 use crate::error::Error;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
+use crate::name::RelationName;
 use crate::preflight::{Carry, Intent, rules};
 
 pub(super) async fn both(
@@ -32,7 +33,12 @@ pub(super) async fn both(
             "only a superuser can create this {}; the role on the {side} is none",
             row.text(1)
         );
-        findings.push(rule.found(message).about(row.text(0)));
+        let finding = rule.found(message).about(row.text(0));
+        findings.push(match intent.others {
+            Carry::Along => finding,
+            // Whether a table that is asked for needs it is not looked for here.
+            Carry::Not => Finding { severity: finding.severity.min(Severity::Warning), ..finding },
+        });
     }
     Ok(())
 }
@@ -52,8 +58,20 @@ async fn needed(
     let givable: HashMap<&str, bool> =
         givable.iter().map(|row| (row.text(0), row.is_true(1))).collect();
     let sql = include_str!("../roles_needed.sql");
-    for row in rows(source, "list the roles in use", sql).await? {
-        let (role, owns, objects) = (row.text(0), row.is_true(1), row.number(2));
+    let rows = rows(source, "list the roles in use", sql).await?;
+    let mut needed: BTreeMap<(&str, bool), i64> = BTreeMap::new();
+    for row in &rows {
+        let of_relation = !row.text(3).is_empty();
+        let comes_along = if of_relation {
+            (intent.wanted)(&RelationName::new(row.text(2), row.text(3)))
+        } else {
+            intent.others == Carry::Along
+        };
+        if comes_along {
+            *needed.entry((row.text(0), row.is_true(1))).or_default() += row.number(4);
+        }
+    }
+    for ((role, owns), objects) in needed {
         let rule = match (owns, givable.get(role)) {
             (true, None) if intent.owners == Carry::Along => rules::ROLE_MISSING,
             (true, Some(false)) if intent.owners == Carry::Along => rules::ROLE_NOT_GIVABLE,

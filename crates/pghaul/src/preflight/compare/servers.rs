@@ -4,7 +4,7 @@ use super::{Row, rows};
 use crate::connect::Session;
 use crate::error::Error;
 use crate::finding::Finding;
-use crate::preflight::{Intent, rules};
+use crate::preflight::{Carry, Intent, rules};
 use crate::version::ServerVersion;
 
 /// What the target's role may do by itself.
@@ -34,7 +34,7 @@ pub(super) async fn source(
     standby(source, findings).await?;
     locks(source, findings).await?;
     connections(source, intent.source_sessions, findings).await?;
-    large_objects(source, findings).await
+    large_objects(source, intent, findings).await
 }
 
 pub(in crate::preflight) async fn target(
@@ -122,12 +122,21 @@ async fn connections(
     Ok(())
 }
 
-async fn large_objects(source: &Session, findings: &mut Vec<Finding>) -> Result<(), Error> {
+async fn large_objects(
+    source: &Session,
+    intent: &Intent<'_>,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Error> {
     let sql = include_str!("../large_objects.sql");
     let found: Vec<Row> = rows(source, "count the large objects", sql).await?;
     let Some(row) = found.first() else { return Ok(()) };
     let (count, owners, unreadable) = (row.number(1), row.number(2), row.number(3));
-    findings.push(rules::LARGE_OBJECTS.found(format!("{count} large objects of {owners} owners")));
+    let message = format!("{count} large objects of {owners} owners");
+    if intent.large_objects == Carry::Not {
+        findings.push(rules::LARGE_OBJECTS_NOT_CARRIED.found(message));
+        return Ok(());
+    }
+    findings.push(rules::LARGE_OBJECTS.found(message));
     if unreadable > 0 {
         findings.push(
             rules::LARGE_OBJECTS_UNREADABLE

@@ -20,17 +20,22 @@ use crate::state::{self, Presence};
 /// Whether there is room for a copy at all: beside a run that is there, nothing else is looked
 /// for.
 pub(super) async fn state(target: &Session, findings: &mut Vec<Finding>) -> Result<bool, Error> {
-    match state::look(target).await? {
-        Presence::Absent => Ok(true),
-        Presence::Foreign => {
+    match state::found(target).await? {
+        (Presence::Absent, _) => Ok(true),
+        (Presence::Foreign, Some(owner)) => {
+            let what = format!("a run of role `{owner}` is in the target already");
+            findings.push(rules::RUN_PRESENT.found(what));
+            Ok(false)
+        }
+        (Presence::Foreign, None) => {
             findings.push(
                 rules::STATE_TAKEN
-                    .found("it is on the target already and is not a run's state of this role")
+                    .found("it is on the target already and is not a run's state")
                     .about("pghaul"),
             );
             Ok(true)
         }
-        Presence::Ours => {
+        (Presence::Ours, _) => {
             findings.push(rules::RUN_PRESENT.found("a run is in the target already"));
             Ok(false)
         }
@@ -61,7 +66,7 @@ pub(super) async fn objects(
         })
         .collect();
     findings.extend(existing(target, &wanted).await?.iter().map(object_in_the_way));
-    if intent.others == Carry::Along {
+    if intent.large_objects == Carry::Along {
         let there = "select oid from pg_catalog.pg_largeobject_metadata order by oid limit 10000";
         let there = rows(target, "list the target's large objects", there).await?;
         let oids: Vec<u32> = there.iter().filter_map(|row| row.text(0).parse().ok()).collect();

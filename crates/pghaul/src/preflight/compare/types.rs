@@ -20,12 +20,17 @@ pub(super) async fn source(
 ) -> Result<(), Error> {
     let sql = include_str!("../type_columns.sql");
     for row in rows(source, "list columns of special types", sql).await? {
-        let Some(table) = wanted(&row, intent) else { continue };
-        let (column, name) = (row.text(2), row.text(3));
+        let (column, name, kind) = (row.text(2), row.text(3), row.text(5));
+        let Some(rule) = rule_of(name, row.is_true(4), target) else { continue };
         let message = format!("its column {column} holds values of type {name}");
-        findings.extend(
-            rule_of(name, row.is_true(4), target).map(|rule| rule.found(message).about(table)),
-        );
+        let object = match kind {
+            // Of what holds no rows here, only the definition can be wrong.
+            "c" | "f" if rule != rules::TYPE_REMOVED || intent.schema == Carry::Not => None,
+            "c" if intent.others == Carry::Not => None,
+            "c" => Some(RelationName::new(row.text(0), row.text(1))),
+            _ => wanted(&row, intent),
+        };
+        findings.extend(object.map(|object| rule.found(message).about(object)));
     }
     Ok(())
 }
@@ -170,8 +175,9 @@ async fn access_methods(
         .collect();
     for row in &used {
         let Some(table) = wanted(row, intent) else { continue };
-        let method = row.text(2);
-        let rule = if known.contains(method) {
+        let (method, own) = (row.text(2), row.is_true(3));
+        // One that no extension brought is created with the tables that are stored by it.
+        let rule = if own || known.contains(method) {
             rules::ACCESS_METHOD
         } else {
             rules::ACCESS_METHOD_MISSING

@@ -162,6 +162,10 @@ fn what_else_older_servers_do_not_know() {
         ),
         "CREATE EVENT TRIGGER execute ON ddl_command_end\n   EXECUTE PROCEDURE a.function();\n"
     );
+    let operator =
+        "CREATE OPERATOR a.<% (\n    FUNCTION = a.function,\n    LEFTARG = integer\n);\n";
+    assert_eq!(to(10, Kind::Operator, operator), operator.replace("FUNCTION", "PROCEDURE"));
+    assert_eq!(to(11, Kind::Operator, operator), operator);
 }
 
 #[test]

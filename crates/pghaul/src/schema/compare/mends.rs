@@ -42,6 +42,14 @@ pub(super) const MENDS: &[Mend] = &[
         between: |_, _| true,
         apply: operator_links,
     },
+    // Before what pairs literals.
+    Mend {
+        name: "bit literals",
+        reason: "before 11 a constant of a bit type has a B before it, which makes it one of type \
+                 bit when it is read, so one of type bit varying is a cast from then on",
+        between: |old, _| !old.at_least(11),
+        apply: |_, old, new| [old, new].into_iter().for_each(bit_literals),
+    },
     Mend {
         name: "nameless columns",
         reason: "10 writes AS \"?column?\" behind an expression that was given no name",
@@ -68,6 +76,12 @@ pub(super) const MENDS: &[Mend] = &[
         apply: execute_function,
     },
     Mend {
+        name: "function cost",
+        reason: "12 writes COST and ROWS with as few digits as tell the number",
+        between: since!(12),
+        apply: function_cost,
+    },
+    Mend {
         name: "multirange type name",
         reason: "from 14 on every range type has a multirange type, and its definition says so",
         between: since!(14),
@@ -78,6 +92,26 @@ pub(super) const MENDS: &[Mend] = &[
         reason: "14 writes IN before a procedure's arguments",
         between: since!(14),
         apply: procedure_arguments,
+    },
+    Mend {
+        name: "subscript handler",
+        reason: "14 has a subscript handler for each type that has elements, and its definition \
+                 says so",
+        between: since!(14),
+        apply: subscript_handler,
+    },
+    // Its work is done before statements are compared one by one: see `families`.
+    Mend {
+        name: super::families::NAME,
+        reason: "from 14 on what an operator class can do without belongs to its family",
+        between: since!(14),
+        apply: |_, _, _| {},
+    },
+    Mend {
+        name: "xmlserialize indent",
+        reason: "16 brought the option INDENT of XMLSERIALIZE, and writes NO INDENT without it",
+        between: since!(16),
+        apply: |_, _, new| xmlserialize_indent(new),
     },
     Mend {
         name: "view column qualifiers",
@@ -183,6 +217,82 @@ fn operator_links(kind: &Kind, old: &mut Tokens, new: &mut Tokens) {
     }
 }
 
+/// Only where the type follows.
+fn bit_literals(tokens: &mut Tokens) {
+    for at in 0..tokens.len() {
+        if let Some(bits) = tokens[at].strip_prefix('B')
+            && bits.starts_with('\'')
+            && tokens[at + 1..].starts_with(&words(&[":", ":"]))
+        {
+            tokens[at] = bits.to_owned();
+        }
+    }
+    let cast = words(&[":", ":", "bit", ")", ":", ":", "bit", "varying"]);
+    let mut at = 1;
+    while at < tokens.len() {
+        let is_cast = tokens[at].starts_with('\'')
+            && tokens[at - 1] == "("
+            && tokens[at + 1..].starts_with(&cast);
+        if is_cast {
+            tokens.drain(at + 1..at + 5);
+            tokens.remove(at - 1);
+        }
+        at += 1;
+    }
+}
+
+/// Both are `float4` on the server.
+fn function_cost(kind: &Kind, old: &mut Tokens, new: &mut Tokens) {
+    if !matches!(kind, Kind::Function | Kind::Procedure) {
+        return;
+    }
+    let number = |tokens: &Tokens, word: &str| {
+        let begin = tokens.iter().position(|token| token == word)? + 1;
+        let of_number = |token: &&String| {
+            token.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | '-' | '+'))
+        };
+        let end = begin + tokens[begin..].iter().take_while(of_number).count();
+        let value = tokens[begin..end].concat().parse::<f32>().ok()?;
+        Some((begin..end, value.to_bits()))
+    };
+    for word in ["COST", "ROWS"] {
+        if let (Some((here, one)), Some((there, other))) = (number(old, word), number(new, word))
+            && one == other
+        {
+            old.splice(here, new[there].to_vec());
+        }
+    }
+}
+
+fn subscript_handler(kind: &Kind, old: &mut Tokens, new: &mut Tokens) {
+    let has_elements = position(old, &["ELEMENT", "="]).is_some();
+    if *kind == Kind::Type && has_elements {
+        let default = words(&["SUBSCRIPT", "=", "raw_array_subscript_handler"]);
+        edit_first_list(new, |items| items.retain(|item| *item != default));
+    }
+}
+
+fn xmlserialize_indent(new: &mut Tokens) {
+    let mut at = 0;
+    while let Some(found) = position(&new[at..], &["XMLSERIALIZE", "("]) {
+        at += found + 1;
+        let mut depth = 0_u32;
+        let end = new.iter().enumerate().skip(at).find_map(|(place, token)| {
+            match token.as_str() {
+                "(" => depth += 1,
+                ")" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            (depth == 0).then_some(place)
+        });
+        if let Some(end) = end
+            && new[..end].ends_with(&words(&["NO", "INDENT"]))
+        {
+            new.drain(end - 2..end);
+        }
+    }
+}
+
 /// What is written like a function and is none (Postgres's `func_expr_common_subexpr`), as far as
 /// it can stand in an index.
 const LIKE_FUNCTIONS: [&str; 4] = ["COALESCE", "GREATEST", "LEAST", "NULLIF"];
@@ -274,6 +384,9 @@ fn qualifiers(kind: &Kind, old: &mut Tokens, new: &mut Tokens) {
         .filter(|(at, _)| old.get(at + 1).is_none_or(|next| next != "."))
         .map(|(_, token)| token)
         .collect();
+    // What XMLTABLE gives has this name, if it was given none.
+    let xmltable = (read.contains(&"XMLTABLE".to_owned())).then_some("xmltable");
+    let is_read = |token: &String| read.contains(token) || xmltable == Some(token.as_str());
     let mut kept = Tokens::with_capacity(old.len());
     let mut at = 0;
     while let Some(token) = old.get(at) {
@@ -281,7 +394,7 @@ fn qualifiers(kind: &Kind, old: &mut Tokens, new: &mut Tokens) {
         let column = old.get(at + 2);
         let there = new.get(kept.len());
         let qualified_there = new.get(kept.len() + 1).is_some_and(|next| next == ".");
-        if dot && column.is_some() && column == there && !qualified_there && read.contains(token) {
+        if dot && column.is_some() && column == there && !qualified_there && is_read(token) {
             at += 2;
         }
         kept.extend(old.get(at).cloned());

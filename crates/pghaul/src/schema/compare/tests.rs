@@ -105,6 +105,46 @@ fn majors_write_differently() {
             "execute function",
         ),
         (
+            100_000,
+            110_000,
+            Kind::Table,
+            "CREATE TABLE t ( a bit(2) DEFAULT B'01'::\"bit\", b bit varying(2) DEFAULT B'1'::bit varying );",
+            "CREATE TABLE t ( a bit(2) DEFAULT '01'::\"bit\", b bit varying(2) DEFAULT ('1'::\"bit\")::bit varying );",
+            "bit literals",
+        ),
+        (
+            110_000,
+            120_000,
+            Kind::Function,
+            "CREATE FUNCTION f() RETURNS int COST 1.00000001e-07 ROWS 5 AS $$COST 1$$;",
+            "CREATE FUNCTION f() RETURNS int COST 1e-07 ROWS 5 AS $$COST 1$$;",
+            "function cost",
+        ),
+        (
+            130_000,
+            140_000,
+            Kind::Type,
+            "CREATE TYPE s.b ( INTERNALLENGTH = 16, ELEMENT = float8 );",
+            "CREATE TYPE s.b ( INTERNALLENGTH = 16, SUBSCRIPT = raw_array_subscript_handler, ELEMENT = float8 );",
+            "subscript handler",
+        ),
+        (
+            150_000,
+            160_000,
+            Kind::View,
+            "CREATE VIEW v AS SELECT XMLSERIALIZE(CONTENT f(a) AS character(10)) FROM t;",
+            "CREATE VIEW v AS SELECT XMLSERIALIZE(CONTENT f(a) AS character(10) NO INDENT) FROM t;",
+            "xmlserialize indent",
+        ),
+        (
+            150_000,
+            160_000,
+            Kind::View,
+            "CREATE VIEW v AS SELECT \"xmltable\".a FROM XMLTABLE(('x'::text) PASSING ('y'::xml) COLUMNS a int);",
+            "CREATE VIEW v AS SELECT a FROM XMLTABLE(('x'::text) PASSING ('y'::xml) COLUMNS a int);",
+            "view column qualifiers",
+        ),
+        (
             130_000,
             140_000,
             Kind::Type,
@@ -146,8 +186,61 @@ fn majors_write_differently() {
     }
 }
 
+/// An operator class of the family of its name, and that family.
+fn class_and_family(of_class: &str, of_family: &str) -> [Entry; 2] {
+    let class = format!(
+        "CREATE OPERATOR CLASS s.o FOR TYPE int USING btree FAMILY s.o AS STORAGE int , {of_class};"
+    );
+    let mut family = "CREATE OPERATOR FAMILY s.o USING btree;".to_owned();
+    if !of_family.is_empty() {
+        family += &format!("ALTER OPERATOR FAMILY s.o USING btree ADD {of_family};");
+    }
+    [named(Kind::OperatorClass, "o", &class), named(Kind::OperatorFamily, "o", &family)]
+}
+
+#[test]
+fn members_of_an_operator_class_go_to_its_family() {
+    let old = class_and_family("OPERATOR 1 <(int,int) , FUNCTION 2 (int, int) f(int,int)", "");
+    let version = ServerVersion::from_num;
+    let compared = |new: &[Entry], number: u32| {
+        let forth = compare((&old, version(130_000)), (new, version(number)), STRICT);
+        let back = compare((new, version(number)), (&old, version(130_000)), STRICT);
+        assert_eq!(forth.differences.len(), back.differences.len());
+        (forth.differences.len(), forth.explained.into_iter().collect::<Vec<_>>())
+    };
+    let moved = class_and_family("OPERATOR 1 <(int,int)", "FUNCTION 2 (int, int) f(int,int)");
+    assert_eq!(compared(&moved, 140_000), (0, vec!["operator family members"]));
+    assert_eq!(compared(&moved, 130_000).0, 2, "between servers of one version it is a difference");
+    assert_eq!(compared(&old, 140_000), (0, vec![]));
+    let other = class_and_family("OPERATOR 1 <(int,int)", "FUNCTION 2 (int, int) g(int,int)");
+    assert_eq!(compared(&other, 140_000).0, 2);
+    let fewer = class_and_family("OPERATOR 1 <(int,int)", "");
+    assert_eq!(compared(&fewer, 140_000).0, 1);
+}
+
 #[test]
 fn nothing_hides_behind_a_version_difference() {
+    assert!(differs(
+        110_000,
+        120_000,
+        &Kind::Function,
+        "CREATE FUNCTION f() RETURNS int COST 1.00000001e-07 AS 'x';",
+        "CREATE FUNCTION f() RETURNS int COST 1e-08 AS 'x';"
+    ));
+    assert!(differs(
+        100_000,
+        110_000,
+        &Kind::Table,
+        "CREATE TABLE t ( a bit(2) DEFAULT B'01'::\"bit\" );",
+        "CREATE TABLE t ( a bit(2) DEFAULT '11'::\"bit\" );"
+    ));
+    assert!(differs(
+        130_000,
+        140_000,
+        &Kind::Type,
+        "CREATE TYPE s.b ( INTERNALLENGTH = 16, ELEMENT = float8 );",
+        "CREATE TYPE s.b ( INTERNALLENGTH = 16, SUBSCRIPT = own, ELEMENT = float8 );"
+    ));
     let view = Kind::View;
     let old = "CREATE VIEW v AS SELECT t.a FROM s.t WHERE (t.a > 0);";
     assert!(differs(
