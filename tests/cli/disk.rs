@@ -47,7 +47,13 @@ fn a_dump_into_a_full_disk_publishes_nothing_and_goes_on_when_there_is_room() {
         let tables = "select count(*) from pg_class where relnamespace::regnamespace::text !~ '^pg_|^information_schema'";
         assert_eq!(target.value(tables).wait().unwrap().as_deref(), Some("0"), "{limit}");
         let (before, kept) = (rows_read(&source), rows_kept(&archive));
-        assert_eq!(kept > 0, limit == "6000", "{limit}: {kept}");
+        // With 40 no frame of either table fits, but a lane that stops since the other has failed may
+        // close its piece behind the first rows.
+        match limit {
+            "0" => assert_eq!(kept, 0),
+            "40" => assert!(kept < 1000, "{kept}"),
+            _ => assert!(kept > 1000, "{kept}"),
+        }
         let output = dump_to(&source, &archive, &["--json"]).run();
         assert_eq!(output.code, 0, "{limit}: {}{}", output.stdout, output.stderr);
         assert_eq!(rows_read(&source) - before, 29_000 - kept, "{limit}");
