@@ -5,7 +5,6 @@
 //! one of all), and that were found right, count and are removed, and only after the new one was
 //! verified.
 
-use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -18,6 +17,7 @@ use super::unfinished::STATE;
 use super::workplace::{lock, remove_folder};
 use crate::archive::{from_source, utc};
 use crate::error::{Error, ErrorKind};
+use crate::file_lock::Locked;
 use crate::finding::{Finding, Severity};
 use crate::state::DatabaseIdentity;
 
@@ -27,7 +27,7 @@ pub(super) struct Shelf {
     identity: DatabaseIdentity,
     asked: Asked,
     /// Held, not read.
-    _lock: File,
+    _lock: Locked,
 }
 
 impl Shelf {

@@ -3,7 +3,7 @@
 //! Invariants: the lock is held as long as this lives and goes with the process; a folder that
 //! holds anything but an interrupted dump of ours is refused before anything is written.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use pghaul_archive::{ArchiveError, Folder, Store, TarStream};
 use super::unfinished::{STATE, Unfinished};
 use crate::archive::failed;
 use crate::error::{Error, ErrorKind};
-use crate::file_lock;
+use crate::file_lock::Locked;
 
 /// The file that is locked while a dump works in a folder.
 pub(super) const LOCK: &str = "pghaul.lock";
@@ -23,7 +23,7 @@ pub(super) struct Workplace {
     kind: Kind,
     finished_pieces: AtomicUsize,
     /// Held, not read.
-    _lock: Option<File>,
+    _lock: Option<Locked>,
 }
 
 enum Kind {
@@ -64,7 +64,7 @@ impl Workplace {
         Self::new(Kind::Stream(TarStream::new(output)), None)
     }
 
-    fn new(kind: Kind, lock: Option<File>) -> Self {
+    fn new(kind: Kind, lock: Option<Locked>) -> Self {
         Self { kind, finished_pieces: AtomicUsize::new(0), _lock: lock }
     }
 
@@ -126,7 +126,7 @@ impl Workplace {
 }
 
 /// Locks a file for this process.
-pub(super) fn lock(path: &std::path::Path) -> Result<File, Error> {
+pub(super) fn lock(path: &std::path::Path) -> Result<Locked, Error> {
     let shown = path.display();
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
@@ -135,9 +135,7 @@ pub(super) fn lock(path: &std::path::Path) -> Result<File, Error> {
     let file = options.open(path).map_err(|error| {
         Error::new(ErrorKind::LocalIo, format!("cannot create {shown}")).caused_by(error)
     })?;
-    let shown = shown.to_string();
-    file_lock::take(&file, &shown, "another dump is working there: it holds")?;
-    Ok(file)
+    Locked::take(file, &shown.to_string(), "another dump is working there: it holds")
 }
 
 /// Removes a folder and all that is in it.

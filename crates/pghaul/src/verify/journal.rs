@@ -28,14 +28,14 @@ use super::known::{Instants, Known, ReadPart};
 use super::outcome::VerifiedTable;
 use crate::connect::Side;
 use crate::error::{Error, ErrorKind};
-use crate::file_lock;
+use crate::file_lock::Locked;
 use crate::name::RelationName;
 use crate::state::DatabaseIdentity;
 
 /// The file while a comparison works.
 pub(super) struct Journal {
     path: PathBuf,
-    file: Arc<File>,
+    file: Arc<Locked>,
     written: Mutex<Written>,
 }
 
@@ -89,7 +89,7 @@ impl Journal {
         let refused = |what: String, hint: &str| {
             Err(Error::new(ErrorKind::RunState, format!("{shown} {what}")).with_hint(hint))
         };
-        let mut lines = Lines::new(BufReader::new(&*self.file));
+        let mut lines = Lines::new(BufReader::new(&**self.file));
         let mut found: Option<(Begun, Known)> = None;
         loop {
             let broken = match lines.next_line() {
@@ -166,7 +166,7 @@ impl Journal {
     fn append(&self, line: &impl serde::Serialize, worth: bool) -> Result<(), Error> {
         let mut written = self.lock();
         let (text, seal) = seal::seal(written.seal, line).map_err(|error| self.failed(error))?;
-        (&*self.file).write_all(text.as_bytes()).map_err(|error| self.failed(error))?;
+        (&**self.file).write_all(text.as_bytes()).map_err(|error| self.failed(error))?;
         written.seal = Some(seal);
         written.dirty = true;
         written.worth |= worth;
@@ -257,7 +257,7 @@ impl Opened {
 const FORMAT: u64 = 1;
 
 /// Opens the file and locks it.
-fn open(path: &Path) -> Result<File, Error> {
+fn open(path: &Path) -> Result<Locked, Error> {
     let shown = path.display().to_string();
     loop {
         let file = OpenOptions::new()
@@ -267,7 +267,7 @@ fn open(path: &Path) -> Result<File, Error> {
             .mode(0o600)
             .open(path)
             .map_err(|error| local(&shown, "write", error).with_hint("name another file"))?;
-        file_lock::take(&file, &shown, "another comparison goes on with")?;
+        let file = Locked::take(file, &shown, "another comparison goes on with")?;
         // Whoever had the lock may have removed the file meanwhile.
         if is_at(&file, path).map_err(|error| local(&shown, "look at", error))? {
             return Ok(file);

@@ -31,21 +31,8 @@ fn asked() -> Asked {
     Asked::of(&VerifyOptions::default())
 }
 
-/// A child that another test starts has the lock too, for as long as it takes to run its program.
-fn open_once_free(path: &Path) -> Result<Opened, Error> {
-    for _ in 0..500 {
-        match Journal::open(path) {
-            Err(error) if error.to_string().contains("another comparison") => {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-            }
-            other => return other,
-        }
-    }
-    Journal::open(path)
-}
-
 fn meet(path: &Path, asked: Asked) -> Result<(Journal, Known), Error> {
-    open_once_free(path)?.meet((&identity("a"), &identity("b")), asked)
+    Journal::open(path)?.meet((&identity("a"), &identity("b")), asked)
 }
 
 fn name(table: &str) -> RelationName {
@@ -212,7 +199,7 @@ fn other_databases_and_other_options_are_refused() {
         assert!(error.hint().unwrap().contains("another file"), "{:?}", error.hint());
         assert_eq!(fs::read(&path).unwrap(), before);
     };
-    let open = || open_once_free(&path).unwrap();
+    let open = || Journal::open(&path).unwrap();
     let (a, b, c) = (identity("a"), identity("b"), identity("c"));
     refused(open().meet((&c, &b), asked()), "another source: `a`");
     refused(open().meet((&a, &c), asked()), "another target: `b`");
@@ -263,14 +250,14 @@ fn foreign_files_stay_as_they_are() {
         "{\"pghaul_archive\":1,\"document\":\"manifest\"}\n",
     ] {
         fs::write(&path, text).unwrap();
-        let error = open_once_free(&path).map(|_| ()).unwrap_err();
+        let error = Journal::open(&path).map(|_| ()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::RunState, "{text:?}");
         assert!(error.to_string().contains("not the file of an interrupted comparison"), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
     let newer = "{\"pghaul_verify\":2,\"whatever\":[]}\n";
     fs::write(&path, newer).unwrap();
-    let error = open_once_free(&path).map(|_| ()).unwrap_err();
+    let error = Journal::open(&path).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("format 2, made by a newer pghaul"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), newer);
     // No line is read to its end that does not end.
@@ -299,7 +286,7 @@ fn one_comparison_at_a_time_has_the_file() {
 fn a_file_that_says_nothing_does_not_stay() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("state");
-    drop(open_once_free(&path).unwrap());
+    drop(Journal::open(&path).unwrap());
     assert!(!path.exists());
     let (journal, _) = meet(&path, asked()).unwrap();
     journal.moment(&instants("7:7:")).unwrap();
@@ -308,10 +295,8 @@ fn a_file_that_says_nothing_does_not_stay() {
     assert!(!path.exists());
     // What was begun by another comparison is not ours to remove.
     interrupted(&path);
-    assert!(
-        open_once_free(&path).unwrap().meet((&identity("c"), &identity("b")), asked()).is_err()
-    );
-    drop(open_once_free(&path).unwrap());
+    assert!(Journal::open(&path).unwrap().meet((&identity("c"), &identity("b")), asked()).is_err());
+    drop(Journal::open(&path).unwrap());
     assert!(path.exists());
 }
 
@@ -321,7 +306,7 @@ fn what_cannot_be_a_file_is_refused() {
     let pipe = place.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     for path in [place.path(), &pipe, &place.path().join("no/such/folder")] {
-        let error = open_once_free(path).map(|_| ()).unwrap_err();
+        let error = Journal::open(path).map(|_| ()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LocalIo, "{path:?}: {error:?}");
     }
     assert!(place.path().exists() && pipe.exists());
