@@ -23,6 +23,7 @@ pub mod mastodon;
 pub mod measure;
 pub mod oracle;
 pub mod proxy;
+pub mod scripts;
 pub mod servers;
 mod work;
 
@@ -30,6 +31,7 @@ pub use clients::{Clients, clients};
 pub use error::{Error, Result};
 pub use locales::{Locales, locales};
 pub use proxy::{Direction, Proxy, Strike};
+pub use scripts::script;
 pub use servers::{
     Authority, Certificate, CreateOptions, Database, Major, Options, Role, Server, Session,
 };

@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_process_that_takes_memory_is_seen_to_take_it() {
         let mut greedy = Command::new("sh");
-        greedy.args(["-c", "x=$(head -c 30000000 /dev/zero | tr '\\0' x); sleep 0.3; echo ${#x}"]);
+        greedy.args(["-c", "x=$(head -c 30000000 /dev/zero | tr '\\0' x); sleep 1; echo ${#x}"]);
         greedy.stdout(Stdio::null());
         let usage = run(&mut greedy).unwrap();
         assert!(usage.peak_rss > 30_000_000, "{usage:?}");

@@ -71,11 +71,14 @@ struct State {
 impl Server {
     /// The server of this major that all tests of this process share, started when it is first
     /// asked for. Do not stop it or change its settings: take a server of your own for that.
+    ///
+    /// Autovacuum is off: when it comes is nobody's to say, and it changes sizes, pages, plans and
+    /// counters, takes transaction ids and stands in the way of locks.
     pub fn shared(major: Major) -> Result<&'static Self> {
         static SHARED: [OnceLock<Result<Server>>; Major::ALL.len()] =
             [const { OnceLock::new() }; Major::ALL.len()];
         SHARED[major.index()]
-            .get_or_init(|| Self::start(major, &Options::default()))
+            .get_or_init(|| Self::start(major, &Options::new().set("autovacuum", "off")))
             .as_ref()
             .map_err(Clone::clone)
     }

@@ -133,7 +133,7 @@ async fn latency_counts_in_each_direction() {
     futures::future::join_all((0..300).map(|_| client.simple_query("select 1"))).await;
     let elapsed = begin.elapsed();
     assert!(
-        elapsed >= Duration::from_millis(80) && elapsed < Duration::from_secs(4),
+        elapsed >= Duration::from_millis(80) && elapsed < Duration::from_secs(12),
         "{elapsed:?}"
     );
 }

@@ -1,8 +1,16 @@
 //! Plain SQL for tests: text in, text out, each call on a connection of its own or on a held
 //! [`Session`].
+//!
+//! Invariant: a call on a connection of its own is over when its server process is: by then nobody
+//! sees its session any more, and what it counted is told.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixStream;
+use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use crate::error::{Error, Result};
@@ -66,17 +74,81 @@ impl Session {
 
 /// On a connection of its own.
 pub(crate) fn execute_once(config: Config, sql: String) -> Answer<()> {
-    work::begin(async move { execute(Session::connect(config).await?.client(), &sql).await })
+    work::begin(async move {
+        let own = OwnSession::open(config).await?;
+        let done = execute(&own.client, &sql).await;
+        own.end().await;
+        done
+    })
 }
 
 /// On a connection of its own.
 pub(crate) fn query_once(config: Config, sql: String) -> Answer<Rows> {
-    work::begin(async move { query_text(Session::connect(config).await?.client(), &sql).await })
+    work::begin(async move {
+        let own = OwnSession::open(config).await?;
+        let rows = query_text(&own.client, &sql).await;
+        own.end().await;
+        rows
+    })
 }
 
 /// On a connection of its own.
 pub(crate) fn value_once(config: Config, sql: String) -> Answer<Option<String>> {
-    work::begin(async move { value(Session::connect(config).await?.client(), &sql).await })
+    work::begin(async move {
+        let own = OwnSession::open(config).await?;
+        let value = value(&own.client, &sql).await;
+        own.end().await;
+        value
+    })
+}
+
+/// A connection for one call, by the server's socket.
+struct OwnSession {
+    client: Client,
+    over: Answer<()>,
+}
+
+/// How long the server's process may take to end once its client is gone.
+const TO_END: Duration = Duration::from_secs(20);
+
+impl OwnSession {
+    async fn open(mut config: Config) -> Result<Self> {
+        config.application_name(APPLICATION_NAME);
+        let cannot =
+            || format!("cannot connect to database {}", config.get_dbname().unwrap_or_default());
+        let (stream, mut other) =
+            socket(&config).await.map_err(|cause| Error::new(cannot()).caused_by(&cause))?;
+        let (client, connection) = config
+            .connect_raw(stream, NoTls)
+            .await
+            .map_err(|cause| Error::server(cannot(), &cause))?;
+        let over = work::begin(async move {
+            // The connection's own error reaches the client's requests.
+            let _ = connection.await;
+            // The process closes its end of the socket when it ends, and not before.
+            let _ = tokio::time::timeout(TO_END, other.read_to_end(&mut Vec::new())).await;
+            Ok(())
+        });
+        Ok(Self { client, over })
+    }
+
+    async fn end(self) {
+        drop(self.client);
+        let _ = self.over.await;
+    }
+}
+
+/// The server's socket, twice the same: one to speak, the other to see its end.
+async fn socket(config: &Config) -> io::Result<(UnixStream, UnixStream)> {
+    let (Some(Host::Unix(folder)), Some(port)) =
+        (config.get_hosts().first(), config.get_ports().first())
+    else {
+        return Err(io::Error::other("no folder of a socket, or no port"));
+    };
+    let stream = UnixStream::connect(folder.join(format!(".s.PGSQL.{port}"))).await?;
+    let stream = stream.into_std()?;
+    let other = UnixStream::from_std(stream.try_clone()?)?;
+    Ok((UnixStream::from_std(stream)?, other))
 }
 
 async fn execute(client: &Client, sql: &str) -> Result<()> {

@@ -140,7 +140,7 @@ fn parse_version(text: &str) -> Option<ServerVersion> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -163,8 +163,7 @@ mod tests {
     fn program(folder: &Path, name: &str, script: &str) -> PathBuf {
         std::fs::create_dir_all(folder).unwrap();
         let path = folder.join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        pghaul_testbed::script(&path, script).unwrap();
         path
     }
 

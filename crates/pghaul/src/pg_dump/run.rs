@@ -320,7 +320,6 @@ async fn read_bounded(
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
     use std::time::Duration;
 
@@ -330,9 +329,8 @@ mod tests {
     async fn program(folder: &std::path::Path, script: &str) -> PgDump {
         let path = folder.join("pg_dump");
         let version = "case $1 in --version) echo 'pg_dump (PostgreSQL) 18.1'; exit;; esac";
-        std::fs::write(&path, format!("#!/bin/sh\n{version}\ncd {}\n{script}\n", folder.display()))
-            .unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let text = format!("{version}\ncd {}\n{script}", folder.display());
+        pghaul_testbed::script(&path, &text).unwrap();
         PgDump::named(&path).await.unwrap()
     }
 
