@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pghaul::event::Event;
-use pghaul::verify::VerifyOptions;
+use pghaul::connect::{Endpoint, Side};
+use pghaul::event::{Counters, Event};
+use pghaul::run::Stop;
 use pghaul::verify::options::Recheck;
+use pghaul::verify::{PreparedVerify, VerifyOptions};
 use pghaul_testbed::{Database, Major, Server};
 
 use super::{DifferenceKind, rows_only, verify, verify_observed};
@@ -77,17 +79,19 @@ async fn rows_that_never_rest_are_said_to_move() {
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let writer = {
         let stop = Arc::clone(&stop);
+        let session = source.connect().await.unwrap();
         tokio::spawn(async move {
             let mut number = 0;
             while !stop.load(std::sync::atomic::Ordering::SeqCst) {
                 number += 1;
                 let sql = format!("update t set v = 'v{number}' where id = 7");
-                source.execute(sql).await.unwrap();
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                session.execute(sql).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         })
     };
-    let compared = verify(&source.url(), &target.url(), again(200)).await.unwrap();
+    // Long enough for a writer that a busy machine keeps waiting.
+    let compared = verify(&source.url(), &target.url(), again(500)).await.unwrap();
     stop.store(true, std::sync::atomic::Ordering::SeqCst);
     writer.await.unwrap();
     let seen = compared.table("public.t").recheck.unwrap();
@@ -142,15 +146,16 @@ async fn lost_sessions_are_opened_again_and_what_is_done_stays_done() {
     }
 }
 
-/// Compares, and ends all our sessions of the source after the first of these events; `then` is done
-/// there meanwhile.
+/// Compares, and ends all our sessions of the source after the first of these events; `meanwhile` is done
+/// there before another can look.
 async fn losing(
     (source, target): (&'static Database<'static>, &'static Database<'static>),
-    (event, then): (fn(&Event<'_>) -> bool, &'static str),
+    (event, meanwhile): (fn(&Event<'_>) -> bool, &'static str),
 ) -> super::Compared {
     let struck = std::sync::atomic::AtomicU64::new(0);
     let observer = OnEvent(move |told: &Event<'_>| {
         if event(told) && struck.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 {
+            source.value(meanwhile).wait().unwrap();
             // The heir first, so that it does not export the snapshot once more before it dies.
             let sql = format!(
                 "select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity \
@@ -159,7 +164,6 @@ async fn losing(
                 source.name()
             );
             source.server().value(sql).wait().unwrap();
-            source.execute(then).forget();
         }
     });
     let options = VerifyOptions {
@@ -237,6 +241,61 @@ async fn when_nothing_was_written_a_new_moment_is_as_good_as_the_one_lost() {
             }
         }
     }
+}
+
+/// The server may need a while to end a session that is dead to us: until then its transaction, which on
+/// 9.6 has an id since it exported the snapshot, is in progress, and no transaction that has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keeper_that_has_not_ended_yet_is_no_write_of_somebody_else() {
+    let quiet = || pghaul_testbed::Options::new().set("autovacuum", "off");
+    let [old, new] = [Major::V9_6, Major::V14].map(|major| -> &'static Server {
+        Box::leak(Box::new(Server::start(major, &quiet()).unwrap()))
+    });
+    let database = |server, hint| -> &'static Database<'static> {
+        Box::leak(Box::new(Database::new(server, hint).unwrap()))
+    };
+    let (source, target) = (database(old, "undead_src"), database(new, "undead_dst"));
+    source.execute(TABLE).await.unwrap();
+    target.execute(TABLE).await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let options = || VerifyOptions {
+        jobs: std::num::NonZeroUsize::MIN,
+        state: Some(place.path().join("state")),
+        ..rows_only()
+    };
+    let signal = |signal: &str, pid: &str| {
+        let status = std::process::Command::new("kill").args(["-s", signal, pid]).status();
+        assert!(status.unwrap().success());
+    };
+    let keeper = "select pid from pg_stat_activity where datname = current_database() \
+                  and application_name like 'pghaul% keeper'";
+    let (stop, held) = (Stop::default(), Arc::new(std::sync::Mutex::new(None)));
+    let observer = OnEvent({
+        let (stop, held) = (stop.clone(), Arc::clone(&held));
+        move |event: &Event<'_>| {
+            let mut held = held.lock().unwrap();
+            if matches!(event, Event::TableVerified { .. }) && held.is_none() {
+                let pid = source.value(keeper).wait().unwrap().unwrap();
+                signal("STOP", &pid);
+                *held = Some(pid);
+                stop.now.cancel();
+            }
+        }
+    });
+    let ends = (
+        Endpoint::parse(Side::Source, &source.url()).unwrap(),
+        Endpoint::parse(Side::Target, &target.url()).unwrap(),
+    );
+    let prepared = PreparedVerify::new(ends.0, ends.1, options()).await.unwrap();
+    let (sender, _receiver) = tokio::sync::mpsc::channel(1);
+    let company = (Arc::new(observer) as _, Arc::new(Counters::default()), stop);
+    prepared.run(company, sender).await.unwrap();
+    let compared = verify(&source.url(), &target.url(), options()).await;
+    signal("CONT", held.lock().unwrap().as_deref().unwrap());
+    let compared = compared.unwrap();
+    compared.assert_equal();
+    assert!(compared.outcome.proven_unchanged, "{:?}", compared.outcome.findings);
+    assert_eq!(compared.outcome.moments, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,7 +67,9 @@ impl Moment {
     pub fn proves_unchanged(&self, now: &Self) -> bool {
         self.is_comparable(now)
             && match (parse(&self.transactions), parse(&now.transactions)) {
-                (Some(then), Some(now)) => then.shifted(self.own_ids) == now,
+                // The very same where none of ours has ended yet: a session that was killed says so
+                // before it rolls back.
+                (Some(then), Some(now)) => then == now || then.shifted(self.own_ids) == now,
                 _ => false,
             }
     }
@@ -149,6 +151,8 @@ mod tests {
         let exported = Moment { own_ids: 2, ..then.clone() };
         assert!(exported.proves_unchanged(&moment("777:777:")));
         assert!(!exported.proves_unchanged(&moment("778:778:")));
+        assert!(exported.proves_unchanged(&moment("775:775:")), "ours have not ended yet");
+        assert!(!exported.proves_unchanged(&moment("775:776:775")));
         assert!(exported.is_the_same(&then) && !exported.is_the_same(&moment("777:777:")));
     }
 
