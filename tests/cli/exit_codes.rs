@@ -226,9 +226,7 @@ fn code_11_a_pg_dump_that_is_too_old() {
     let (source, target) = (filled("source"), database("target"));
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("pg_dump");
-    std::fs::write(&program, "#!/bin/sh\necho 'pg_dump (PostgreSQL) 17.4'\n").unwrap();
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&program, executable).unwrap();
+    pghaul_testbed::script(&program, "echo 'pg_dump (PostgreSQL) 17.4'").unwrap();
     let mut output = pghaul(&["clone", "--pg-dump"])
         .arg(&program)
         .source(&source.url())
@@ -328,8 +326,7 @@ fn code_12_and_then_the_run_goes_on_where_it_was() {
 fn code_12_a_server_that_is_lost_in_mid_run() {
     let own = Server::start(Major::NEWEST, &Options::new()).unwrap();
     let (source, target) = (filled("source"), Database::new(&own, "target").unwrap());
-    let flags =
-        ["--progress", "json", "--jobs", "1", "--max-rate", "100kB", "--part-size", "64KiB"];
+    let flags = ["--progress", "json", "--jobs", "1", "--max-rate", "50kB", "--part-size", "64KiB"];
     let mut running = clone(&source, &target, &flags).args(&["--attempts", "2"]).start();
     running.wait_for("piece_committed");
     own.crash().unwrap();

@@ -1,7 +1,7 @@
 //! Killed at any instant, without a chance to tidy up, a run goes on: SIGKILL at fifty seeded
 //! instants spread over all phases. Every fifth of them, or as many as `PGHAUL_TEST_KILLS` says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pghaul_testbed::mastodon::{self, Shape, Version};
@@ -9,7 +9,7 @@ use pghaul_testbed::oracle::{self, Options as OracleOptions};
 use pghaul_testbed::{Database, Major, Options, Server};
 use serde_json::Value;
 
-use crate::command::{clone, server};
+use crate::command::{clone, is_fact, server};
 
 const KILLS: u64 = 50;
 
@@ -50,12 +50,13 @@ pub(crate) fn spread(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The lines of a run's progress, or of as much of it as there was.
+/// The facts of a run, or as many of them as there were.
 struct Progress(Vec<Value>);
 
 impl Progress {
     fn of(stderr: &str) -> Self {
-        Self(stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+        let facts = stderr.lines().filter(|line| is_fact(line));
+        Self(facts.filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 
     fn elapsed(&self, event: &str, phase: &str) -> u64 {
@@ -140,19 +141,32 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// The statements that read parts, by what the server logged from a place on.
-    fn reads(&self, from: usize) -> Vec<String> {
+    /// The statements that read parts, by what the server logged from a place on of other sessions
+    /// than these: what a dead process has asked for may be begun after its death.
+    fn reads(&self, from: usize, but: &BTreeSet<String>) -> Vec<String> {
         let log = self.database.server().log();
         // A statement that failed is logged once more.
         let reads = log[from..].lines().filter(|line| line.contains(": LOG:  "));
+        let reads = reads.filter(|line| session(line).is_none_or(|pid| !but.contains(pid)));
         reads
             .filter_map(|line| line.find("copy (select ").map(|at| line[at..].to_owned()))
             .collect()
     }
 
+    /// The sessions that the server's log tells of from a place on.
+    fn sessions(&self, from: usize) -> BTreeSet<String> {
+        let log = self.database.server().log();
+        log[from..].lines().filter_map(session).map(str::to_owned).collect()
+    }
+
     fn logged(&self) -> usize {
         self.database.server().log().len()
     }
+}
+
+/// The process id in a line of the log.
+fn session(line: &str) -> Option<&str> {
+    line.split_once(" [")?.1.split_once("] ").map(|(pid, _)| pid)
 }
 
 const FLAGS: [&str; 6] = ["--progress", "json", "--part-size", "64KiB", "--jobs", "4"];
@@ -180,8 +194,19 @@ fn transactions(target: &Database<'_>, reads: &[&String]) -> u64 {
     alone + together.div_ceil(PART)
 }
 
-/// One kill. Gives the phases that it hit.
+/// Kills a run that is at work. Gives the phases that it hit.
 fn kill(source: &Source<'_>, number: u64, aim: Phase) -> Vec<Phase> {
+    // Whoever comes too late tries again: a busy machine may let the run end first.
+    for attempt in 0..10 {
+        if let Some(hit) = try_to_kill(source, number + attempt * 10_000, aim) {
+            return hit;
+        }
+    }
+    panic!("kill {number}: it had always ended");
+}
+
+/// One kill, after which all must be well. Gives the phases that it hit, none if the run had ended.
+fn try_to_kill(source: &Source<'_>, number: u64, aim: Phase) -> Option<Vec<Phase>> {
     let target = Database::new(server(), "kills_dst").unwrap();
     let logged = source.logged();
     let mut running = clone(source.database, &target, &FLAGS).start();
@@ -192,14 +217,14 @@ fn kill(source: &Source<'_>, number: u64, aim: Phase) -> Vec<Phase> {
     } else {
         (source.whole.line_within(aim, spread(number)), 3_000)
     };
-    running.wait_for_lines(lines);
+    running.wait_for_facts(lines);
     std::thread::sleep(Duration::from_micros(spread(number + 1000) % within));
     let killed = running.kill();
     let progress = Progress::of(&killed.stderr);
     let hit = PHASES.into_iter().filter(|phase| progress.ends_within(*phase, &source.whole));
     let hit: Vec<Phase> = hit.collect();
 
-    let read_before = source.reads(logged);
+    let read_before = source.reads(logged, &BTreeSet::new());
     let unread = "pghaul.part p where not exists (select from pghaul.receipt r \
                   where r.part = p.id and r.next_block is null)";
     let mut tries = 0;
@@ -207,12 +232,13 @@ fn kill(source: &Source<'_>, number: u64, aim: Phase) -> Vec<Phase> {
         // The dead process' last transaction may still be committed.
         let begun = target.value("select to_regclass('pghaul.run')::text").wait().unwrap();
         let left = begun.as_ref().map(|_| count(&target, unread));
-        let (kept, logged) = (receipts(&target), source.logged());
+        let kept = receipts(&target);
+        let (logged, dead) = (source.logged(), source.sessions(logged));
         let flags: &[&str] = if begun.is_some() { &["--resume"] } else { &[] };
         let output = clone(source.database, &target, flags).run();
         // A new run does not wait for the dead one's session to go.
         if begun.is_some() || output.code != 20 || tries == 100 {
-            break (output, kept, left, source.reads(logged));
+            break (output, kept, left, source.reads(logged, &dead));
         }
         tries += 1;
         std::thread::sleep(Duration::from_millis(100));
@@ -241,14 +267,14 @@ fn kill(source: &Source<'_>, number: u64, aim: Phase) -> Vec<Phase> {
         let lost = transactions(&target, &again);
         assert!(lost <= JOBS, "kill {number}: {lost} pieces or batches were lost: {again:#?}");
     }
-    assert!(killed.by_us, "kill {number}: it had ended");
-    hit
+    killed.by_us.then_some(hit)
 }
 
 #[test]
 fn killed_anywhere_a_run_goes_on() {
     let kills: u64 = std::env::var("PGHAUL_TEST_KILLS").map_or(10, |text| text.parse().unwrap());
     let mut hit: BTreeMap<Phase, u64> = PHASES.map(|phase| (phase, 0)).into();
+    let least = kills / 10;
     for (side, from) in [Major::V9_6, Major::V14].into_iter().enumerate() {
         let quiet = Options::new().set("autovacuum", "off").set("log_statement", "all");
         let old = Server::start(from, &quiet).unwrap();
@@ -267,8 +293,14 @@ fn killed_anywhere_a_run_goes_on() {
                 *hit.entry(phase).or_default() += 1;
             }
         }
+        // Where the machine was too busy to hit what was aimed at.
+        for more in (0..20).filter(|_| side == 1) {
+            let Some(aim) = PHASES.into_iter().find(|phase| hit[phase] < least) else { break };
+            for phase in kill(&source, 1_000_000 + more, aim) {
+                *hit.entry(phase).or_default() += 1;
+            }
+        }
     }
-    let least = kills / 10;
     assert!(hit.values().all(|count| *count >= least), "{hit:?}");
     println!("{kills} kills, within {hit:?}");
 }

@@ -57,10 +57,14 @@ fn the_first_ctrl_c_ends_after_the_pieces_in_flight_and_resume_goes_on() {
 fn the_second_signal_ends_at_once_and_the_first_gives_the_code() {
     let (source, target) = (many_parts(), database("target"));
     let mut running = slow(&source, &target);
+    // What is in flight cannot end before the second signal comes.
+    let holder = target.connect().wait().unwrap();
+    holder.execute("begin; lock table pghaul.receipt in share mode").wait().unwrap();
     running.signal("TERM");
     running.wait_for("stopping when what is in flight is done");
     running.signal("INT");
     let output = running.end();
+    holder.execute("rollback").wait().unwrap();
     assert_eq!(output.code, 143, "{}{}", output.stdout, output.stderr);
     assert!(output.stderr.contains("stopping at once"), "{}", output.stderr);
     let output = clone(&source, &target, &["--resume", "--json"]).run();

@@ -15,7 +15,7 @@ fn a_worker_shares_the_run() {
         .wait()
         .unwrap();
     let flags =
-        ["--part-size", "64KiB", "--max-rate", "300kB", "--jobs", "1", "--progress", "json"];
+        ["--part-size", "64KiB", "--max-rate", "100kB", "--jobs", "1", "--progress", "json"];
     let mut begun = clone(&source, &target, &flags).start();
     begun.wait_for("piece_committed");
     let worker = pghaul(&["worker", "--json", "--jobs", "2"])
@@ -50,7 +50,12 @@ fn a_snapshot_is_held_in_a_process_of_its_own() {
     let count = target.value("select count(*) from letters").wait().unwrap();
     assert_eq!(count.as_deref(), Some("2000"));
 
-    // Its session dies: an heir takes over, under another name.
+    // Its session dies: an heir takes over, under another name. The clone's own is gone by then.
+    let keepers = "select count(*) from pg_stat_activity \
+                   where datname = current_database() and application_name = 'pghaul keeper'";
+    while source.value(keepers).wait().unwrap().as_deref() != Some("1") {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
                where datname = current_database() and application_name = 'pghaul keeper'";
     assert_eq!(source.value(sql).wait().unwrap().as_deref(), Some("1"));

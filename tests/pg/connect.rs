@@ -10,6 +10,8 @@ mod tls;
 
 use pghaul::connect::{Endpoint, Environment, Purpose, Session, Side};
 use pghaul::error::Error;
+use pghaul_testbed::Server;
+use tokio::net::TcpSocket;
 
 /// Nothing of this machine's environment gets in.
 pub(crate) fn bare() -> Environment {
@@ -43,6 +45,25 @@ pub(crate) fn told(error: &Error) -> String {
         text.push_str(&format!("\n  hint: {hint}"));
     }
     text
+}
+
+/// A port on which nobody listens, nor can as long as the socket lives.
+pub(crate) fn closed_port() -> (TcpSocket, u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
+}
+
+/// Waits until a session is at `pg_sleep`: who is cancelled before it has begun goes on.
+pub(crate) async fn until_it_sleeps(server: &Server, pid: i32) {
+    let asleep = format!(
+        "select count(*) from pg_stat_activity \
+         where pid = {pid} and state = 'active' and query like '%pg_sleep%'"
+    );
+    while server.value(asleep.as_str()).await.unwrap().as_deref() == Some("0") {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 pub(crate) async fn value(session: &Session, sql: &str) -> Option<String> {

@@ -15,6 +15,7 @@ use pghaul_testbed::{Database, Major};
 use crate::data_only::{data_only, owned, with_schema};
 use crate::harness::{
     OnEvent, TABLES, database, fill, in_time, one_by_one, options, prepare, recount, terminate_on,
+    until_there_is_an_heir,
 };
 
 /// Statements that want tables for themselves, each over a connection of its own; what becomes of
@@ -23,11 +24,12 @@ fn want(source: &'static Database<'static>, statements: &[&str]) {
     for statement in statements {
         source.execute(*statement).forget();
     }
-    for _ in 0..200 {
-        let waiting = "select count(*) from pg_locks where not granted and database = \
-                       (select oid from pg_database where datname = current_database())";
-        let waiting = source.server().connect(source.name()).wait().unwrap().value(waiting);
-        if waiting.wait().unwrap() == Some(statements.len().to_string()) {
+    for _ in 0..1500 {
+        // Not sessions of the run, which may wait behind them.
+        let waiting = "select count(distinct l.pid) from pg_locks l \
+                       join pg_stat_activity a on a.pid = l.pid where not l.granted \
+                       and a.datname = current_database() and a.application_name = $$pghaul-testbed$$";
+        if source.value(waiting).wait().unwrap() == Some(statements.len().to_string()) {
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -57,6 +59,8 @@ async fn clone_and_strike(
         Event::PieceCommitted { .. } => {
             ears.pieces.fetch_add(1, Ordering::SeqCst);
             if !struck.swap(true, Ordering::SeqCst) {
+                // Who comes later waits behind what is struck with.
+                until_there_is_an_heir(source, TABLES);
                 strike();
             }
         }
@@ -240,14 +244,7 @@ async fn a_reader_comes_too_late(major: Major) {
         source.execute(sql).await.unwrap();
     }
     let strike = move || {
-        // Until there is an heir with all its locks, the keeper's death is the snapshot's.
-        let heirs = "select count(*) from pg_locks l join pg_stat_activity a on a.pid = l.pid \
-                     where a.application_name like 'pghaul% heir' and l.mode = 'AccessShareLock' \
-                     and l.relation in ('last'::regclass, 'witness'::regclass) \
-                     and a.datname = current_database()";
-        while source.value(heirs).wait().unwrap().as_deref() != Some("2") {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
+        until_there_is_an_heir(source, TABLES + 2);
         want(source, &["truncate last; insert into witness values (1000)"]);
         assert_eq!(terminate_on(source.server(), source.name(), "pghaul% copy _"), 1);
         std::thread::spawn(move || {

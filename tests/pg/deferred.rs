@@ -72,7 +72,7 @@ async fn a_worker_leaves_alone_what_the_run_defers() {
         .unwrap();
     let (from, to) = (source.url(), target.url());
     let slow = CloneOptions {
-        max_rate: std::num::NonZeroU64::new(300_000),
+        max_rate: std::num::NonZeroU64::new(100_000),
         part_size: Some(64 << 10),
         ..later(Start::New)
     };

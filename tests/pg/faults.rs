@@ -12,7 +12,7 @@ use pghaul_testbed::{Database, Major, Options, Proxy, Role, Server, clients};
 
 use crate::harness::{
     OnEvent, TABLES, clone, clone_while, database, fill, one_by_one, options, prepare, recount,
-    terminate_on,
+    terminate_on, until_there_is_an_heir,
 };
 
 fn assert_arrived(outcome: &Outcome) {
@@ -24,6 +24,7 @@ async fn keeper_dies(from: Major) {
     let (source, target) = (database(from, "keeper_src"), database(Major::V18, "keeper_dst"));
     fill(&source).await;
     let before = recount(&source).await;
+    let source: &'static Database<'static> = Box::leak(Box::new(source));
     let (server, name) = (source.server(), source.name().to_owned());
     let killed = Arc::new(AtomicU64::new(0));
     let pieces = Arc::new(AtomicU64::new(0));
@@ -33,8 +34,8 @@ async fn keeper_dies(from: Major) {
         if piece == 2 || piece == 6 {
             // What is written from now on is not of the snapshot.
             let sql = format!("insert into t12 values ({piece}000, 'late', 'late{piece}')");
-            let end = server.connect(&name).wait().unwrap();
-            end.execute(sql).wait().unwrap();
+            source.execute(sql).wait().unwrap();
+            until_there_is_an_heir(source, TABLES);
             kills.fetch_add(terminate_on(server, &name, "pghaul% keeper"), Ordering::SeqCst);
             // The lane has to import the snapshot anew, under its new name.
             terminate_on(server, &name, "pghaul% copy%");
@@ -63,23 +64,21 @@ async fn the_keepers_death_hands_the_snapshot_on_18() {
 /// before `pg_dump` has taken its snapshot.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_keeper_that_dies_before_pg_dump_has_its_snapshot_is_replaced() {
-    use std::os::unix::fs::PermissionsExt as _;
     let (source, target) = (database(Major::V14, "dump_src"), database(Major::V18, "dump_dst"));
     fill(&source).await;
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let script = format!(
-        "#!/bin/sh\ncd {}\n\
+        "cd {}\n\
          case $1 in --version) ;; *)\n\
              echo x >> dumps\n\
              if [ $(wc -l < dumps) = 2 ]; then touch waiting; \
                  while [ ! -e go ]; do sleep 0.05; done; fi ;;\n\
-         esac\nexec {} \"$@\"\n",
+         esac\nexec {} \"$@\"",
         folder.path().display(),
         clients().unwrap().pg_dump().display(),
     );
-    std::fs::write(at("pg_dump"), script).unwrap();
-    std::fs::set_permissions(at("pg_dump"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    pghaul_testbed::script(&at("pg_dump"), &script).unwrap();
     let (server, name) = (source.server(), source.name().to_owned());
     let (waiting, go) = (at("waiting"), at("go"));
     let outcome = clone_while(
@@ -258,7 +257,9 @@ async fn aggressive_timeouts_of_the_servers_do_not_stop_a_run() {
             "idle_in_transaction_session_timeout = '5ms'",
             "idle_session_timeout = '5ms'",
         ] {
-            side.execute(format!("alter database {} set {setting}", side.name())).await.unwrap();
+            // Elsewhere: these are settings of the next session here.
+            let set = format!("alter database {} set {setting}", side.name());
+            side.server().execute(set).await.unwrap();
         }
     }
     let outcome = clone(&source.url(), &target.url(), options()).await.unwrap();
@@ -292,7 +293,8 @@ async fn the_connection_limit_is_reached_at_times() {
         }
         _ => {}
     });
-    let outcome = prepare(&url, &target.url(), options())
+    // One after the other, so that most tables are still to be read by then.
+    let outcome = prepare(&url, &target.url(), one_by_one())
         .await
         .unwrap()
         .run(Arc::new(observer), Arc::new(Counters::default()), Stop::default())
@@ -561,6 +563,8 @@ async fn a_part_that_crashes_the_server_twice_is_given_up() {
     let (over, crashes) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (end, killed) = (Arc::clone(&over), Arc::clone(&crashes));
     let kills = std::thread::spawn(move || {
+        // The server may need a moment to notice who is dead.
+        let mut dead = std::collections::BTreeSet::new();
         let reading = format!(
             "select pid from pg_stat_activity where datname = '{name}' and state = 'active' \
              and query like 'copy (select %\"t99\"%'"
@@ -568,8 +572,10 @@ async fn a_part_that_crashes_the_server_twice_is_given_up() {
         while end.load(Ordering::SeqCst) == 0 {
             if let Ok(rows) = killer.query_text(reading.as_str()).wait()
                 && let Some(pid) = rows.first().and_then(|row| row[0].clone())
+                && !dead.contains(&pid)
                 && killer.kill_backend(pid.parse().unwrap()).is_ok()
             {
+                dead.insert(pid);
                 killed.fetch_add(1, Ordering::SeqCst);
             }
             std::thread::sleep(std::time::Duration::from_millis(20));

@@ -155,6 +155,33 @@ pub(crate) async fn recount(database: &Database<'_>) -> Vec<Vec<Option<String>>>
     rows
 }
 
+/// Waits until the sessions of a run that was stopped at once are gone: before, what they had sent may
+/// still be done.
+pub(crate) async fn until_gone(databases: &[&Database<'_>]) {
+    let ours = "select count(*) from pg_stat_activity \
+                where datname = current_database() and application_name ~ '^pghaul( |$)'";
+    for database in databases {
+        while database.value(ours).await.unwrap().as_deref() != Some("0") {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Waits until an heir beside the keeper has the locks of so many tables: before, the keeper's death is
+/// the snapshot's.
+pub(crate) fn until_there_is_an_heir(source: &Database<'_>, tables: usize) {
+    let locks = "select count(*) from pg_locks l join pg_stat_activity a on a.pid = l.pid \
+                 where a.datname = current_database() and a.application_name like 'pghaul% heir' \
+                 and l.granted and l.mode = 'AccessShareLock' and l.relation in \
+                 (select oid from pg_class where relnamespace = 'public'::regnamespace)";
+    // It is made by the run's own threads, of which this is one.
+    tokio::task::block_in_place(|| {
+        while source.value(locks).wait().unwrap().unwrap().parse::<usize>().unwrap() < tables {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    });
+}
+
 /// Ends the backends of a database whose `application_name` is like this; gives their number.
 pub(crate) fn terminate_on(server: &Server, database: &str, like: &str) -> u64 {
     let sql = format!(

@@ -14,7 +14,9 @@ use pghaul::run::{CloneOptions, Ending, Stop, options::Start};
 use pghaul_testbed::{Database, Major, Options, Server};
 
 use crate::archive::harness::dump_options;
-use crate::harness::{OnEvent, clone, database, in_time, options, prepare, terminate_on};
+use crate::harness::{
+    OnEvent, clone, database, in_time, options, prepare, terminate_on, until_there_is_an_heir,
+};
 
 /// 510 tables of a few rows, and one that is read first, in several pieces.
 async fn many(major: Major, hint: &str) -> &'static Database<'static> {
@@ -132,16 +134,12 @@ async fn ddl_among_more_tables_than_a_reader_locks_waits_or_is_named() {
 /// Both sessions that hold the locks end, and at the same moment a table is emptied that the reader,
 /// which lives on, has not come to; and what it has read already is changed.
 fn let_go(source: &'static Database<'static>) {
-    let like = |name: &str| format!("pghaul% {name}");
-    let server = source.server();
-    // Until there is an heir, the keeper's death is the snapshot's.
-    let heirs = "select count(*) from pg_locks l join pg_stat_activity a on a.pid = l.pid \
-                 where a.application_name like 'pghaul% heir' and l.mode = 'AccessShareLock'";
-    while source.value(heirs).wait().unwrap().unwrap().parse::<usize>().unwrap() < 511 {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    let heir = terminate_on(server, source.name(), &like("heir"));
-    assert_eq!(heir + terminate_on(server, source.name(), &like("keeper")), 2);
+    until_there_is_an_heir(source, 511);
+    // At once, or another heir would come.
+    let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+               where datname = current_database() \
+               and application_name similar to 'pghaul% (heir|keeper)'";
+    assert_eq!(source.value(end).wait().unwrap().as_deref(), Some("2"));
     source.execute("truncate s7; update big set v = 'late' where id = 1").wait().unwrap();
 }
 
@@ -202,6 +200,7 @@ async fn among_many_tables_too_an_heir_keeps_the_locks() {
     let seen = Arc::new(Mutex::new(0));
     let count = Arc::clone(&seen);
     let strike = once(move || {
+        until_there_is_an_heir(source, 511);
         let keeper = terminate_on(source.server(), source.name(), "pghaul% keeper");
         *count.lock().unwrap() = keeper;
     });

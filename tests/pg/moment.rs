@@ -10,7 +10,7 @@ use pghaul_testbed::{Database, Major, Options, Server};
 
 use crate::harness::{
     How, OnEvent, TABLES, clone, clone_until, database, fill, one_by_one, options, prepare,
-    recount, terminate_on,
+    recount, terminate_on, until_gone, until_there_is_an_heir,
 };
 
 /// A server of one's own on which nothing happens by itself.
@@ -27,6 +27,7 @@ async fn stopped(source: &Database<'_>, target: &Database<'_>, events: i64) -> u
     let end = (events, How::Now);
     let outcome = clone_until(&source.url(), &target.url(), one_by_one(), end).await.unwrap();
     assert_eq!(outcome.ending, Ending::Stopped);
+    until_gone(&[source, target]).await;
     let kept = target.value("select count(*) from pghaul.receipt").await.unwrap().unwrap();
     let kept = kept.parse().unwrap();
     assert!(kept > 0 && kept < TABLES, "{kept} tables");
@@ -93,12 +94,7 @@ async fn a_snapshot_that_was_handed_on_is_no_write_of_somebody_else() {
     };
     until("select count(*) > 0 from pghaul.receipt").await;
     let name = target.value("select snapshot from pghaul.run").await.unwrap().unwrap();
-    // Until there is an heir, the keeper's death is the snapshot's.
-    let heirs = "select count(*) from pg_locks l join pg_stat_activity a on a.pid = l.pid \
-                 where a.application_name like 'pghaul% heir' and l.mode = 'AccessShareLock'";
-    while source.value(heirs).await.unwrap().unwrap().parse::<usize>().unwrap() < TABLES {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    until_there_is_an_heir(&source, TABLES);
     assert_eq!(terminate_on(&server, source.name(), "pghaul% keeper"), 1);
     until(&format!("select snapshot <> '{name}' from pghaul.run")).await;
     stop.now.cancel();

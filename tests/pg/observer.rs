@@ -10,7 +10,7 @@ use pghaul::run::{CloneOptions, Stop, options::Start, worker};
 use pghaul_testbed::{Database, Major};
 
 use crate::harness::{
-    How, OnEvent, TABLES, clone_until, database, fill, options, prepare, terminate_on,
+    How, OnEvent, TABLES, clone_until, database, fill, options, prepare, terminate_on, until_gone,
 };
 
 /// Facts as text, in the order in which they were told.
@@ -101,6 +101,7 @@ async fn what_was_done_before_is_not_told_again() {
     let (source, target) = (database(Major::V14, "before_src"), database(Major::V18, "before_dst"));
     fill(&source).await;
     clone_until(&source.url(), &target.url(), small_parts(), (60, How::Now)).await.unwrap();
+    until_gone(&[&target]).await;
     let done = "select sum(rows) from pghaul.receipt";
     let before: u64 = target.value(done).await.unwrap().unwrap().parse().unwrap();
     let told = Told::default();

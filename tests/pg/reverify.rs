@@ -9,6 +9,7 @@ use pghaul_testbed::{Database, Major, Options, Server};
 
 use crate::harness::{
     How, OnEvent, clone, clone_until, database, fill, options, prepare, recount, terminate_on,
+    until_gone,
 };
 
 /// A run of which most tables have arrived, whose snapshot is gone, while somebody wrote.
@@ -18,6 +19,7 @@ async fn begun<'s>(source: &Database<'_>, more: &str, to: &'s Server) -> Databas
     let target = Database::new(to, "again_dst").unwrap();
     let one_job = CloneOptions { jobs: std::num::NonZeroUsize::MIN, ..options() };
     clone_until(&source.url(), &target.url(), one_job, (12, How::Now)).await.unwrap();
+    until_gone(&[source, &target]).await;
     source.value("select txid_current()").await.unwrap();
     target
 }
@@ -49,14 +51,16 @@ async fn stopped_while_pieces_are_read_again_nothing_changes() {
         while read() == 0 {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
-        let (first, begun) = (read(), std::time::Instant::now());
+        let begun = std::time::Instant::now();
+        let first = read();
         while read() < first + 600_000 {
             assert!(!run.is_finished(), "too fast to be stopped");
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         // At 400,000 bytes a second, and what the reader may be ahead: 20 ms, and what it gets at once.
+        let again = read() - first;
         let allowed = begun.elapsed().as_millis() * 400 + 8_000 + 2 * (80 << 10);
-        assert!(u128::from(read() - first) <= allowed, "{} of {allowed}", read() - first);
+        assert!(u128::from(again) <= allowed, "{again} of {allowed}");
         match how {
             How::Soon => stop.soon.cancel(),
             How::Now => stop.now.cancel(),

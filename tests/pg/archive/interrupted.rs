@@ -15,7 +15,7 @@ use pghaul_archive::{Folder, check};
 use pghaul_testbed::{Database, Major, Options, Server};
 
 use super::harness::{dump_options, dump_to, restore_from};
-use crate::harness::{How, OnEvent, TABLES, database, fill, recount};
+use crate::harness::{How, OnEvent, TABLES, database, fill, recount, until_gone};
 
 /// Pieces of the archive stay below this, so that tables have several parts.
 fn small() -> DumpOptions {
@@ -215,7 +215,8 @@ async fn two_dumps_into_one_folder_exclude_each_other() {
     lock.lock().unwrap();
     let error = dump_to(&source.url(), &archive, small()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RunState, "{error:?}");
-    drop(lock);
+    // Not only closed: a child that another test has just started has it too, until it runs.
+    lock.unlock().unwrap();
     dump_to(&source.url(), &archive, small()).await.unwrap();
     // And what is finished is not written over.
     let error = dump_to(&source.url(), &archive, small()).await.unwrap_err();
@@ -253,6 +254,7 @@ async fn a_restore_that_was_stopped_goes_on() {
         let company = (Arc::new(observer) as _, Arc::new(Counters::default()));
         let stopped = prepared.run(company.0, company.1, asked).await.unwrap();
         assert_eq!(stopped.ending, Ending::Stopped, "after {after}");
+        until_gone(&[&target]).await;
         let kept: u64 = count(&target, "select count(*) from pghaul.receipt").await;
         let new = restore_from(&archive, &target.url(), CloneOptions::default()).await;
         assert_eq!(new.unwrap_err().kind(), ErrorKind::RunState);

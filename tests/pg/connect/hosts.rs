@@ -3,11 +3,7 @@
 use pghaul::connect::{Purpose, Trouble, trouble};
 use pghaul_testbed::{Major, Options, Server};
 
-use super::{connect, endpoint, refused, told, value};
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+use super::{closed_port, connect, endpoint, refused, told, value};
 
 fn url(server: &Server, ports: &[u16], more: &str) -> String {
     let password: String = server.password().bytes().map(|b| format!("%{b:02X}")).collect();
@@ -23,7 +19,8 @@ async fn port_of(url: &str) -> String {
 #[tokio::test]
 async fn the_first_host_that_answers_is_taken_and_pinned() {
     let server = Server::shared(Major::NEWEST).unwrap();
-    let endpoint = endpoint(&url(server, &[free_port(), server.port()], ""));
+    let (_closed, port) = closed_port();
+    let endpoint = endpoint(&url(server, &[port, server.port()], ""));
     assert!(endpoint.describe().contains(','));
     let first = endpoint.connect(Purpose::Catalog, "t").await.unwrap();
     assert_eq!(value(&first, "show port").await.unwrap(), server.port().to_string());
@@ -33,7 +30,8 @@ async fn the_first_host_that_answers_is_taken_and_pinned() {
 #[tokio::test]
 async fn all_hosts_are_named_when_none_answers() {
     let server = Server::shared(Major::NEWEST).unwrap();
-    let ports = [free_port(), free_port()];
+    let ((_one, one), (_other, other)) = (closed_port(), closed_port());
+    let ports = [one, other];
     let error = refused(&url(server, &ports, "")).await;
     assert_eq!(trouble(&error), Some(Trouble::Unreachable));
     for port in ports {
@@ -44,10 +42,10 @@ async fn all_hosts_are_named_when_none_answers() {
 #[tokio::test]
 async fn a_wrong_password_ends_the_list() {
     let server = Server::shared(Major::NEWEST).unwrap();
+    let (_closed, port) = closed_port();
     let url = format!(
-        "postgresql://postgres:wrong@127.0.0.1:{},127.0.0.1:{}/postgres",
-        server.port(),
-        free_port()
+        "postgresql://postgres:wrong@127.0.0.1:{},127.0.0.1:{port}/postgres",
+        server.port()
     );
     assert_eq!(trouble(&refused(&url).await), Some(Trouble::Authentication));
 }

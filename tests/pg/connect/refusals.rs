@@ -111,7 +111,7 @@ async fn no_such_database() {
 
 #[tokio::test]
 async fn nobody_listens() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (_closed, free) = super::closed_port();
     let error = refused(&format!("postgresql://u:hunter2@127.0.0.1:{free}/d")).await;
     assert_eq!(trouble(&error), Some(Trouble::Unreachable));
     let told = told(&error);

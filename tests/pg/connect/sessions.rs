@@ -9,7 +9,7 @@ use pghaul::error::ErrorKind;
 use pghaul_testbed::{Database, Major, Options, Server};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{connect, endpoint, value};
+use super::{connect, endpoint, until_it_sleeps, value};
 
 #[tokio::test]
 async fn a_statement_is_cancelled_from_outside() {
@@ -19,7 +19,7 @@ async fn a_statement_is_cancelled_from_outside() {
         let token = session.cancel_token();
         let sleep = session.batch("sleep", "select pg_sleep(600)");
         let cancel = async {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            until_it_sleeps(server, session.pid()).await;
             token.cancel().await.unwrap();
         };
         let (slept, ()) = futures::join!(sleep, cancel);

@@ -10,7 +10,7 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-use super::{bare, connect, refused, told, value};
+use super::{bare, connect, refused, told, until_it_sleeps, value};
 
 /// PEM files on our side, and a server that has its certificate and trusts our authority.
 struct Secured {
@@ -162,7 +162,7 @@ async fn versions_and_direct_negotiation() {
         let token = session.cancel_token();
         let sleep = session.batch("sleep", "select pg_sleep(600)");
         let cancel = async {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            until_it_sleeps(&secured.server, session.pid()).await;
             token.cancel().await.unwrap();
         };
         let (slept, ()) = futures::join!(sleep, cancel);

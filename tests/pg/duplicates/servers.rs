@@ -75,7 +75,8 @@ async fn without_superuser_and_without_locks_that_stop_writers() {
     let mut held =
         Scan::start(&endpoint(&database.url_as(&role)), ScanOptions::default()).await.unwrap();
     let modes = "select string_agg(distinct mode, ',') from pg_locks l join pg_stat_activity a using (pid) \
-                 where a.application_name like 'pghaul%' and locktype = 'relation'";
+                 where a.application_name like 'pghaul%' and a.datname = current_database() \
+                   and locktype = 'relation'";
     assert_eq!(database.value(modes).await.unwrap().as_deref(), Some("AccessShareLock"));
     // A writer is not stopped, and what it does is not seen; DDL waits.
     let writer = database.connect().await.unwrap();

@@ -155,7 +155,8 @@ async fn what_only_superusers_create() {
 async fn what_only_superusers_create_and_no_table_asked_for_needs() {
     let from = database(Major::V14, "from");
     let server = Server::shared(Major::NEWEST).unwrap();
-    let admin = Role::create(server, "admin", "").unwrap();
+    // Of a name that no role of the source's server has.
+    let admin = Role::create(server, "admin_of_both", "").unwrap();
     let owned =
         pghaul_testbed::CreateOptions { owner: Some(admin.name.clone()), ..Default::default() };
     from.execute(

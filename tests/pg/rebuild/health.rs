@@ -342,9 +342,15 @@ async fn leftovers_of_toast_tables() {
         let holder = database.connect().await.unwrap();
         holder.execute("begin isolation level repeatable read; select 1 from t").await.unwrap();
         let other = database.connect().await.unwrap();
-        other.execute("set statement_timeout = '1s'").await.unwrap();
-        let killed =
-            other.execute(format!("reindex index concurrently {index}")).await.unwrap_err();
+        let pid = other.value("select pg_backend_pid()").await.unwrap().unwrap();
+        let begun = other.execute(format!("reindex index concurrently {index}"));
+        // Its new index is there, and the holder is waited for.
+        let waits = format!("select count(*) from pg_locks where pid = {pid} and not granted");
+        while database.value(waits.as_str()).await.unwrap().as_deref() == Some("0") {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        database.value(format!("select pg_cancel_backend({pid})")).await.unwrap();
+        let killed = begun.await.unwrap_err();
         assert_eq!(killed.sqlstate(), Some("57014"), "{major}: {killed}");
         holder.execute("commit").await.unwrap();
         let invalid = "select count(*) from pg_index where not indisvalid";

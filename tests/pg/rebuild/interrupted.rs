@@ -182,7 +182,11 @@ async fn two_at_once() {
     holder.execute("begin isolation level repeatable read; select 1 from b").await.unwrap();
     let url = database.url();
     let first = tokio::spawn(async move { super::rebuild_as(&url, named(&["a_v"])).await });
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let at_work = "select count(*) from pg_locks where locktype = 'advisory' \
+                   and database = (select oid from pg_database where datname = current_database())";
+    while database.value(at_work).await.unwrap().as_deref() == Some("0") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let error = super::rebuild_as(&database.url(), named(&["a_w"])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RunState);
     holder.execute("commit").await.unwrap();

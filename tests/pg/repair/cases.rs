@@ -9,9 +9,9 @@ use pghaul::event::Event;
 use pghaul::run::Stop;
 use pghaul_testbed::damage::{Damage, Recipe};
 use pghaul_testbed::mastodon::{self, Version};
-use pghaul_testbed::{Database, Major};
+use pghaul_testbed::{Database, Major, Server};
 
-use super::mastodon::{equal, small};
+use super::mastodon::{equal, fill, small};
 use super::{
     Paper, clean, digests, majors, orphans, plan_mastodon, plan_with, repair, repair_until, undo,
 };
@@ -36,8 +36,8 @@ pub(crate) fn shop(answers: &str) -> PlanOptions {
 }
 
 /// Customers with orders; one customer is there twice, byte for byte, another with other content.
-pub(crate) async fn customers(major: Major, cascade: &str) -> Database<'static> {
-    let database = database(major, "twins");
+pub(crate) async fn customers(server: &'static Server, cascade: &str) -> Database<'static> {
+    let database = Database::new(server, "twins").unwrap();
     database
         .execute(format!(
             "create table customer (id int primary key, name text, note text);
@@ -69,7 +69,7 @@ async fn twins_with_one_primary_key() {
         (Major::V18, "on update cascade"),
     ] {
         for recipe in [Recipe::MissingEntries, Recipe::DoubleEntries] {
-            let database = customers(major, cascade).await;
+            let database = customers(Server::shared(major).unwrap(), cascade).await;
             let session = database.connect().await.unwrap();
             // Equal twins, and some that differ.
             Damage::new("customer_pkey", recipe.clone()).groups(5).plant(&session).await.unwrap();
@@ -182,8 +182,13 @@ async fn without_rules_only_tables_without_children() {
 }
 
 /// A plan with something to do in each phase.
-pub(crate) async fn damaged(major: Major, hint: &str) -> (Database<'static>, Paper) {
-    let database = small(major, Version::V3_5_3, hint);
+async fn damaged(major: Major, hint: &str) -> (Database<'static>, Paper) {
+    damage(database(major, hint)).await
+}
+
+/// A small Mastodon with duplicates, in an empty database, and its plan.
+pub(crate) async fn damage(database: Database<'static>) -> (Database<'static>, Paper) {
+    let database = fill(database, Version::V3_5_3);
     let session = database.connect().await.unwrap();
     for damage in [
         mastodon::duplicate_statuses(Recipe::DoubleEntries).groups(12),

@@ -22,7 +22,10 @@ use crate::harness::{OnEvent, database};
 
 /// Rows that nothing refers to, six of them twice.
 async fn alone(major: Major) -> (Database<'static>, Paper) {
-    let database = database(major, "guards");
+    alone_in(database(major, "guards")).await
+}
+
+async fn alone_in(database: Database<'static>) -> (Database<'static>, Paper) {
     database
         .execute(
             "create table a (id serial primary key, k text, at int);
@@ -92,7 +95,8 @@ async fn with_batches_of(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_row_in_the_place_of_a_planned_one_stays() {
-    let (database, paper) = alone(Major::V14).await;
+    let server = super::scans::apart(Major::V14);
+    let (database, paper) = alone_in(Database::new(server, "guards").unwrap()).await;
     let victim = groups(&paper).pop().unwrap().1;
     let repaired = repair_while(&database, &paper, "release", |database| {
         let session = database.connect().wait().unwrap();

@@ -12,7 +12,11 @@ use crate::harness::database;
 
 /// A small Mastodon.
 pub(crate) fn small(major: Major, version: Version, hint: &str) -> Database<'static> {
-    let database = database(major, hint);
+    fill(database(major, hint), version)
+}
+
+/// Makes an empty database that small Mastodon.
+pub(crate) fn fill(database: Database<'static>, version: Version) -> Database<'static> {
     mastodon::create(&database, Shape { version, statuses: 3000, seed: 7 }).wait().unwrap();
     database
 }
