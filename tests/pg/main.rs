@@ -47,5 +47,6 @@ mod search_paths;
 mod silence;
 mod slow_link;
 mod trees;
+mod unlogged;
 mod verify;
 mod worker;

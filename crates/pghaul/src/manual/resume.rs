@@ -29,6 +29,11 @@
 //! An index that was half built was never committed and is built again. A batch of large objects has two
 //! receipts, one for writing and one for reading back: what was not read back is, by whoever goes on.
 //!
+//! A target that comes back from a crash has emptied its unlogged tables (Postgres manual, `CREATE
+//! TABLE`), and so has a standby that was promoted; their receipts are logged and stay. A row in an
+//! unlogged table of the state, `pghaul.witness`, is gone then too: whoever goes on copies these tables
+//! again, as with `--restart-tables`, and sets all sequences again.
+//!
 //! # Phases
 //!
 //! `pghaul status` shows the phase of a run. Who enters it, and what `--resume` does:
