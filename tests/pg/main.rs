@@ -28,6 +28,7 @@ mod harness;
 mod hazards;
 mod kept_findings;
 mod left_alone;
+mod letting_go;
 mod many_tables;
 mod moment;
 mod observer;

@@ -217,6 +217,8 @@ impl Prepared {
         }
         // Readers have no locks of their own on what they have not begun to read.
         dumping.hold.ensure_unbroken("dump end of data").await?;
+        // Nothing more is read in the snapshot: from here on the source may vacuum again.
+        dumping.hold.release();
         times.begin(Phase::PostData);
         finish::publish(dumping, made, &by_hand, options.jobs, times).await
     }
