@@ -13,7 +13,7 @@ use super::board::{Board, LaneKind};
 use super::graph;
 use super::lane::{self, Alone, Beginning};
 use super::ledger::Ledger;
-use super::options::{Start, Verify};
+use super::options::Start;
 use super::outcome::{Ending, Outcome};
 use super::prepare::{Consistency, PreparedClone};
 use super::readers::Readers;
@@ -110,10 +110,9 @@ impl PreparedClone {
                 pace: Pace::new(options.max_rate),
                 counters,
                 stop: stop.soon.clone(),
-                digesting: match options.verify {
-                    Verify::Full => Digesting::Sha256,
-                    Verify::Rows | Verify::None => Digesting::Off,
-                },
+                // Whatever is verified: without digests nobody could tell, once the snapshot is gone,
+                // whether the source is what it was.
+                digesting: Digesting::Sha256,
                 worker: format!("{id} pid {} {}", std::process::id(), new_run_id()),
             },
             options,
