@@ -125,13 +125,7 @@ impl PreparedClone {
         let (keeper, same_snapshot) =
             keep((&source, &control), &options, stored.as_mut(), &wanted).await?;
         let inside = keeper.as_ref().map_or(&look, Keeper::session);
-        let sizes = if filter.is_everything() {
-            Sizes::All
-        } else {
-            let wanted = before.relations.iter().filter(|relation| wanted(&relation.name));
-            Sizes::Of(wanted.map(|relation| relation.oid).collect())
-        };
-        let catalog = Catalog::read_with(inside, &sizes).await?;
+        let catalog = Catalog::read_with(inside, &Sizes::of_wanted(&before, &wanted)).await?;
         let moment = Moment::read(inside).await?;
         let (moment, consistency, writes) = match &stored {
             None => (moment, Consistency::Snapshot, writes),

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::obstacles;
 use super::options::{CloneOptions, Deferred, Keep, Scope};
 use super::steps::SchemaStep;
 use crate::catalog::{Catalog, Relation};
 use crate::connect::{Endpoint, Session, Side};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::finding::{Finding, Severity};
+use crate::holder::keep_readers_out;
 use crate::name::{Ident, RelationName, literal};
 use crate::pg_dump::{Contents, DumpRequest, PgDump};
 use crate::plan::Plan;
@@ -62,12 +64,24 @@ pub(crate) async fn dump(
         snapshot: keeper.map(|keeper| keeper.id().as_str().to_owned()),
         contents: contents(&pg_dump, look, target).await?,
         exclude,
-        lock_wait: None,
+        lock_wait: Some(LOCK_WAIT),
         server: Some(look.version()),
     };
-    let dumped = match (pg_dump.dump(&request).await, keeper) {
-        (Err(error), Some(keeper)) => return Err(keeper.death().await.unwrap_or(error)),
-        (dumped, _) => dumped?,
+    let begun = Instant::now();
+    let dumped = match pg_dump.dump(&request).await {
+        Ok(dumped) => dumped,
+        Err(error) => {
+            let death = match keeper {
+                Some(keeper) => keeper.death().await,
+                None => None,
+            };
+            let late = begun.elapsed() >= LOCK_WAIT;
+            return Err(match death {
+                Some(death) => death,
+                None if late => in_the_way(look, catalog, error).await,
+                None => error,
+            });
+        }
     };
     let mut entries = dumped.toc.entries;
     schema::drop_partial(&mut entries);
@@ -75,6 +89,23 @@ pub(crate) async fn dump(
     schema::not_null_names::quote_not_null_names(&mut entries, &names);
     schema::public::complete(look, target, &mut entries).await?;
     Ok((selected(entries, catalog, filter), pg_dump.version()))
+}
+
+/// How long `pg_dump` waits for a lock: what somebody wants to do to a table waits for the keeper, the
+/// keeper for `pg_dump`, and that, behind it, for the table.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// Why `pg_dump` gave up after that time: whoever keeps readers out of a table, if it is one.
+async fn in_the_way(look: &Session, catalog: &Catalog, error: Error) -> Error {
+    let tables = catalog.relations.iter().map(|relation| relation.name.clone()).collect();
+    let holders = keep_readers_out(look, &tables).await.unwrap_or_default();
+    let Some(holder) = holders.first() else { return error };
+    let hint = format!(
+        "{holder} is in the way on the source: wait for it, or end it with {}",
+        holder.remedy()
+    );
+    // As if the server had said so: a lock was not to be had in time.
+    error.with_kind(ErrorKind::Transfer).with_sqlstate("55P03").with_hint(hint)
 }
 
 /// The tables that `pg_dump` would stumble over for nothing: nobody has asked for them, nothing that was
