@@ -239,7 +239,7 @@ impl PreparedClone {
             snapshot: snapshot.unwrap_or_default(),
             moment: self.moment.to_json()?,
             consistency: self.consistency.name().to_owned(),
-            schema_digest: self.schema.digest.clone(),
+            schema_digest: self.schema.to_text(),
             large_objects: self.large_objects_text.clone(),
             phase: "pre-data".to_owned(),
             finished: false,

@@ -147,7 +147,7 @@ impl PreparedClone {
             }
         };
         let sessions = (&look, &control);
-        let (selected, _) = source_schema::dump(
+        let (selected, pg_dump) = source_schema::dump(
             &source,
             (&look, Some(control.version())),
             keeper.as_ref(),
@@ -183,7 +183,7 @@ impl PreparedClone {
         let schema =
             source_schema::steps(selected, &target, &control, refreshes, (&options, newness))
                 .await?;
-        let schema = schema.with_steps_for(&plan, options.scope, &unchecked);
+        let schema = schema.with_steps_for(&plan, options.scope, &unchecked).read_by(pg_dump);
         let prepared = Self {
             origin: Origin::Server(Arc::new(source)),
             target: Arc::new(target),
@@ -271,7 +271,7 @@ impl PreparedClone {
     /// Going on under another schema would mix two moments.
     pub(super) fn refuse_another_schema(&self) -> Result<(), Error> {
         let Some(stored) = &self.stored else { return Ok(()) };
-        let what = if stored.record.schema_digest != self.schema.digest {
+        let what = if !self.schema.is(&stored.record.schema_digest)? {
             "the schema was changed"
         } else if stored.record.large_objects != self.large_objects_text && self.keeper.is_some() {
             "large objects were created or removed"

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::finding::{Finding, Severity};
 use crate::holder::keep_readers_out;
 use crate::name::{Ident, RelationName, literal};
-use crate::pg_dump::{Contents, DumpRequest, PgDump};
+use crate::pg_dump::{Contents, DumpRequest, PgDump, major};
 use crate::plan::Plan;
 use crate::plan::filter::Filter;
 use crate::preflight::archived::superusers_alone;
@@ -155,7 +155,9 @@ pub(super) struct SourceSchema {
     /// All steps; their places in this list are their ids.
     pub(super) steps: Vec<SchemaStep>,
     /// The digest of all entries, in hex.
-    pub(super) digest: String,
+    digest: String,
+    /// The `pg_dump` that has read it, whose major version words it; none for an archive's.
+    pg_dump: Option<ServerVersion>,
     /// What the target cannot have.
     pub(super) findings: Vec<Finding>,
     /// Tables whose statistics come along whole, so that nothing is left to gather.
@@ -182,6 +184,43 @@ async fn contents(
 }
 
 impl SourceSchema {
+    /// The same, as this `pg_dump` has worded it.
+    pub(super) fn read_by(self, pg_dump: ServerVersion) -> Self {
+        Self { pg_dump: Some(pg_dump), ..self }
+    }
+
+    /// What it is, for the run's state: its digest, and the major version that it was read by.
+    pub(super) fn to_text(&self) -> String {
+        match self.pg_dump {
+            Some(pg_dump) => format!("{} {}", self.digest, major(pg_dump)),
+            None => self.digest.clone(),
+        }
+    }
+
+    /// Whether it is what [`SourceSchema::to_text`] said then.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RunState`] where nobody can tell, since another `pg_dump` has read it.
+    pub(super) fn is(&self, then: &str) -> Result<bool, Error> {
+        let (digest, by) = then.split_once(' ').unwrap_or((then, ""));
+        let now = self.pg_dump.map(major);
+        match now {
+            _ if digest == self.digest => Ok(true),
+            Some(now) if !by.is_empty() && by != now => Err(Error::new(
+                ErrorKind::RunState,
+                format!(
+                    "source: nobody can tell whether the schema is what it was: pg_dump {by} has read \
+                     it when the run began, and words it otherwise than pg_dump {now}"
+                ),
+            )
+            .with_hint(format!(
+                "go on with a pg_dump of version {by}, named with --pg-dump PATH, or begin again with \
+                 `pghaul clone --restart`"
+            ))),
+            _ => Ok(false),
+        }
+    }
+
     /// With the steps that only the plan of the rows asks for.
     pub(super) fn with_steps_for(
         self,
@@ -320,7 +359,7 @@ pub(super) async fn steps(
         })
         .collect();
     let counted = schema::counted(&entries);
-    Ok(SourceSchema { steps, digest, findings, counted })
+    Ok(SourceSchema { steps, digest, pg_dump: None, findings, counted })
 }
 
 /// Whether the run begins here.
