@@ -58,3 +58,21 @@ async fn catalogs_are_read_in_passes_and_not_per_table() {
     in_passes(Major::V14).await;
     in_passes(Major::V18).await;
 }
+
+/// A materialized view that is being refreshed is nobody's to measure: the run does not read it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_is_refreshed_keeps_nobody_waiting() {
+    for major in [Major::V9_6, Major::V18] {
+        let source = database(major, "refreshed");
+        source
+            .execute("create table t (id int); create materialized view v as select * from t")
+            .await
+            .unwrap();
+        let holder = source.connect().await.unwrap();
+        holder.execute("begin; refresh materialized view v").await.unwrap();
+        let end = Endpoint::parse(Side::Source, &source.url()).unwrap();
+        let keeper = Keeper::start(&end, |_| true).await.unwrap();
+        let catalog = Catalog::read(keeper.session()).await.unwrap();
+        assert_eq!(catalog.relations.len(), 2, "{major}");
+    }
+}

@@ -141,6 +141,29 @@ async fn an_owner_fires_no_trigger_on_18() {
     as_owner(Major::V18).await;
 }
 
+/// A key that is not valid checks each row that comes as well, so its parents go first too.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_fills_parents_of_keys_that_are_not_valid_first() {
+    for major in [Major::V9_6, Major::V18] {
+        let source = database(major, "src");
+        source.execute(SHOP).await.unwrap();
+        let (target, owner) = owned(major);
+        let url = target.url_as(&owner);
+        with_schema(&source, &url).await;
+        target
+            .execute(
+                "alter table a_children drop constraint a_children_parent_fkey;
+                 alter table a_children add constraint later foreign key (parent)
+                     references z_parents not valid",
+            )
+            .await
+            .unwrap();
+        let one = CloneOptions { jobs: std::num::NonZeroUsize::MIN, ..data_only() };
+        let outcome = clone(&source.url(), &url, one).await.unwrap();
+        is_equal(&source, &target, &outcome).await;
+    }
+}
+
 /// A setting that may be granted (15 and newer) is as good as a superuser's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_granted_setting_lets_circles_in() {

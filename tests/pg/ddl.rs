@@ -2,6 +2,7 @@
 //! run does not wait for them, and where it has to, they are named.
 
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +11,7 @@ use pghaul::holder::Holder;
 use pghaul::run::{CloneOptions, Ending, Outcome, Stop};
 use pghaul::{Error, ErrorKind};
 use pghaul_testbed::oracle::{self, Options as OracleOptions};
-use pghaul_testbed::{Database, Major};
+use pghaul_testbed::{Database, Major, clients};
 
 use crate::data_only::{data_only, owned, with_schema};
 use crate::harness::{
@@ -396,4 +397,57 @@ async fn who_has_a_table_for_himself_from_the_beginning_is_named() {
     ] {
         assert!(hint.contains(part), "{part}: {hint}");
     }
+}
+
+/// A `pg_dump` that begins once somebody has come who wants a table for himself.
+fn late_pg_dump(folder: &std::path::Path) -> std::path::PathBuf {
+    let (path, real) = (folder.join("pg_dump"), clients().unwrap().pg_dump());
+    let script = format!(
+        "#!/bin/sh\ncase $1 in --version) exec '{real}' --version;; esac\n\
+         touch '{folder}/begun'\nwhile [ ! -e '{folder}/on' ]; do sleep 0.02; done\n\
+         exec '{real}' \"$@\"\n",
+        real = real.display(),
+        folder = folder.display(),
+    );
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// An ALTER waits for the run's locks, `pg_dump` behind it for the table, the run for `pg_dump`: after
+/// 30 s it says who, and lets go.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alter_between_the_locks_and_pg_dump_is_named() {
+    let source: &'static _ = Box::leak(Box::new(database(Major::V14, "between_src")));
+    let target = database(Major::V18, "between_dst");
+    source.execute("create table wanted (id int)").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let late = CloneOptions { pg_dump: Some(late_pg_dump(folder.path())), ..options() };
+    let (from, to) = (source.url(), target.url());
+    let preparing = prepare(&from, &to, late);
+    let strike = async {
+        while !folder.path().join("begun").exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let alter = || want(source, &["alter table wanted alter column id type bigint"]);
+        tokio::task::spawn_blocking(alter).await.unwrap();
+        std::fs::write(folder.path().join("on"), "").unwrap();
+    };
+    let both = Box::pin(async { tokio::join!(preparing, strike) });
+    let (refused, ()) = in_time(both).await;
+    let error = refused.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Transfer, "{error:?}");
+    let hint = error.hint().unwrap();
+    for part in ["waits for AccessExclusiveLock on public.wanted", "pg_terminate_backend("] {
+        assert!(hint.contains(part), "{part}: {hint}");
+    }
+    let of_id = "select count(*) from pg_attribute where attrelid = 'wanted'::regclass \
+                 and attname = 'id' and atttypid = 'int8'::regtype";
+    for _ in 0..500 {
+        if source.value(of_id).await.unwrap().as_deref() == Some("1") {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("the ALTER waits still");
 }

@@ -62,6 +62,24 @@ async fn what_is_deferred_is_done_by_a_later_resume() {
     deferred(Major::V18).await;
 }
 
+/// Once all rows are there the source may be in use again: what has come to it since is not asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_objects_that_came_since_are_left_alone() {
+    let (source, target) = (database(Major::V14, "since_src"), database(Major::V18, "since_dst"));
+    source.execute(SOURCE).await.unwrap();
+    source.execute("select lo_create(g) from generate_series(70001, 70003) g").await.unwrap();
+    let (from, to) = (source.url(), target.url());
+    clone(&from, &to, later(Start::New)).await.unwrap();
+    // Enough of them for more batches than there were.
+    source.execute("select lo_create(g) from generate_series(80001, 80250) g").await.unwrap();
+    let resume = CloneOptions { start: Start::Resume, ..options() };
+    let outcome = clone(&from, &to, resume).await.unwrap();
+    assert_eq!((outcome.ending, outcome.has_warnings()), (Ending::Complete, false));
+    assert_eq!(left(&target).await, ("true".to_owned(), "true".to_owned()));
+    let there = "select count(*) from pg_largeobject_metadata";
+    assert_eq!(target.value(there).await.unwrap().as_deref(), Some("3"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_leaves_alone_what_the_run_defers() {
     let (source, target) = (database(Major::V14, "left_src"), database(Major::V18, "left_dst"));

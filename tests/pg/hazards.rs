@@ -461,3 +461,38 @@ async fn what_is_analyzed_has_its_indexes_and_extended_statistics_by_then() {
         assert_eq!(target.value(gathered).await.unwrap().as_deref(), Some("20 20"), "{major:?}");
     }
 }
+
+/// Orphans are those that the key's own operators call so: under the pins' search path `=` of two
+/// values of citext is that of text, and a period is covered, not equal.
+#[tokio::test(flavor = "multi_thread")]
+async fn orphans_are_told_by_the_operators_of_the_key() {
+    let (source, target) =
+        (database(Major::V18, "orphans_src"), database(Major::V18, "orphans_dst"));
+    source
+        .execute(
+            "create extension citext; create extension btree_gist;
+             create table people (name citext primary key);
+             create table posts (id int primary key, author citext references people);
+             create table rooms (id int, during daterange, primary key (id, during without overlaps));
+             create table stays (room int, during daterange,
+                 foreign key (room, period during) references rooms (id, period during));
+             insert into people values ('Alice'), ('Bob');
+             insert into posts values (1, 'alice'), (2, 'BOB');
+             insert into rooms values (1, '[2020-01-01,2021-01-01)'), (1, '[2021-01-01,2022-01-01)');
+             insert into stays values (1, '[2020-06-01,2021-06-01)');
+             set session_replication_role = replica;
+             insert into posts values (3, 'nobody');
+             insert into stays values (1, '[2021-06-01,2023-01-01)');
+             reset session_replication_role",
+        )
+        .await
+        .unwrap();
+    let outcome = clone(&source.url(), &target.url(), options()).await.unwrap();
+    let orphans = outcome.findings.iter().filter(|found| found.code == "orphans");
+    let mut said: Vec<&str> = orphans.map(|found| found.message.as_str()).collect();
+    said.sort_unstable();
+    assert_eq!(said.len(), 2, "{:?}", outcome.findings);
+    assert!(said[0].ends_with("1 rows of `public.posts` refer by (author) to rows that are not there: ctid (0,3) = (nobody)"), "{said:?}");
+    assert!(said[1].contains("1 rows of `public.stays` refer by (room, during)"), "{said:?}");
+    assert!(said[1].ends_with("ctid (0,2) = (1, [2021-06-01,2023-01-01))"), "{said:?}");
+}

@@ -7,7 +7,7 @@ use pghaul::ErrorKind;
 use pghaul::event::{Counters, Event};
 use pghaul::run::{CloneOptions, Ending, Stop, options::Start};
 use pghaul_testbed::mastodon::{self, Shape, Version};
-use pghaul_testbed::{Database, Major};
+use pghaul_testbed::{Database, Major, clients};
 
 use crate::harness::{
     How, OnEvent, clone, clone_until, database, fill, one_by_one, options, prepare, recount,
@@ -121,4 +121,38 @@ async fn waits_for_a_writer(leaves: bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn under_another_snapshot_it_waits_for_who_may_write_under_the_old_one() {
     tokio::join!(waits_for_a_writer(true), waits_for_a_writer(false));
+}
+
+/// A `pg_dump` that says it is of another major version.
+fn called_17(folder: &std::path::Path) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let (path, real) = (folder.join("pg_dump"), clients().unwrap().pg_dump());
+    let says = "case $1 in --version) echo 'pg_dump (PostgreSQL) 17.4'; exit;; esac";
+    let script = format!("#!/bin/sh\n{says}\nexec '{}' \"$@\"\n", real.display());
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// Each major version words a schema in its own way: what another one wrote says nothing about a change.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_in_the_words_of_another_pg_dump_is_not_called_changed() {
+    let (source, target) = (database(Major::V14, "words_src"), database(Major::V18, "words_dst"));
+    fill(&source).await;
+    let folder = tempfile::tempdir().unwrap();
+    let of_17 = CloneOptions { pg_dump: Some(called_17(folder.path())), ..one_by_one() };
+    clone_until(&source.url(), &target.url(), of_17.clone(), (20, How::Now)).await.unwrap();
+    // Both write the same here, so something has to be another for it to be worded otherwise.
+    source.execute("comment on table t1 is 'changed'").await.unwrap();
+    let resume = |options| CloneOptions { start: Start::Resume, ..options };
+    let refused = clone(&source.url(), &target.url(), resume(options())).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::RunState, "{refused:?}");
+    assert!(refused.to_string().contains("pg_dump 17 has read it"), "{refused}");
+    assert!(refused.hint().unwrap().contains("a pg_dump of version 17"), "{refused:?}");
+    let refused = clone(&source.url(), &target.url(), resume(of_17.clone())).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::SnapshotGone, "{refused:?}");
+    assert!(refused.to_string().contains("the schema was changed"), "{refused}");
+    source.execute("comment on table t1 is null").await.unwrap();
+    let outcome = clone(&source.url(), &target.url(), resume(options())).await.unwrap();
+    assert_eq!(outcome.ending, Ending::Complete);
 }

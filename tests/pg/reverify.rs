@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pghaul::event::{Counters, Event};
-use pghaul::run::{CloneOptions, Ending, Stop, options::Start};
+use pghaul::run::options::{Start, Verify};
+use pghaul::run::{CloneOptions, Ending, Stop};
 use pghaul_testbed::{Database, Major, Options, Server};
 
 use crate::harness::{
-    How, OnEvent, clone, clone_until, database, fill, options, prepare, recount, terminate_on,
-    until_gone,
+    How, OnEvent, clone, clone_until, database, fill, one_by_one, options, prepare, recount,
+    terminate_on, until_gone,
 };
 
 /// A run of which most tables have arrived, whose snapshot is gone, while somebody wrote.
@@ -139,4 +140,33 @@ async fn a_reader_that_dies_costs_what_it_was_reading() {
     assert!(kept >= 3, "{kept}");
     assert_eq!(reads, kept + 2 + copied, "{kept} pieces were there, {copied} were not");
     assert_eq!(recount(&source).await, recount(&target).await);
+}
+
+/// Less is proven of the copy, not of the moment: what was read has digests all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_compares_less_knows_its_source_again() {
+    for (from, verify) in [(Major::V9_6, Verify::None), (Major::V18, Verify::Rows)] {
+        let (source, target) = (database(from, "less_src"), database(Major::V18, "less_dst"));
+        fill(&source).await;
+        let (stop, pieces) = (Stop::default(), AtomicU64::new(0));
+        let asked = stop.clone();
+        let observer = OnEvent(move |event: &Event<'_>| {
+            if let Event::PieceCommitted { .. } = event
+                && pieces.fetch_add(1, Ordering::SeqCst) == 2
+            {
+                asked.now.cancel();
+            }
+        });
+        let less = CloneOptions { verify, ..one_by_one() };
+        let prepared = prepare(&source.url(), &target.url(), less).await.unwrap();
+        let stopped = prepared.run(Arc::new(observer), Arc::new(Counters::default()), stop).await;
+        assert_eq!(stopped.unwrap().ending, Ending::Stopped);
+        let kept = target.value("select count(*) from pghaul.receipt").await.unwrap();
+        assert_ne!(kept.as_deref(), Some("0"), "nothing is there to be read again");
+        source.value("select txid_current()").await.unwrap();
+        let resume = CloneOptions { start: Start::Resume, ..options() };
+        let outcome = clone(&source.url(), &target.url(), resume.clone()).await.unwrap();
+        assert_eq!((outcome.ending, outcome.consistency), (Ending::Complete, "reverified"));
+        assert_eq!(recount(&source).await, recount(&target).await);
+    }
 }

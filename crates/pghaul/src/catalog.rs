@@ -141,13 +141,22 @@ pub struct Catalog {
     pub unstable_roots: HashSet<Oid>,
 }
 
-/// Of which relations the size is asked: that waits for whoever has one for itself.
+/// Of which tables the size is asked: that waits for whoever has one for itself. Of relations that
+/// are no tables it never is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sizes {
     /// Of all.
     All,
     /// Of these; the others count as empty.
     Of(Vec<Oid>),
+}
+
+impl Sizes {
+    /// Of those that are wanted, as far as they were there before: what has come since is small yet.
+    pub(crate) fn of_wanted(before: &Catalog, wanted: impl Fn(&RelationName) -> bool) -> Self {
+        let relations = before.relations.iter().filter(|relation| wanted(&relation.name));
+        Self::Of(relations.map(|relation| relation.oid).collect())
+    }
 }
 
 impl Catalog {

@@ -97,6 +97,13 @@ impl Error {
         self
     }
 
+    /// The same failure under an SQLSTATE that the server told somebody else.
+    #[must_use]
+    pub(crate) fn with_sqlstate(mut self, state: &str) -> Self {
+        self.0.sqlstate = Some(state.to_owned());
+        self
+    }
+
     /// What to do now.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

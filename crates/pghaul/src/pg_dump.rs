@@ -11,6 +11,7 @@ mod places;
 mod run;
 
 pub use choice::choose;
+pub(crate) use choice::major;
 pub use places::{Found, find};
 pub use run::{Contents, DumpRequest, Dumped};
 

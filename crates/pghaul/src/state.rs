@@ -413,6 +413,34 @@ pub async fn load_writes(target: &Session) -> Result<BTreeMap<u32, i64>, Error> 
     Ok(rows.iter().map(|row| (oid(row.get(0)), row.get(1))).collect())
 }
 
+/// The tables of the run that are unlogged on the target, or hold rows in one that is, if the server has
+/// emptied them: it does so when it comes back from a crash, and a standby that was promoted has
+/// nothing of them. None if it has not.
+///
+/// # Errors
+/// What the target said.
+pub(crate) async fn emptied(target: &Session) -> Result<Option<Vec<RelationName>>, Error> {
+    let doing = "look whether unlogged tables were emptied";
+    // Runs of pghaul 0.1 that were begun before there was one have no witness.
+    let has_witness = "select pg_catalog.to_regclass('pghaul.witness') is not null";
+    if !target.query_one(doing, has_witness, &[]).await?.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let stands = "select exists (select from pghaul.witness)";
+    if target.query_one(doing, stands, &[]).await?.get(0) {
+        return Ok(None);
+    }
+    let rows = target.query(doing, include_str!("state/unlogged.sql"), &[]).await?;
+    let name = |row: &tokio_postgres::Row| {
+        RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1))
+    };
+    Ok(Some(rows.iter().map(name).collect()))
+}
+
+/// The statement by which the next crash will be seen again.
+pub(crate) const BEAR_WITNESS: &str =
+    "insert into pghaul.witness values (true) on conflict do nothing";
+
 /// Notes under which name the run's snapshot is to be had now.
 ///
 /// # Errors

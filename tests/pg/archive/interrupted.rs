@@ -15,7 +15,9 @@ use pghaul_archive::{Folder, check};
 use pghaul_testbed::{Database, Major, Options, Server};
 
 use super::harness::{dump_options, dump_to, restore_from};
-use crate::harness::{How, OnEvent, TABLES, database, fill, recount, until_gone};
+use crate::harness::{
+    How, OnEvent, TABLES, database, fill, in_time, recount, terminate_on, until_gone,
+};
 
 /// Pieces of the archive stay below this, so that tables have several parts.
 fn small() -> DumpOptions {
@@ -200,8 +202,17 @@ async fn what_was_not_read_back_is_not_published() {
     let outcome = dump(endpoint, to, small(), company).await.unwrap();
     assert!(outcome.archive.is_none());
     assert!(!Folder::new(&archive).is_finished());
+    // All rows are there, so it does not matter what becomes of the source.
+    let before = recount(&source).await;
+    for table in 1..=TABLES {
+        source.execute(format!("update t{table} set v = 'changed'")).await.unwrap();
+    }
+    source.execute("select lo_create(g) from generate_series(60001, 60150) g").await.unwrap();
     dump_to(&source.url(), &archive, small()).await.unwrap();
-    restored_is_the_same(&source, &archive).await;
+    let target = database(Major::V18, "interrupted_dst");
+    let outcome = restore_from(&archive, &target.url(), CloneOptions::default()).await.unwrap();
+    assert!(outcome.tables.iter().all(|table| table.verified), "{:?}", outcome.findings);
+    assert_eq!(before, recount(&target).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -305,4 +316,57 @@ async fn tables_begin_again_from_an_archive_too() {
     let key = "select count(*) from pg_constraint where contype = 'f' and convalidated \
                and conrelid = 't2'::regclass";
     assert_eq!(target.value(key).await.unwrap().as_deref(), Some("1"));
+}
+
+/// The session dies in the middle of a large object: the batch is read again, and of the first try
+/// nothing is left in the archive.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_objects_that_are_read_again_leave_no_files_behind() {
+    let source = database(Major::V14, "objects");
+    source
+        .execute(
+            "create table parts (id int, whole bigint, v bytea);
+             select lo_from_bytea(5001, decode(repeat(md5('a'), 200000), 'hex'))",
+        )
+        .await
+        .unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let archive = place.path().join("archive");
+    let (counters, stop) = (Arc::new(Counters::default()), Stop::default());
+    let endpoint = Endpoint::parse(Side::Source, &source.url()).unwrap();
+    let options = DumpOptions { max_rate: std::num::NonZeroU64::new(1 << 20), ..dump_options() };
+    let company = (Arc::new(()) as _, Arc::clone(&counters), stop);
+    let dumping =
+        tokio::spawn(dump(endpoint, Destination::Folder(archive.clone()), options, company));
+    while counters.bytes_read.load(Ordering::SeqCst) < 2 << 20 {
+        assert!(!dumping.is_finished());
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_ne!(terminate_on(source.server(), source.name(), "pghaul dump read%"), 0);
+    assert!(dumping.await.unwrap().unwrap().archive.is_some());
+    assert_eq!(check::folder(&Folder::new(&archive)).unwrap(), Vec::<String>::new());
+    let target = database(Major::V18, "objects_dst");
+    restore_from(&archive, &target.url(), CloneOptions::default()).await.unwrap();
+    let content = "select md5(lo_get(5001))";
+    assert_eq!(source.value(content).await.unwrap(), target.value(content).await.unwrap());
+}
+
+/// Somebody has a table for himself that was not asked for: nobody waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_left_out_keeps_no_dump_waiting() {
+    for major in [Major::V9_6, Major::V18] {
+        let source = database(major, "left_out");
+        source
+            .execute("create table wanted as select 1 as id; create table held (id int)")
+            .await
+            .unwrap();
+        let holder = source.connect().await.unwrap();
+        holder.execute("begin; lock table held").await.unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let without = DumpOptions { exclude: vec!["public.held".to_owned()], ..dump_options() };
+        let (url, archive) = (source.url(), place.path().join("archive"));
+        let tables = in_time(dump_to(&url, &archive, without)).await.unwrap().tables;
+        assert_eq!(tables.len(), 1, "{major}");
+        assert_eq!((tables[0].name.to_string(), tables[0].rows), ("public.wanted".to_owned(), 1));
+    }
 }

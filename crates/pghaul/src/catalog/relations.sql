@@ -19,10 +19,11 @@ select c.oid::int8
      , c.relkind::text
      , c.relpersistence::text
      , c.relispopulated
-     -- Only of $1, null for all: measuring waits for whoever has the relation for itself.
-     , case when $1::oid[] is null or measured.oid is not null
+     -- Only tables, and of these only $1, null for all: measuring waits for whoever has the relation
+     -- for itself, as REFRESH has a materialized view.
+     , case when c.relkind = 'r' and ($1::oid[] is null or measured.oid is not null)
             then coalesce(pg_catalog.pg_relation_size(c.oid, 'main'), 0) else 0 end::int8 as heap_bytes
-     , case when $1::oid[] is null or measured.oid is not null
+     , case when c.relkind = 'r' and ($1::oid[] is null or measured.oid is not null)
             then coalesce(pg_catalog.pg_table_size(c.oid), 0) else 0 end::int8            as table_bytes
      , c.relispartition                                              as is_partition -- from 10
      , t.root::int8                                                  as root -- from 10

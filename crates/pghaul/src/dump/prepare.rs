@@ -12,12 +12,15 @@ use pghaul_archive::{ArchiveId, FileName};
 use super::unfinished::{Asked, Pieces, Unfinished};
 use super::workplace::Workplace;
 use super::{DumpOptions, by_hand};
-use crate::archive::{failed, to_entry, to_large_object, to_relation, to_source, to_table, utc};
-use crate::catalog::Catalog;
+use crate::archive::{
+    failed, from_large_object, to_entry, to_large_object, to_relation, to_source, to_table, utc,
+};
+use crate::catalog::{Catalog, Sizes};
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::{Error, ErrorKind};
 use crate::finding::{Finding, Severity};
 use crate::name::RelationName;
+use crate::pg_dump::major;
 use crate::plan::Plan;
 use crate::plan::filter::Filter;
 use crate::plan::format::Formats;
@@ -32,6 +35,7 @@ use crate::schema;
 use crate::snapshot::{Keeper, SnapshotId};
 use crate::state::DatabaseIdentity;
 use crate::transfer::large_objects::{self, LargeObject};
+use crate::version::ServerVersion;
 
 /// A dump that is ready to read rows.
 pub(super) struct Prepared {
@@ -80,18 +84,18 @@ impl Prepared {
         if let Some(unfinished) = &unfinished {
             refuse_another(unfinished, &identity, options)?;
         }
-        let before = Catalog::read(&look).await?;
+        let before = Catalog::read_with(&look, &Sizes::Of(Vec::new())).await?;
         let filter = Filter::new(&before, &options.include, &options.exclude)?;
         let wanted = filter.by_name(Some(&before));
         let known_before = match &unfinished {
             None => look_ahead(&look, options, &wanted).await?,
             Some(unfinished) => unfinished.known_before(),
         };
-        let (keeper, same_snapshot) = keep(source, options, unfinished.as_ref(), wanted).await?;
+        let (keeper, same_snapshot) = keep(source, options, unfinished.as_ref(), &wanted).await?;
         let inside = keeper.session();
-        let catalog = Catalog::read(inside).await?;
+        let catalog = Catalog::read_with(inside, &Sizes::of_wanted(&before, &wanted)).await?;
         let moment = Moment::read(inside).await?;
-        let (moment, consistency) = match &unfinished {
+        let (moment, mut consistency) = match &unfinished {
             None => (moment, Consistency::Snapshot),
             Some(then) if same_snapshot => {
                 (then.moment.clone(), Consistency::of_name(&then.consistency))
@@ -120,7 +124,7 @@ impl Prepared {
                 plan_rows((&catalog, &look), &formats, wanted, sizing).await?
             }
         };
-        let large_objects = match options.scope {
+        let mut large_objects = match options.scope {
             Scope::Everything | Scope::DataOnly if filter.wants_large_objects() => {
                 large_objects::list(inside).await?
             }
@@ -131,9 +135,9 @@ impl Prepared {
         let listed = listed(&large_objects);
         let (contents, pieces, to_prove, state) = match (unfinished, place.as_folder()) {
             (Some(unfinished), Some(folder)) => {
-                refuse_another_schema(&unfinished, &digest, &listed)?;
                 let document = folder.read_document(FileName::Contents).map_err(failed)?;
                 let contents = Contents::from_document(&document).map_err(failed)?;
+                refuse_another_schema(&unfinished, &digest, (contents.pg_dump, pg_dump))?;
                 adopt(&mut plan, &contents, &unfinished)?;
                 let level = options.level;
                 let folder = folder.clone();
@@ -141,10 +145,22 @@ impl Prepared {
                     Pieces::find(&folder, &contents, level).map(|pieces| (contents, pieces))
                 });
                 let (contents, pieces) = super::output::joined(found.await)?.map_err(failed)?;
-                let to_prove = !same_snapshot && consistency == Consistency::Reverified;
-                let consistency = consistency.name().to_owned();
-                let snapshot = name_of_snapshot(options, &keeper);
-                let state = Unfinished { snapshot, moment, consistency, ..unfinished };
+                let are_all = pieces.are_all(&plan.parts, contents.large_objects.len());
+                let (to_prove, state) = if unfinished.all_read && are_all {
+                    // Nothing is read any more, so the source may be in use again.
+                    large_objects = contents.large_objects.iter().map(from_large_object).collect();
+                    consistency = Consistency::of_name(&unfinished.consistency);
+                    (false, unfinished)
+                } else {
+                    if unfinished.large_objects != listed {
+                        return Err(changed("large objects were created or removed"));
+                    }
+                    let to_prove = !same_snapshot && consistency == Consistency::Reverified;
+                    let consistency = consistency.name().to_owned();
+                    let snapshot = name_of_snapshot(options, &keeper);
+                    let all_read = false;
+                    (to_prove, Unfinished { snapshot, moment, consistency, all_read, ..unfinished })
+                };
                 (contents, pieces, to_prove, Some(state))
             }
             (_, folder) => {
@@ -280,20 +296,31 @@ fn refuse_another(
     Ok(())
 }
 
-/// Going on under another schema would mix two moments.
+/// Going on under another schema would mix two moments. Each major version of `pg_dump` words it in its
+/// own way.
 fn refuse_another_schema(
     unfinished: &Unfinished,
     digest: &str,
-    objects: &str,
+    (then, now): (u32, ServerVersion),
 ) -> Result<(), Error> {
-    let what = if unfinished.schema_digest != digest {
-        "the schema was changed"
-    } else if unfinished.large_objects != objects {
-        "large objects were created or removed"
-    } else {
+    if unfinished.schema_digest == digest {
         return Ok(());
-    };
-    Err(changed(what))
+    }
+    let then = ServerVersion::from_num(then);
+    if then.major() == now.major() {
+        return Err(changed("the schema was changed"));
+    }
+    let what = format!(
+        "source: nobody can tell whether the schema is what it was: pg_dump {} has read it when the dump \
+         began, and words it otherwise than pg_dump {}",
+        major(then),
+        major(now)
+    );
+    Err(Error::new(ErrorKind::RunState, what).with_hint(format!(
+        "go on with a pg_dump of version {}, named with --pg-dump PATH, or remove the folder and begin \
+         again",
+        major(then)
+    )))
 }
 
 fn changed(what: &str) -> Error {

@@ -1,7 +1,7 @@
 //! Lanes of a dump: each takes parts and batches of large objects until none is left.
 //!
 //! Invariants: a part's pieces are in the order of its heap, each beginning where the one before
-//! ended; what failed leaves whole frames or nothing.
+//! ended; what failed leaves whole frames, of large objects nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,8 +9,9 @@ use std::sync::atomic::Ordering;
 use futures::StreamExt;
 use pghaul_archive::check::BatchDigest;
 use pghaul_archive::layout::WireFormat;
+use pghaul_archive::piece::Summary;
 use pghaul_archive::rows::{Chunk, large_object_layout};
-use pghaul_archive::{Header, PieceKind};
+use pghaul_archive::{FileName, Header, PieceKind};
 use pghaul_rows::Tid;
 use pghaul_rows::reader::{Digesting, RowReader};
 use pghaul_rows::writer::BINARY_HEADER;
@@ -111,7 +112,20 @@ async fn once(
             let table = &dumping.plan.tables[part.table].name;
             read.map_err(|error| error.while_doing(format!("cannot dump `{table}`")))
         }
-        Task::LargeObjects(batch) => objects(dumping, session, *batch).await,
+        Task::LargeObjects(batch) => {
+            let mut files = Files::default();
+            let read = objects(dumping, session, *batch, &mut files).await;
+            if let Ok(Ended::Done) = read {
+                return read;
+            }
+            // The batch is read again from its beginning, into files of other numbers.
+            match (dumping.throw_away(files).await, read) {
+                // Trying again would leave files in the archive that it does not name.
+                (Err(error), Ok(_)) => Err(error),
+                (Err(error), Err(first)) if first.kind() != ErrorKind::LocalIo => Err(error),
+                (_, read) => read,
+            }
+        }
     }
 }
 
@@ -180,11 +194,18 @@ async fn part_from(
     Ok(Ended::Done)
 }
 
-async fn objects(dumping: &Arc<Dumping>, session: &Session, batch: u32) -> Result<Ended, Error> {
-    let oids = dumping.oids_of(batch);
-    let mut digest = BatchDigest::new(oids.clone());
-    let limit = dumping.place.store().piece_bytes();
-    let begin = || {
+/// The files of a batch of large objects that is being read.
+#[derive(Default)]
+pub(super) struct Files {
+    /// All that were begun.
+    pub(super) begun: Vec<FileName>,
+    /// The one that is being written.
+    pub(super) open: Option<OpenPiece>,
+    whole: Vec<(Header, Summary)>,
+}
+
+impl Files {
+    async fn begin(&mut self, dumping: &Arc<Dumping>, batch: u32) -> Result<&mut OpenPiece, Error> {
         let header = Header {
             archive: dumping.contents.archive,
             number: dumping.next_number(),
@@ -194,13 +215,32 @@ async fn objects(dumping: &Arc<Dumping>, session: &Session, batch: u32) -> Resul
             part: batch,
             start: Tid { block: 0, offset: 0 },
         };
-        OpenPiece::begin(&dumping.place, header, dumping.level)
-    };
+        self.begun.push(header.file());
+        let open = OpenPiece::begin(&dumping.place, header, dumping.level).await?;
+        Ok(self.open.insert(open))
+    }
+
+    async fn finish(&mut self, next: Option<Tid>) -> Result<(), Error> {
+        if let Some(open) = self.open.take() {
+            self.whole.push(open.finish(next).await?);
+        }
+        Ok(())
+    }
+}
+
+async fn objects(
+    dumping: &Arc<Dumping>,
+    session: &Session,
+    batch: u32,
+    files: &mut Files,
+) -> Result<Ended, Error> {
+    let oids = dumping.oids_of(batch);
+    let mut digest = BatchDigest::new(oids.clone());
+    let limit = dumping.place.store().piece_bytes();
     let broken = |error| Error::new(ErrorKind::Bug, "a chunk is no row").caused_by(error);
     let mut rows = RowReader::new(Arc::new(large_object_layout()), Digesting::Sha256);
     rows.feed(BINARY_HEADER[..].into()).map_err(broken)?;
-    let mut piece = begin().await?;
-    let mut finished = Vec::new();
+    let mut piece = files.begin(dumping, batch).await?;
     for oid in &oids {
         let mut offset = 0_i64;
         loop {
@@ -217,9 +257,8 @@ async fn objects(dumping: &Arc<Dumping>, session: &Session, batch: u32) -> Resul
                 rows.feed(chunk.to_tuple().into()).map_err(broken)?;
                 while let Some(row) = rows.next_row().map_err(broken)? {
                     if piece.rows() > 0 && piece.length() + row.tuple.len() as u64 > limit {
-                        let more = Some(Tid { block: 0, offset: 0 });
-                        let whole = std::mem::replace(&mut piece, begin().await?);
-                        finished.push(whole.finish(more).await?);
+                        files.finish(Some(Tid { block: 0, offset: 0 })).await?;
+                        piece = files.begin(dumping, batch).await?;
                     }
                     piece.push(&row).await?;
                 }
@@ -233,10 +272,10 @@ async fn objects(dumping: &Arc<Dumping>, session: &Session, batch: u32) -> Resul
             return Ok(Ended::Stopped);
         }
     }
-    finished.push(piece.finish(None).await?);
+    files.finish(None).await?;
     let digest = digest.finish();
     let digest = digest.ok_or_else(|| Error::new(ErrorKind::Bug, "large objects are missing"))?;
-    for whole in finished {
+    for whole in std::mem::take(&mut files.whole) {
         dumping.keep(whole);
     }
     dumping.facts().batches.insert(batch, digest);

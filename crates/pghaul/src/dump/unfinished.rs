@@ -27,6 +27,7 @@ use crate::plan::{Part, PartId};
 use crate::run::moment::Moment;
 use crate::run::options::Scope;
 use crate::state::DatabaseIdentity;
+use crate::transfer::large_objects::OBJECTS_A_BATCH;
 
 /// The file that the state is in.
 pub(super) const STATE: &str = "unfinished.jsonl";
@@ -49,6 +50,9 @@ pub(super) struct Unfinished {
     /// stored have none.
     #[serde(default)]
     pub(super) known_before: Vec<StoredFinding>,
+    /// Whether all rows were read, under a snapshot whose locks were held to the end.
+    #[serde(default)]
+    pub(super) all_read: bool,
 }
 
 /// Options that must be the same when it goes on.
@@ -120,6 +124,7 @@ impl Unfinished {
             large_objects,
             parts,
             known_before: known_before.iter().map(note).collect(),
+            all_read: false,
         }
     }
 
@@ -255,6 +260,12 @@ impl Pieces {
         ends.map(|(header, _)| header.part).collect()
     }
 
+    /// Whether nothing is left to be read of these parts and so many large objects.
+    pub(super) fn are_all(&self, parts: &[Part], large_objects: usize) -> bool {
+        let batches = large_objects.div_ceil(OBJECTS_A_BATCH);
+        parts.iter().all(|part| self.is_done(part.id.0)) && self.batches().len() == batches
+    }
+
     /// Pieces of batches that are not whole go, and pieces behind a gap.
     fn drop_loose_ends(&mut self, folder: &Folder) -> Result<(), ArchiveError> {
         let batches = self.batches();
@@ -298,10 +309,12 @@ pub(super) fn salvage(
     level: i32,
 ) -> Result<Option<(Header, Summary)>, ArchiveError> {
     let name = file.to_string();
-    match (file, close(folder, contents, &name, level)) {
-        (FileName::Rows(_), Ok(Some(closed))) => return Ok(Some(closed)),
-        (_, Err(error @ ArchiveError::Io { .. })) => return Err(error),
-        _ => {}
+    if let FileName::Rows(_) = file {
+        match close(folder, contents, &name, level) {
+            Ok(Some(closed)) => return Ok(Some(closed)),
+            Err(error @ ArchiveError::Io { .. }) => return Err(error),
+            Ok(None) | Err(_) => {}
+        }
     }
     folder.remove(&format!("{name}{}", pghaul_archive::folder::PARTIAL))?;
     Ok(None)

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pghaul_archive::contents::Contents;
+use pghaul_archive::folder::PARTIAL;
 use pghaul_archive::name::Sha;
 use pghaul_archive::piece::Summary as PieceSummary;
 use pghaul_archive::{ArchiveError, FileName, Header, PieceKind};
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 
 use super::output::{OpenPiece, joined};
 use super::prepare::Prepared;
+use super::read::Files;
 use super::unfinished::{self, Pieces};
 use super::workplace::Workplace;
 use super::{DumpOptions, DumpOutcome, finish, proof, read};
@@ -122,6 +124,22 @@ impl Dumping {
         Ok(())
     }
 
+    /// Removes the files of large objects that were not read to their end.
+    pub(super) async fn throw_away(self: &Arc<Self>, files: Files) -> Result<(), Error> {
+        if let Some(open) = files.open {
+            open.give_up().await;
+        }
+        let this = Arc::clone(self);
+        let removed = tokio::task::spawn_blocking(move || {
+            let Some(folder) = this.place.as_folder() else { return Ok(()) };
+            files.begun.iter().map(ToString::to_string).try_for_each(|name| {
+                folder.remove(&format!("{name}{PARTIAL}"))?;
+                folder.remove(&name)
+            })
+        });
+        joined(removed.await)?.map_err(failed)
+    }
+
     /// Tells that a table is done, if it is.
     pub(super) fn table_may_be_done(&self, table: usize) {
         let rows = {
@@ -217,6 +235,11 @@ impl Prepared {
         }
         // Readers have no locks of their own on what they have not begun to read.
         dumping.hold.ensure_unbroken("dump end of data").await?;
+        if let (Some(folder), Some(state)) = (place.as_folder(), self.state) {
+            unfinished::Unfinished { all_read: true, ..state }.store(folder)?;
+        }
+        // Nothing more is read in the snapshot: from here on the source may vacuum again.
+        dumping.hold.release();
         times.begin(Phase::PostData);
         finish::publish(dumping, made, &by_hand, options.jobs, times).await
     }

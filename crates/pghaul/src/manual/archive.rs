@@ -32,8 +32,9 @@
 //!
 //! Going on, it reads no finished frame again if the source was idle since (`proven-unchanged`), or if
 //! the moment was kept by `pghaul snapshot` and `--snapshot`; else it reads what is finished once more
-//! on the source and compares (`reverified`), see [`resume`](super::resume). A large object's batch of
-//! 100 begins again. Notes of what was known before the dump began are kept with it, and stand in the
+//! on the source and compares (`reverified`), see [`resume`](super::resume). Once all rows and large
+//! objects are there and only reading back is left, the source's moment does not matter any more. A large
+//! object's batch of 100 begins again. Notes of what was known before the dump began are kept with it, and stand in the
 //! result of whoever finishes it. A stream (`--archive -`) is read by one session, is no archive before
 //! its last byte, is not read back (whoever restores it checks it), and does not resume.
 //!

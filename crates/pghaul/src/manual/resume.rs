@@ -29,6 +29,11 @@
 //! An index that was half built was never committed and is built again. A batch of large objects has two
 //! receipts, one for writing and one for reading back: what was not read back is, by whoever goes on.
 //!
+//! A target that comes back from a crash has emptied its unlogged tables (Postgres manual, `CREATE
+//! TABLE`), and so has a standby that was promoted; their receipts are logged and stay. A row in an
+//! unlogged table of the state, `pghaul.witness`, is gone then too: whoever goes on copies these tables
+//! again, as with `--restart-tables`, and sets all sequences again.
+//!
 //! # Phases
 //!
 //! `pghaul status` shows the phase of a run. Who enters it, and what `--resume` does:
@@ -59,7 +64,9 @@
 //!
 //! On a standby and after a crash of the source, transaction ids prove nothing, so there it is
 //! always `reverified`. If pieces differ, tables were created, dropped or altered, or large objects
-//! changed: exit code 13, with names. A changed schema needs `--restart`. Sequences know no
+//! changed: exit code 13, with names. A changed schema needs `--restart`; each major version of `pg_dump`
+//! words it in its own way, so go on with one of the major version that it was begun with, or be told of
+//! that one (exit code 20). Sequences know no
 //! transactions; they are read last, always. Once all rows are there and read back, the source's
 //! moment does not matter any more.
 //!
@@ -219,6 +226,7 @@
 //! | 13, the schema or large objects | the snapshot is gone and more than rows of tables changed | `--restart` |
 //! | 20 | another process works on this target, or none has begun | wait, `pghaul status`, `pghaul worker` |
 //! | 20, workers at work | workers hold a snapshot that the resumed run does not know | stop these `pghaul worker` processes, `--resume` |
+//! | 20, "nobody can tell whether the schema is what it was" | a `pg_dump` of another major version was found than when the run began | name one of that version with `--pg-dump` |
 //! | 20, damaged, of another pghaul or of other databases | the state in the target is not one that this program may go on with | the pghaul and the databases that it was begun with; else `--restart` (not where a newer pghaul began) |
 //! | 20, belongs to a role | the run is another role's | connect to the target as that role or a superuser; leave the schema `pghaul` alone |
 //! | 21 | `restore`: the archive is damaged or incomplete | `pghaul verify --archive` says what; with a whole copy of it, `--resume` |

@@ -66,7 +66,8 @@ fn none_will_do(found: &[Found], source: ServerVersion, target: Option<ServerVer
     })
 }
 
-fn major(version: ServerVersion) -> String {
+/// A major version as people write it.
+pub(crate) fn major(version: ServerVersion) -> String {
     match version.major() {
         old @ 900..=999 => format!("9.{}", old % 100),
         new => new.to_string(),

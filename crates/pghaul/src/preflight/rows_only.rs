@@ -51,6 +51,8 @@ pub(crate) struct ForeignKey {
     columns: Vec<Ident>,
     referred: Vec<Ident>,
     operators: Vec<String>,
+    /// Whether it promises that each row refers to something, by operators that say so.
+    promises: bool,
 }
 
 impl ForeignKey {
@@ -229,10 +231,11 @@ async fn foreign_keys(
             columns: idents(row.get(8)),
             referred: idents(row.get(9)),
             operators: row.get(10),
+            promises: row.get(11),
         })
         .collect();
     if replicates {
-        terms.unchecked = keys;
+        terms.unchecked = keys.into_iter().filter(|key| key.promises).collect();
         return Ok(());
     }
     let trees = trees(target, &schemas, &names).await?;

@@ -28,7 +28,7 @@ use crate::run::options::Start;
 use crate::run::{BegunStream, CloneOptions, Ending, Outcome, PreparedClone, Stop};
 use crate::state::StepReceipt;
 use crate::transfer::archived::{FRAMES_AHEAD, chunks_of, give_attributes, no_chunk, put};
-use crate::transfer::large_objects::{LargeObject, OBJECTS_A_BATCH};
+use crate::transfer::large_objects::{self, LargeObject, OBJECTS_A_BATCH};
 use crate::transfer::piece::Piece;
 
 /// What the thread that reads tells.
@@ -313,14 +313,12 @@ impl Loader<'_> {
     async fn end_batch(&self, target: &Session, batch: OpenBatch) -> Result<(), Error> {
         let digest = batch.digest.finish().ok_or_else(no_chunk)?;
         give_attributes(target, &batch.objects, self.run.attributes).await?;
-        let unlinks =
-            batch.objects.iter().map(|one| format!("select pg_catalog.lo_unlink({})", one.oid));
         let receipt = StepReceipt {
             id: &format!("large objects {}", batch.number),
             kind: "LARGE OBJECTS",
             object: &format!("{} large objects", batch.objects.len()),
             result: &digest.to_string(),
-            undo: &unlinks.collect::<Vec<_>>().join("; "),
+            undo: &large_objects::unlink(&batch.objects),
             worker: &self.run.worker,
         };
         let sql = format!("{}; commit", receipt.insert_statement());

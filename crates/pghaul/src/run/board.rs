@@ -2,8 +2,8 @@
 //!
 //! Invariants: a task is handed out once all tasks it waits for are done, and to one lane at a
 //! time; of tasks that share a resource one runs at a time, or one lane has them all; when a task is
-//! left out or fails, all that waits for it is left out too and names it; nothing here touches a
-//! server.
+//! left out or fails, all that waits for it is left out too and names it; a gate needs no lane, so that
+//! nothing waits for one to be free; nothing here touches a server.
 //!
 //! A lane may take several small tasks at once ([`Board::take_along`]), which it has to carry out in
 //! their order. Then a task that only waits for the end of those before it goes along with them.
@@ -54,13 +54,20 @@ pub struct Task<W> {
     pub weight: u64,
     /// The bytes it is about, if it is small enough to be carried out together with others.
     pub small: Option<u64>,
+    /// There is nothing to do: it is done as soon as all is over that it waits for.
+    pub is_gate: bool,
 }
 
 impl<W> Task<W> {
     /// A task that waits for nothing.
     pub fn new(work: W, lane: LaneKind) -> Self {
         let (after, behind, resources) = (Vec::new(), Vec::new(), Vec::new());
-        Self { work, lane, after, behind, resources, weight: 0, small: None }
+        Self { work, lane, after, behind, resources, weight: 0, small: None, is_gate: false }
+    }
+
+    /// A task without anything to do; others wait for it instead of for all that it waits for.
+    pub fn gate(work: W, lane: LaneKind) -> Self {
+        Self { is_gate: true, ..Self::new(work, lane) }
     }
 
     /// Sets what has to be done before.
@@ -182,12 +189,13 @@ impl<W> Board<W> {
                 state.waiters[before.0].push(Waiter::ForEnd(TaskId(at)));
             }
         }
-        for (at, task) in tasks.iter().enumerate() {
+        let board = Self { tasks, state: Mutex::new(state), changed: Notify::new() };
+        for (id, task) in board.tasks() {
             if task.after.is_empty() && task.behind.is_empty() {
-                state.make_ready(TaskId(at), task.lane, task.weight);
+                board.over_all(&mut board.lock(), id);
             }
         }
-        Self { tasks, state: Mutex::new(state), changed: Notify::new() }
+        board
     }
 
     /// A task.
@@ -417,11 +425,20 @@ impl<W> Board<W> {
 
     /// Hands a task out again, as soon as all is over that it waits for.
     fn offer(&self, state: &mut State, id: TaskId) {
-        let task = &self.tasks[id.0];
         if state.open_waits[id.0] == 0 {
-            state.make_ready(id, task.lane, task.weight);
+            self.over_all(state, id);
         } else {
             state.status[id.0] = Status::Waiting;
+        }
+    }
+
+    /// All is over that a task waits for.
+    fn over_all(&self, state: &mut State, id: TaskId) {
+        let task = &self.tasks[id.0];
+        if task.is_gate {
+            self.mark_done(state, id);
+        } else {
+            state.make_ready(id, task.lane, task.weight);
         }
     }
 
@@ -440,8 +457,7 @@ impl<W> Board<W> {
     fn one_less(&self, state: &mut State, waiter: TaskId) {
         state.open_waits[waiter.0] -= 1;
         if state.open_waits[waiter.0] == 0 && state.status[waiter.0] == Status::Waiting {
-            let task = &self.tasks[waiter.0];
-            state.make_ready(waiter, task.lane, task.weight);
+            self.over_all(state, waiter);
         }
     }
 
@@ -518,6 +534,7 @@ mod tests {
             resources: resources.iter().map(|name| (*name).to_owned()).collect(),
             weight,
             small: Some(weight),
+            is_gate: false,
         }
     }
 
@@ -574,6 +591,29 @@ mod tests {
         assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(4)));
         board.finish(TaskId(4), Verdict::Done);
         assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, None);
+    }
+
+    #[tokio::test]
+    async fn gates_are_over_by_themselves_and_left_out_like_all_else() {
+        let gate = |after: &[usize]| Task { is_gate: true, ..task(after, &[], 0) };
+        let board = Board::new(vec![
+            task(&[], &[], 5),
+            gate(&[0]),
+            gate(&[]),
+            task(&[1, 2], &[], 9),
+            task(&[], &[], 1),
+            gate(&[4]).behind(vec![TaskId(0)]),
+            task(&[5], &[], 1),
+        ]);
+        assert!(board.is_done(TaskId(2)), "it waits for nothing");
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(0)));
+        board.finish(TaskId(0), Verdict::Done);
+        assert!(board.is_done(TaskId(1)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(3)));
+        assert_eq!(board.next(LaneKind::Step, Taste::Heavy).await, Some(TaskId(4)));
+        assert_eq!(board.finish(TaskId(4), Verdict::LeftOut), vec![TaskId(5), TaskId(6)]);
+        board.finish(TaskId(3), Verdict::Done);
+        assert_eq!((board.unfinished(), board.left_out()), (0, 3));
     }
 
     #[tokio::test]

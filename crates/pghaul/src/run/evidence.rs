@@ -218,7 +218,7 @@ impl std::fmt::Display for Orphans {
 /// Orphans named in a finding.
 const ORPHANS_NAMED: i64 = 20;
 
-/// Finds the orphans of a foreign key of the source, on the target.
+/// Finds the orphans of a foreign key on the target, by what the server that has it says of it.
 pub(super) async fn orphans(
     source: &Session,
     target: &Session,
@@ -236,24 +236,35 @@ pub(super) async fn orphans(
     let parent = RelationName::new(row.get::<_, String>(2), row.get::<_, String>(3));
     let idents = |names: Vec<String>| names.into_iter().map(Ident::new).collect::<Vec<_>>();
     let (columns, referred) = (idents(row.get(4)), idents(row.get(5)));
+    let (operators, of_period): (Vec<String>, bool) = (row.get(6), row.get(7));
     let joined: Vec<String> = columns
         .iter()
         .zip(&referred)
-        .map(|(column, key)| format!("p.{} = c.{}", key.quoted(), column.quoted()))
+        .zip(&operators)
+        .map(|((column, key), operator)| {
+            format!("p.{} {operator} c.{}", key.quoted(), column.quoted())
+        })
         .collect();
     let present: Vec<String> =
         columns.iter().map(|column| format!("c.{} is not null", column.quoted())).collect();
     let texts: Vec<String> =
         columns.iter().map(|column| format!("c.{}::text", column.quoted())).collect();
+    let found = format!("from {} p where {}", parent.quoted(), joined.join(" and "));
+    let refers_to_nothing = match (columns.last(), referred.last()) {
+        (Some(column), Some(key)) if of_period => format!(
+            "((select pg_catalog.range_agg(p.{}) {found}) operator(pg_catalog.@>) c.{}) is not true",
+            key.quoted(),
+            column.quoted()
+        ),
+        _ => format!("not exists (select {found})"),
+    };
     let sql = format!(
         "select c.ctid::text, array[{}], pg_catalog.count(*) over () \
-           from {} c where {} and not exists (select from {} p where {}) \
+           from {} c where {} and {refers_to_nothing} \
           order by c.ctid::text limit {ORPHANS_NAMED}",
         texts.join(", "),
         child.quoted(),
         present.join(" and "),
-        parent.quoted(),
-        joined.join(" and "),
     );
     let rows = target.query(&format!("find the orphans of `{child}`"), &sql, &[]).await?;
     Ok(Some(Orphans {

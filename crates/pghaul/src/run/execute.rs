@@ -13,7 +13,7 @@ use super::board::{Board, LaneKind};
 use super::graph;
 use super::lane::{self, Alone, Beginning};
 use super::ledger::Ledger;
-use super::options::{Start, Verify};
+use super::options::Start;
 use super::outcome::{Ending, Outcome};
 use super::prepare::{Consistency, PreparedClone};
 use super::readers::Readers;
@@ -32,7 +32,7 @@ use crate::connect::Session;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Counters, Event, Phase, Phases};
 use crate::finding::{Finding, Severity};
-use crate::name::literal;
+use crate::name::{RelationName, literal};
 use crate::plan::PartId;
 use crate::schema::step::Stage;
 use crate::snapshot::hold::Hold;
@@ -92,9 +92,9 @@ impl PreparedClone {
         let counted = self.writes.of(&plan);
         // An archive stays what it is, so there is nothing to prove, but tables may begin again.
         let restarts = matches!(options.start, Start::ResumeRestarting(_));
-        let goes_on = !is_new && !joins && (keeper.is_some() || restarts);
-        let stored = self.stored.map(|stored| (stored.receipts, stored.alone));
-        let (receipts, others_out) = stored.unwrap_or_default();
+        let stored = self.stored.map(|stored| (stored.receipts, stored.alone, stored.emptied));
+        let (receipts, others_out, emptied) = stored.unwrap_or_default();
+        let goes_on = !is_new && !joins && (keeper.is_some() || restarts || emptied.is_some());
         let run = Arc::new(Run {
             id: id.to_owned(),
             source_takes_no_ids: keeper
@@ -110,10 +110,9 @@ impl PreparedClone {
                 pace: Pace::new(options.max_rate),
                 counters,
                 stop: stop.soon.clone(),
-                digesting: match options.verify {
-                    Verify::Full => Digesting::Sha256,
-                    Verify::Rows | Verify::None => Digesting::Off,
-                },
+                // Whatever is verified: without digests nobody could tell, once the snapshot is gone,
+                // whether the source is what it was.
+                digesting: Digesting::Sha256,
                 worker: format!("{id} pid {} {}", std::process::id(), new_run_id()),
             },
             options,
@@ -171,7 +170,7 @@ impl PreparedClone {
         if goes_on {
             // Nothing is copied meanwhile, so nothing is lost by stopping at once.
             let proven = tokio::select! {
-                proven = go_on(&run, &control, &mut done, self.consistency, (&record, &counted)) => proven,
+                proven = go_on(&run, (&control, emptied), &mut done, self.consistency, (&record, &counted)) => proven,
                 () = run.stop.soon.cancelled() => Ok(()),
                 () = run.stop.now.cancelled() => return Ok(stopped(phases)),
             };
@@ -240,7 +239,7 @@ impl PreparedClone {
             snapshot: snapshot.unwrap_or_default(),
             moment: self.moment.to_json()?,
             consistency: self.consistency.name().to_owned(),
-            schema_digest: self.schema.digest.clone(),
+            schema_digest: self.schema.to_text(),
             large_objects: self.large_objects_text.clone(),
             phase: "pre-data".to_owned(),
             finished: false,
@@ -358,12 +357,12 @@ async fn count_own_export(
 /// Makes sure that what is copied from now on is of the moment of what was copied before.
 async fn go_on(
     run: &Arc<Run>,
-    control: &Session,
+    (control, emptied): (&Session, Option<Vec<RelationName>>),
     done: &mut HashMap<String, String>,
     consistency: Consistency,
     (record, writes): (&RunRecord, &BTreeMap<u32, i64>),
 ) -> Result<(), Error> {
-    let restarted = restart_tables::wanted(run)?;
+    let restarted = restart_tables::wanted(run, emptied.as_deref().unwrap_or_default())?;
     if run.hold.is_some() && consistency == Consistency::Reverified {
         let objects = (0..run.large_objects.len())
             .filter_map(|batch| {
@@ -377,20 +376,28 @@ async fn go_on(
     let begin_again = restart_tables::begin_again(run, control, &restarted, done);
     let what = "beginning again for some tables";
     waits::aloud(run.observer.as_ref(), controls, what, begin_again).await.0?;
-    forget_what_is_made_of_rows(run, control, done).await?;
+    let rows_are_missing = run.hold.is_some() || !restarted.is_empty();
+    forget_what_is_made_of_rows(run, control, done, rows_are_missing).await?;
+    if emptied.is_some() {
+        control.batch("note that the target has come back", state::BEAR_WITNESS).await?;
+    }
+    if run.hold.is_none() && run.origin.server().is_some() {
+        return Ok(());
+    }
     state::set_moment(control, record, writes).await
 }
 
-/// Rows are missing yet: a view that was refreshed, or a sequence that was read, by a process that
-/// had to leave some out was so too early.
+/// A view that was refreshed, or a sequence that was read, by a process that had to leave some rows out
+/// was so too early. Where none are missing, the target has crashed: unlogged sequences begin anew.
 async fn forget_what_is_made_of_rows(
     run: &Run,
     control: &Session,
     done: &mut HashMap<String, String>,
+    rows_are_missing: bool,
 ) -> Result<(), Error> {
     let early = run.board.tasks().filter(|(_, task)| match task.work {
         Work::Sequences => true,
-        Work::Schema(at) => run.steps[at].step.stage == Stage::Refresh,
+        Work::Schema(at) => rows_are_missing && run.steps[at].step.stage == Stage::Refresh,
         _ => false,
     });
     let mut early: Vec<String> = early.map(|(_, task)| run.key(&task.work)).collect();

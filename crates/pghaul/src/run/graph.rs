@@ -103,9 +103,8 @@ impl Builder<'_> {
         TaskId(self.tasks.len() - 1)
     }
 
-    /// Nothing in itself; others wait for it instead of for all that it waits for.
     fn gate(&mut self, name: &'static str, after: Vec<TaskId>, behind: Vec<TaskId>) -> TaskId {
-        let task = Task::new(Work::Gate(name), LaneKind::Step).weighing(u64::MAX);
+        let task = Task::gate(Work::Gate(name), LaneKind::Step);
         self.add(task.after(after).behind(behind))
     }
 

@@ -348,19 +348,12 @@ impl<'a> Sessions<'a> {
                 (Origin::Server(_), None) => return Err(lost()),
             };
             let object = format!("{} large objects", objects.len());
-            let oids: Vec<String> = objects.iter().map(|object| object.oid.to_string()).collect();
-            // Not those that somebody has removed by then.
-            let unlink = format!(
-                "select pg_catalog.lo_unlink(oid) from pg_catalog.pg_largeobject_metadata \
-                 where oid in ({})",
-                oids.join(", ")
-            );
             let receipt = StepReceipt {
                 id: &key,
                 kind: "LARGE OBJECTS",
                 object: &object,
                 result: &digest,
-                undo: &unlink,
+                undo: &large_objects::unlink(objects),
                 worker: &run.transfer.worker,
             };
             let sql = format!("{}; commit", receipt.insert_statement());

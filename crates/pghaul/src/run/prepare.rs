@@ -125,13 +125,7 @@ impl PreparedClone {
         let (keeper, same_snapshot) =
             keep((&source, &control), &options, stored.as_mut(), &wanted).await?;
         let inside = keeper.as_ref().map_or(&look, Keeper::session);
-        let sizes = if filter.is_everything() {
-            Sizes::All
-        } else {
-            let wanted = before.relations.iter().filter(|relation| wanted(&relation.name));
-            Sizes::Of(wanted.map(|relation| relation.oid).collect())
-        };
-        let catalog = Catalog::read_with(inside, &sizes).await?;
+        let catalog = Catalog::read_with(inside, &Sizes::of_wanted(&before, &wanted)).await?;
         let moment = Moment::read(inside).await?;
         let (moment, consistency, writes) = match &stored {
             None => (moment, Consistency::Snapshot, writes),
@@ -153,7 +147,7 @@ impl PreparedClone {
             }
         };
         let sessions = (&look, &control);
-        let (selected, _) = source_schema::dump(
+        let (selected, pg_dump) = source_schema::dump(
             &source,
             (&look, Some(control.version())),
             keeper.as_ref(),
@@ -168,6 +162,8 @@ impl PreparedClone {
             stored.adopt(&mut plan, &catalog)?;
         }
         let objects = match options.scope {
+            // All that were there at the run's moment have arrived; what has come since is not asked for.
+            _ if keeper.is_none() => Vec::new(),
             Scope::Everything | Scope::DataOnly if filter.wants_large_objects() => {
                 large_objects::list(inside).await?
             }
@@ -187,7 +183,7 @@ impl PreparedClone {
         let schema =
             source_schema::steps(selected, &target, &control, refreshes, (&options, newness))
                 .await?;
-        let schema = schema.with_steps_for(&plan, options.scope, &unchecked);
+        let schema = schema.with_steps_for(&plan, options.scope, &unchecked).read_by(pg_dump);
         let prepared = Self {
             origin: Origin::Server(Arc::new(source)),
             target: Arc::new(target),
@@ -275,7 +271,7 @@ impl PreparedClone {
     /// Going on under another schema would mix two moments.
     pub(super) fn refuse_another_schema(&self) -> Result<(), Error> {
         let Some(stored) = &self.stored else { return Ok(()) };
-        let what = if stored.record.schema_digest != self.schema.digest {
+        let what = if !self.schema.is(&stored.record.schema_digest)? {
             "the schema was changed"
         } else if stored.record.large_objects != self.large_objects_text && self.keeper.is_some() {
             "large objects were created or removed"

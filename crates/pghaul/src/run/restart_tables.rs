@@ -21,13 +21,18 @@ use crate::plan::TablePlan;
 use crate::schema::StepId;
 use crate::schema::step::Makes;
 
-/// The tables that are to begin again, with those that share their way into the target.
-pub(super) fn wanted(run: &Run) -> Result<BTreeSet<usize>, Error> {
-    let Start::ResumeRestarting(patterns) = &run.options.start else {
-        return Ok(BTreeSet::new());
-    };
+/// The tables that are to begin again, since that was asked for or the target has emptied them, with
+/// those that share their way into the target.
+pub(super) fn wanted(run: &Run, emptied: &[RelationName]) -> Result<BTreeSet<usize>, Error> {
     let tables = &run.plan.tables;
-    let named = crate::plan::filter::matching(patterns, tables.iter().map(|table| &table.name))?;
+    let mut named = match &run.options.start {
+        Start::ResumeRestarting(patterns) => {
+            crate::plan::filter::matching(patterns, tables.iter().map(|table| &table.name))?
+        }
+        Start::New | Start::Resume | Start::Restart | Start::Join => BTreeSet::new(),
+    };
+    let is_emptied = |(at, table): (usize, &TablePlan)| emptied.contains(&table.name).then_some(at);
+    named.extend(tables.iter().enumerate().filter_map(is_emptied));
     let ways: BTreeSet<&RelationName> = named.iter().map(|at| &tables[*at].written_to).collect();
     let shares = |(at, table): (usize, &TablePlan)| ways.contains(&table.written_to).then_some(at);
     Ok(tables.iter().enumerate().filter_map(shares).collect())

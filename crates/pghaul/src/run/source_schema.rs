@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::obstacles;
 use super::options::{CloneOptions, Deferred, Keep, Scope};
 use super::steps::SchemaStep;
 use crate::catalog::{Catalog, Relation};
 use crate::connect::{Endpoint, Session, Side};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::finding::{Finding, Severity};
+use crate::holder::keep_readers_out;
 use crate::name::{Ident, RelationName, literal};
-use crate::pg_dump::{Contents, DumpRequest, PgDump};
+use crate::pg_dump::{Contents, DumpRequest, PgDump, major};
 use crate::plan::Plan;
 use crate::plan::filter::Filter;
 use crate::preflight::archived::superusers_alone;
@@ -62,12 +64,24 @@ pub(crate) async fn dump(
         snapshot: keeper.map(|keeper| keeper.id().as_str().to_owned()),
         contents: contents(&pg_dump, look, target).await?,
         exclude,
-        lock_wait: None,
+        lock_wait: Some(LOCK_WAIT),
         server: Some(look.version()),
     };
-    let dumped = match (pg_dump.dump(&request).await, keeper) {
-        (Err(error), Some(keeper)) => return Err(keeper.death().await.unwrap_or(error)),
-        (dumped, _) => dumped?,
+    let begun = Instant::now();
+    let dumped = match pg_dump.dump(&request).await {
+        Ok(dumped) => dumped,
+        Err(error) => {
+            let death = match keeper {
+                Some(keeper) => keeper.death().await,
+                None => None,
+            };
+            let late = begun.elapsed() >= LOCK_WAIT;
+            return Err(match death {
+                Some(death) => death,
+                None if late => in_the_way(look, catalog, error).await,
+                None => error,
+            });
+        }
     };
     let mut entries = dumped.toc.entries;
     schema::drop_partial(&mut entries);
@@ -75,6 +89,23 @@ pub(crate) async fn dump(
     schema::not_null_names::quote_not_null_names(&mut entries, &names);
     schema::public::complete(look, target, &mut entries).await?;
     Ok((selected(entries, catalog, filter), pg_dump.version()))
+}
+
+/// How long `pg_dump` waits for a lock: what somebody wants to do to a table waits for the keeper, the
+/// keeper for `pg_dump`, and that, behind it, for the table.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// Why `pg_dump` gave up after that time: whoever keeps readers out of a table, if it is one.
+async fn in_the_way(look: &Session, catalog: &Catalog, error: Error) -> Error {
+    let tables = catalog.relations.iter().map(|relation| relation.name.clone()).collect();
+    let holders = keep_readers_out(look, &tables).await.unwrap_or_default();
+    let Some(holder) = holders.first() else { return error };
+    let hint = format!(
+        "{holder} is in the way on the source: wait for it, or end it with {}",
+        holder.remedy()
+    );
+    // As if the server had said so: a lock was not to be had in time.
+    error.with_kind(ErrorKind::Transfer).with_sqlstate("55P03").with_hint(hint)
 }
 
 /// The tables that `pg_dump` would stumble over for nothing: nobody has asked for them, nothing that was
@@ -124,7 +155,9 @@ pub(super) struct SourceSchema {
     /// All steps; their places in this list are their ids.
     pub(super) steps: Vec<SchemaStep>,
     /// The digest of all entries, in hex.
-    pub(super) digest: String,
+    digest: String,
+    /// The `pg_dump` that has read it, whose major version words it; none for an archive's.
+    pg_dump: Option<ServerVersion>,
     /// What the target cannot have.
     pub(super) findings: Vec<Finding>,
     /// Tables whose statistics come along whole, so that nothing is left to gather.
@@ -151,6 +184,43 @@ async fn contents(
 }
 
 impl SourceSchema {
+    /// The same, as this `pg_dump` has worded it.
+    pub(super) fn read_by(self, pg_dump: ServerVersion) -> Self {
+        Self { pg_dump: Some(pg_dump), ..self }
+    }
+
+    /// What it is, for the run's state: its digest, and the major version that it was read by.
+    pub(super) fn to_text(&self) -> String {
+        match self.pg_dump {
+            Some(pg_dump) => format!("{} {}", self.digest, major(pg_dump)),
+            None => self.digest.clone(),
+        }
+    }
+
+    /// Whether it is what [`SourceSchema::to_text`] said then.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RunState`] where nobody can tell, since another `pg_dump` has read it.
+    pub(super) fn is(&self, then: &str) -> Result<bool, Error> {
+        let (digest, by) = then.split_once(' ').unwrap_or((then, ""));
+        let now = self.pg_dump.map(major);
+        match now {
+            _ if digest == self.digest => Ok(true),
+            Some(now) if !by.is_empty() && by != now => Err(Error::new(
+                ErrorKind::RunState,
+                format!(
+                    "source: nobody can tell whether the schema is what it was: pg_dump {by} has read \
+                     it when the run began, and words it otherwise than pg_dump {now}"
+                ),
+            )
+            .with_hint(format!(
+                "go on with a pg_dump of version {by}, named with --pg-dump PATH, or begin again with \
+                 `pghaul clone --restart`"
+            ))),
+            _ => Ok(false),
+        }
+    }
+
     /// With the steps that only the plan of the rows asks for.
     pub(super) fn with_steps_for(
         self,
@@ -289,7 +359,7 @@ pub(super) async fn steps(
         })
         .collect();
     let counted = schema::counted(&entries);
-    Ok(SourceSchema { steps, digest, findings, counted })
+    Ok(SourceSchema { steps, digest, pg_dump: None, findings, counted })
 }
 
 /// Whether the run begins here.

@@ -216,14 +216,15 @@ impl Sessions<'_> {
             Some("23503") => {
                 // Without the schema, the key is one that the target has already.
                 let data_only = run.options.scope == Scope::DataOnly;
-                let found = match (&source, data_only, &step.step.relation) {
-                    (_, true, _) => evidence::orphans(target, target, step.source_oid).await?,
-                    (Some(source), ..) => {
-                        evidence::orphans(source, target, step.source_oid).await?
-                    }
-                    (None, _, Some(table)) => self.orphans_by_name(step, table).await?,
-                    (None, _, None) => None,
+                let mut found = match &step.step.relation {
+                    _ if data_only => evidence::orphans(target, target, step.source_oid).await?,
+                    Some(table) => self.orphans_by_name(step, table).await?,
+                    None => None,
                 };
+                // Where it could not be made before its rows were looked at, only the source has it.
+                if let (None, Some(source), false) = (&found, &source, data_only) {
+                    found = evidence::orphans(source, target, step.source_oid).await?;
+                }
                 let rows = found.map_or_else(
                     || "rows refer to rows that are not there".to_owned(),
                     |found| found.to_string(),

@@ -27,6 +27,8 @@ pub(super) struct StoredRun {
     pub(super) writes: BTreeMap<u32, i64>,
     /// What was known before it began.
     pub(super) known_before: Vec<Finding>,
+    /// The tables that the target has emptied, if it has crashed since.
+    pub(super) emptied: Option<Vec<RelationName>>,
     /// Whether no other process can write receipts now.
     pub(super) alone: bool,
 }
@@ -57,6 +59,7 @@ impl StoredRun {
             steps: state::load_steps(control).await?,
             writes: state::load_writes(control).await?,
             known_before: findings,
+            emptied: state::emptied(control).await?,
             alone: false,
         })
     }
@@ -75,6 +78,13 @@ impl StoredRun {
         ClaimKey::of_writers().take_shared(control).await?;
         let stored = Self::load(control).await?;
         stored.refuse_other_databases(identities)?;
+        if stored.emptied.as_ref().is_some_and(|emptied| !emptied.is_empty()) {
+            return Err(Error::new(
+                ErrorKind::SnapshotGone,
+                "target: it has crashed since, and unlogged tables of the run are empty",
+            )
+            .with_hint("go on with it by `pghaul clone --resume`, then join it from here"));
+        }
         Ok(stored)
     }
 
@@ -159,7 +169,8 @@ impl StoredRun {
         let objects =
             (0..batches).all(|batch| self.steps.contains_key(&format!("large objects {batch}")));
         let read_back = self.steps.contains_key(ALL_READ_BACK);
-        parts && objects && read_back
+        let lost = self.emptied.iter().flatten().next().is_some();
+        parts && objects && read_back && !lost
     }
 
     /// Lays the stored parts over a plan made anew: sizes may have changed meanwhile, the parts of

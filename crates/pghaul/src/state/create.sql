@@ -95,3 +95,10 @@ create table pghaul.duplicate_row (
     primary_key       text not null,
     primary key (object, number, schema_name, table_name, place)
 );
+
+-- One row, as long as the server has not crashed: then it empties what is unlogged, this table too,
+-- while the receipts of rows in unlogged tables stay.
+create unlogged table pghaul.witness (
+    stands            boolean primary key
+);
+insert into pghaul.witness values (true);

@@ -11,6 +11,7 @@ use pghaul_archive::check::BatchDigest;
 use pghaul_archive::rows::{Chunk, RowCheck};
 use pghaul_archive::{ArchiveError, Frame};
 use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::large_objects::{Attributes, LargeObject, statements};
 use super::piece::Piece;
@@ -39,7 +40,7 @@ impl Transfer {
         part: &Part,
         mut committed: impl FnMut(Receipt),
     ) -> Result<Ended, Error> {
-        let mut frames = frames(Arc::clone(archive), part.id);
+        let (mut frames, reading) = frames(Arc::clone(archive), part.id);
         let mut piece = Piece::begin_whole(target, table, part).await?;
         while let Some(frame) = frames.recv().await {
             let frame = frame.map_err(failed)?;
@@ -49,6 +50,8 @@ impl Transfer {
             self.counters.rows_read.fetch_add(frame.digest.rows, Ordering::Relaxed);
             piece.push_frame(frame.bytes.into(), frame.digest).await?;
         }
+        // The channel ends with its thread, also where that has not come to the piece's end.
+        reading.await.map_err(panicked)?;
         committed(piece.commit(None, &self.worker).await?);
         Ok(Ended::Done)
     }
@@ -56,16 +59,23 @@ impl Transfer {
 
 /// Reads the piece of a part in a thread of its own. The channel ends after the last frame, once
 /// the piece's end was checked too.
-fn frames(archive: Arc<Loaded>, part: PartId) -> mpsc::Receiver<Result<Frame, ArchiveError>> {
+fn frames(
+    archive: Arc<Loaded>,
+    part: PartId,
+) -> (mpsc::Receiver<Result<Frame, ArchiveError>>, JoinHandle<()>) {
     let (send, receive) = mpsc::channel(FRAMES_AHEAD);
-    tokio::task::spawn_blocking(move || {
+    let reading = tokio::task::spawn_blocking(move || {
         let read = archive.read_part(part, |frame| send.blocking_send(Ok(frame)).is_ok());
         if let Err(error) = read {
             // Nobody listens any more: then it does not matter.
             let _ = send.blocking_send(Err(error));
         }
     });
-    receive
+    (receive, reading)
+}
+
+fn panicked(error: JoinError) -> Error {
+    Error::new(ErrorKind::Bug, "the thread that reads an archive ended by a panic").caused_by(error)
 }
 
 /// Creates a batch of large objects inside the target's open transaction. Gives the digest that
@@ -89,11 +99,7 @@ pub(crate) async fn load_objects(
         counters.bytes_read.fetch_add(chunk.data.len() as u64, Ordering::Relaxed);
         put(target, chunk).await?;
     }
-    let digest = read.await.map_err(|error| {
-        Error::new(ErrorKind::Bug, "the thread that reads an archive ended by a panic")
-            .caused_by(error)
-    })?;
-    let digest = digest.map_err(failed)?;
+    let digest = read.await.map_err(panicked)?.map_err(failed)?;
     give_attributes(target, objects, attributes).await?;
     Ok(digest.to_string())
 }

@@ -160,6 +160,15 @@ fn length_of(chunk: &[u8]) -> i64 {
     i64::try_from(chunk.len()).unwrap_or(i64::MAX)
 }
 
+/// The statement that removes those of a batch that nobody has removed by then.
+pub(crate) fn unlink(objects: &[LargeObject]) -> String {
+    let oids: Vec<String> = objects.iter().map(|object| object.oid.to_string()).collect();
+    format!(
+        "select pg_catalog.lo_unlink(oid) from pg_catalog.pg_largeobject_metadata where oid in ({})",
+        oids.join(", ")
+    )
+}
+
 fn add(all: &mut Sha256, object: Oid, length: i64, content: Sha256) {
     all.update(object.to_be_bytes());
     all.update(length.to_be_bytes());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::options::{Scope, VerifyOptions};
 use super::pairs::{Known, Pairs, UniqueKeys, pairs, unique_keys};
-use crate::catalog::{Catalog, size};
+use crate::catalog::{Catalog, Sizes, size};
 use crate::connect::{Endpoint, Purpose, Session};
 use crate::error::Error;
 use crate::plan::PartSizing;
@@ -100,9 +100,10 @@ impl Moment {
     }
 }
 
-/// What is there, before any snapshot.
+/// What is there, before any snapshot, without sizes: they wait for whoever has a table for himself.
 pub(crate) async fn look(endpoint: &Endpoint) -> Result<Catalog, Error> {
-    Catalog::read(&endpoint.connect(Purpose::Catalog, "verify look").await?).await
+    let session = endpoint.connect(Purpose::Catalog, "verify look").await?;
+    Catalog::read_with(&session, &Sizes::Of(Vec::new())).await
 }
 
 /// A session on each side that may become the keeper of its snapshot.
@@ -126,8 +127,9 @@ impl SideAt {
         options: &VerifyOptions,
     ) -> Result<(Self, UniqueKeys), Error> {
         let wanted = filter.by_name(before);
-        let keeper = Keeper::start_in(session, wanted).await?;
-        let catalog = Catalog::read(keeper.session()).await?;
+        let keeper = Keeper::start_in(session, &wanted).await?;
+        let sizes = before.map_or(Sizes::All, |before| Sizes::of_wanted(before, &wanted));
+        let catalog = Catalog::read_with(keeper.session(), &sizes).await?;
         let instant = Instant::read(keeper.session()).await?;
         let unique_keys = unique_keys(keeper.session()).await?;
         let row = keeper

@@ -1,6 +1,6 @@
 -- The foreign keys of these tables and of the partition trees that they are in, as they stand on
--- the target: $1 schemas, $2 names. Each key once, at the top of its tree; those that are not
--- valid, or not enforced, promise nothing.
+-- the target: $1 schemas, $2 names. Each key once, at the top of its tree. All that are enforced check
+-- each row that comes; those that are not valid promise nothing about the rows that are there.
 with recursive wanted as (
     select c.oid
     from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) w (schema_name, name)
@@ -32,6 +32,8 @@ select o.oid
           from pg_catalog.unnest(o.conpfeqop) with ordinality k (operator, place)
           join pg_catalog.pg_operator f on f.oid = k.operator
           join pg_catalog.pg_namespace n on n.oid = f.oprnamespace)
+     -- A period is contained, not equal.
+     , o.convalidated and coalesce(pg_catalog.to_jsonb(o) ->> 'conperiod', 'false') = 'false'
 from pg_catalog.pg_constraint o
 join above on above.oid = o.conrelid
 join pg_catalog.pg_class c on c.oid = o.conrelid
@@ -39,8 +41,6 @@ join pg_catalog.pg_namespace cn on cn.oid = c.relnamespace
 join pg_catalog.pg_class p on p.oid = o.confrelid
 join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
 where o.contype = 'f'
-  and o.convalidated
+  and coalesce(pg_catalog.to_jsonb(o) ->> 'conenforced', 'true') = 'true'
   and coalesce((pg_catalog.to_jsonb(o) ->> 'conparentid')::oid, 0) = 0
-  -- A period is contained, not equal.
-  and coalesce(pg_catalog.to_jsonb(o) ->> 'conperiod', 'false') = 'false'
 order by 3, 4, 2
