@@ -6,6 +6,7 @@ mod changes;
 mod groups;
 mod links;
 mod merged;
+mod names;
 mod numbers;
 mod recounts;
 mod roles;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use pghaul_rows::{RowDigest, Tid};
 
 use self::links::Links;
+use self::names::Given;
 use self::numbers::Numbers;
 use self::roles::Roles;
 use super::file::{
@@ -38,6 +40,7 @@ struct Emit<'w> {
     /// Groups of rows that are deleted before the indexes are rebuilt.
     first: BTreeSet<u32>,
     links: Links,
+    given: Given,
     questions: Spool<QuestionLine>,
     /// How many, by table.
     asked: BTreeMap<String, u64>,
@@ -99,6 +102,7 @@ impl Work<'_> {
             numbers: Numbers::default(),
             first: BTreeSet::new(),
             links: Links::default(),
+            given: Given::new(),
             questions: Spool::new(&self.options.spill_dir),
             asked: BTreeMap::new(),
         };
