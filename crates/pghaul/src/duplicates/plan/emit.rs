@@ -175,7 +175,7 @@ impl Work<'_> {
             referred_by: self
                 .tables
                 .to(table)
-                .filter(|r| r.foreign_key.is_none() && r.kind == ReferenceKind::Key)
+                .filter(|r| r.foreign_key.is_none())
                 .filter_map(|r| {
                     let child = &self.tables.list[r.child].name;
                     // Keys over several columns are the server's, built or not.
@@ -188,6 +188,7 @@ impl Work<'_> {
                         table: child.name.as_str().to_owned(),
                         column: column.clone(),
                         to: to.clone(),
+                        array: r.kind == ReferenceKind::Array,
                         only: r.type_.clone().map(|type_| (type_.column, type_.value)),
                     })
                 })

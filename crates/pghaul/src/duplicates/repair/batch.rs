@@ -1,7 +1,7 @@
 //! One batch: some rows of one table, in one transaction with their undo rows and the receipt.
 //!
 //! Invariants: a row is touched only if it is where and what the plan says, or where this repair
-//! left it; nothing else than what the plan names changes, a cascade of the server's aborts the
+//! left it, and a group is noted as left alone with the receipt of the batch that did so; nothing else than what the plan names changes, a cascade of the server's aborts the
 //! batch; triggers of the user do not fire, and each is put back into the state that it had.
 
 mod write;
@@ -68,9 +68,14 @@ enum Trouble {
 
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
-        // What the data forbids: a constraint, or a value that cannot be written as text.
+        // What the data forbids: a constraint, or a value that cannot be written as text; a column that
+        // only the server writes; a key that has become too long for an index.
         match error.sqlstate() {
-            Some(state) if state.starts_with("23") || state.starts_with("22") => {
+            Some(state)
+                if state.starts_with("23")
+                    || state.starts_with("22")
+                    || matches!(state, "428C9" | "54000") =>
+            {
                 let why = std::error::Error::source(&error)
                     .map_or_else(|| error.to_string(), ToString::to_string);
                 Self::Refused(why)
@@ -110,6 +115,9 @@ impl Bench<'_> {
                 Err(Trouble::Refused(why)) => {
                     if let [job] = jobs.as_slice() {
                         all.refused.push((job.clone(), why));
+                        // Before the receipt of a batch behind it says that it was looked at.
+                        let refused = &all.refused[all.refused.len() - 1..];
+                        self.skip(subject, phase, refused).await?;
                         continue;
                     }
                     let mut first = jobs;
@@ -121,6 +129,19 @@ impl Bench<'_> {
             }
         }
         Ok(all)
+    }
+
+    /// Notes the groups of rows that were refused; those of rows that get back a key are noted already.
+    async fn skip(
+        &self,
+        subject: &Subject,
+        phase: Phase,
+        refused: &[(Job, String)],
+    ) -> Result<(), Error> {
+        match phase {
+            Phase::PutBack => Ok(()),
+            _ => state::skip(self.session, self.repair, &subject.name, refused).await,
+        }
     }
 
     async fn attempt(
@@ -267,6 +288,7 @@ impl Bench<'_> {
             after,
         };
         receipt.insert(self.session, batch).await?;
+        self.skip(subject, phase, &done.refused).await?;
         self.session.batch("commit a batch", "commit").await?;
         Ok(done)
     }
@@ -426,9 +448,4 @@ impl Bench<'_> {
             .await?;
         Ok(crate::catalog::size(row.get(0)))
     }
-}
-
-/// The groups of jobs.
-pub(super) fn groups_of(jobs: &[(Job, String)]) -> BTreeSet<u32> {
-    jobs.iter().flat_map(|(job, _)| job.groups.iter().copied()).collect()
 }

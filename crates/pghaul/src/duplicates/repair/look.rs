@@ -60,7 +60,7 @@ impl Repairing<'_> {
         )
         .await;
         let created = match created {
-            Ok(()) => self.skip(&reasons).await,
+            Ok(()) => self.leave_alone(&reasons).await,
             Err(error) => Err(error),
         };
         match created {
@@ -72,6 +72,18 @@ impl Repairing<'_> {
                 Err(error)
             }
         }
+    }
+
+    async fn leave_alone(
+        &mut self,
+        reasons: &BTreeMap<u32, (String, String)>,
+    ) -> Result<(), Error> {
+        let (session, repair) = (self.bench.session, self.bench.repair);
+        for (group, (table, why)) in reasons {
+            self.skipped.insert(self.script.cluster(*group));
+            state::skip_group(session, repair, *group, (table, why)).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn load_skipped(&mut self) -> Result<(), Error> {
