@@ -328,3 +328,41 @@ async fn arrays_that_the_memory_does_not_hold_are_refused() {
     let planned = plan_with(&database.url(), &with(32 << 20), &paper.plan()).await.unwrap();
     assert_eq!((planned.counts.groups, planned.counts.changed), (20, 300));
 }
+
+/// A row takes in what an index lets only one row have: the other one gives it up before.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_one_row_may_have_is_taken_over() {
+    for major in majors(&[Major::V9_6, Major::V14, Major::V18]) {
+        let database = database(major, "taken");
+        database
+            .execute(
+                "create table customer (id int primary key, name text, card text unique);
+                 create unique index customer_name on customer (name);
+                 create table member (id int primary key, customer int not null references customer,
+                                      club text, badge text unique, unique (customer, club));
+                 create table visit (id serial primary key, member int references member);
+                 insert into customer select g, 'c' || g from generate_series(1, 4) g;
+                 insert into member values (1, 1, 'go', null), (2, 2, 'go', 'b2')",
+            )
+            .await
+            .unwrap();
+        let twins = "insert into customer values (101, 'c1', 'k1'), (102, 'c2', null), (103, 'c3', 'k3');
+                     insert into member values (11, 101, 'go', 'b1'), (12, 102, 'go', null), (13, 103, 'go', 'b3');
+                     insert into visit (member) select id from member";
+        database.execute(under_a_broken_index(&["customer_name"], twins)).await.unwrap();
+        let rule = rules(
+            "[[table]]\nname = 'customer'\nkeep = [{ lowest = 'id' }]\n[table.merge]\ncard = 'first'\n\
+             [[table]]\nname = 'member'\n[table.merge]\nbadge = 'first'",
+        );
+        there_and_back(&database, &rule, (3, 2), async || {
+            let rows = "select string_agg(concat_ws(' ', c.id, c.card, m.id, m.badge, (select count(*) from visit v where v.member = m.id)), ',' order by c.id)
+                          from customer c left join member m on m.customer = c.id";
+            assert_eq!(
+                database.value(rows).await.unwrap().as_deref(),
+                Some("1 k1 1 b1 2,2 2 b2 2,3 k3 13 b3 1,4 0"),
+                "{major:?}"
+            );
+        })
+        .await;
+    }
+}

@@ -361,7 +361,10 @@ impl Repairing<'_> {
         go_on = go_on && self.phase(Phase::DeleteFirst, &backwards).await?;
         go_on = go_on && self.phase(Phase::Release, &all).await?;
         go_on = go_on && self.rebuild().await?;
-        go_on = go_on && self.phase(Phase::Change, &all).await?;
+        if go_on {
+            self.look_at_rows_that_stay().await?;
+            go_on = self.phase(Phase::Change, &all).await?;
+        }
         if go_on {
             self.add_indexes().await?;
             go_on = self.phase(Phase::Delete, &backwards).await?;

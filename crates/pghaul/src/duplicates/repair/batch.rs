@@ -23,6 +23,9 @@ use crate::error::Error;
 /// How often a batch waits for locks that somebody else has.
 const LOCK_ATTEMPTS: u32 = 10;
 
+/// Why nothing is done for a row that stays.
+const STAYS_CHANGED: &str = "somebody else changed the row that stays since the plan was made";
+
 /// What all batches of a repair share.
 pub(super) struct Bench<'a> {
     pub(super) session: &'a Session,
@@ -229,8 +232,7 @@ impl Bench<'_> {
                     before.add_row(digest);
                 }
                 Some(_) => {
-                    let why = "somebody else changed the row that stays since the plan was made";
-                    done.refused.push((job.clone(), why.to_owned()));
+                    done.refused.push((job.clone(), STAYS_CHANGED.to_owned()));
                 }
                 None => {
                     let why = "somebody else changed it since the plan was made";
@@ -394,6 +396,29 @@ impl Bench<'_> {
             places.insert(plan, place);
         }
         Ok(places)
+    }
+
+    /// Jobs whose row that stays is neither what the plan says nor what this repair made of it, and why.
+    pub(super) async fn of_changed_rows(
+        &self,
+        subject: &Subject,
+        jobs: &[Job],
+    ) -> Result<Vec<(Job, String)>, Error> {
+        let wanted = jobs.iter().filter_map(|job| Some(job.keep?.0)).collect();
+        let places = self.locate(subject, &wanted).await?;
+        let now = places.values().flatten().map(|place| place.now);
+        let found = self.digests.read(self.session, &subject.name, now).await?;
+        let is_as_planned = |job: &&Job| {
+            job.keep.is_none_or(|(tid, digest)| {
+                let place = places.get(&tid).and_then(Option::as_ref);
+                place.is_some_and(|place| match found.get(&place.now) {
+                    Some(now) => place.ours || *now == digest,
+                    None => false,
+                })
+            })
+        };
+        let changed = jobs.iter().filter(|job| !is_as_planned(job));
+        Ok(changed.map(|job| (job.clone(), STAYS_CHANGED.to_owned())).collect())
     }
 
     /// Where rows are now that are there at all.

@@ -15,6 +15,7 @@ use crate::duplicates::plan::file::{
 use crate::duplicates::plan::groups::{Fate, Group};
 use crate::duplicates::plan::release::cleared_column;
 use crate::duplicates::plan::work::{ROWS_AT_ONCE, Work};
+use crate::duplicates::tables::Unique;
 use crate::error::Error;
 
 impl Work<'_> {
@@ -78,6 +79,7 @@ impl Work<'_> {
         // Where nothing is merged, it takes in nothing.
         let stays = if group.fate == Fate::Merge { Role::Stays } else { Role::Changes };
         roles.push(*first, number, stays)?;
+        let taken = self.taken(table, merged.get(first).filter(|_| group.fate == Fate::Merge));
         let mut lines = Vec::new();
         for (at, other) in others.iter().enumerate() {
             let (then, set) = match &group.fate {
@@ -86,7 +88,7 @@ impl Work<'_> {
                     let column = self.column_of_key(table)?;
                     (Then::Change, Values::from([(column, keys.get(at).cloned())]))
                 }
-                _ => self.fate_of(table, group, at + 1, rows, number)?,
+                _ => gives_up(self.fate_of(table, group, at + 1, rows, number)?, &taken),
             };
             let role = match then {
                 Then::Change => Role::Changes,
@@ -122,6 +124,18 @@ impl Work<'_> {
             keep: Some(KeptLine { row, because: group.because.clone(), set }),
             others: lines,
         }))
+    }
+
+    /// Columns of what a row takes in that an index keeps apart, and that can be NULL: the others must have
+    /// given up their values by then.
+    fn taken(&self, table: usize, set: Option<&Values>) -> Vec<String> {
+        let facts = &self.tables.list[table];
+        let kept_apart = |name: &String| {
+            let index = |unique: &Unique| !unique.by_rule && unique.reads.contains(name);
+            let column = facts.column(name);
+            column.is_some_and(|c| !c.not_null && !c.always) && facts.uniques.iter().any(index)
+        };
+        set.into_iter().flat_map(Values::keys).filter(|name| kept_apart(name)).cloned().collect()
     }
 
     fn found_by(&self, table: usize, group: &Group) -> Vec<String> {
@@ -284,5 +298,22 @@ impl Work<'_> {
             }
         }
         roles.add(more)
+    }
+}
+
+/// What becomes of a row that also gives up these.
+fn gives_up((then, mut set): (Then, Values), taken: &[String]) -> (Then, Values) {
+    match then {
+        // A twin that can give up none of its keys stays as it is until it goes.
+        Then::Twin if set.is_empty() => return (then, set),
+        Then::Release | Then::DeleteLast | Then::Twin => {}
+        Then::Change | Then::Delete | Then::MoveFirst => return (then, set),
+    }
+    for column in taken {
+        set.entry(column.clone()).or_insert(None);
+    }
+    match then {
+        Then::DeleteLast if !set.is_empty() => (Then::Release, set),
+        _ => (then, set),
     }
 }
