@@ -5,7 +5,7 @@ use pghaul_testbed::mastodon::{self, Version};
 use pghaul_testbed::{Database, Major};
 
 use super::mastodon::{equal, small};
-use super::{Paper, clean, digests, plan_mastodon, repair, undo};
+use super::{Paper, clean, digests, plan_mastodon, repair, under_a_broken_index, undo};
 
 /// What is counted, by plain SQL.
 const OF_STATUSES: &str = "(select count(*) from statuses x where x.in_reply_to_id = s.status_id and x.deleted_at is null and x.visibility <> 3), \
@@ -105,4 +105,46 @@ async fn other_numbers_stay_as_they_are() {
     assert!(planned.counts.recounted >= 3);
     let changed = before - left;
     assert!((3..40).contains(&changed) && left > 100, "{left} of {before}");
+}
+
+/// Tallies of a poll came from elsewhere: those that were fetched last stay, whichever copy of the post
+/// had them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_poll_that_was_fetched_last_stays() {
+    let database = small(Major::V14, Version::V4_2_0, "polls");
+    let session = database.connect().await.unwrap();
+    let damage = mastodon::duplicate_statuses(Recipe::DoubleEntries).only("src.deleted_at is null");
+    let planted = damage.groups(2).plant(&session).await.unwrap();
+    let mut sql = String::new();
+    for (at, group) in (1..).zip(&planted.groups) {
+        let ids = [group.original.key.clone().unwrap(), group.copies[0].key.clone().unwrap()];
+        for (copy, id) in ids.iter().enumerate() {
+            // The copy's is newer in the first group, older in the second.
+            let fetched = if at == 1 { [1, 2][copy] } else { [10, 5][copy] };
+            sql.push_str(&format!(
+                "insert into polls (id, account_id, status_id, options, cached_tallies, votes_count, last_fetched_at, created_at, updated_at)
+                   select 990000 + {at} * 10 + {copy}, account_id, id, '{{X,Y}}', '{{{fetched},0}}', {fetched}
+                        , timestamp '2024-01-01' + interval '1 day' * {fetched}, now(), now() from statuses where id = {id};
+                 insert into poll_votes (account_id, poll_id, choice, created_at, updated_at)
+                   select a.id, 990000 + {at} * 10 + {copy}, 0, now(), now() from accounts a where a.id > 0 order by a.id limit 3 + {copy};
+                 update statuses set poll_id = 990000 + {at} * 10 + {copy} where id = {id};"
+            ));
+        }
+    }
+    session.execute(under_a_broken_index(&["index_statuses_on_uri"], &sql)).await.unwrap();
+    let before = digests(&database).await;
+    let paper = Paper::new();
+    plan_mastodon(&database.url(), &paper.plan()).await.unwrap();
+    let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
+    assert_eq!((repaired.skipped, repaired.asked), (0, 0), "{:?}", repaired.findings);
+    clean(&database).await;
+    let left = "select string_agg(concat_ws(' ', p.id, p.cached_tallies, s.poll_id = p.id
+                                          , (select count(*) from poll_votes v where v.poll_id = p.id)), ',' order by p.id)
+                  from polls p join statuses s on s.id = p.status_id where p.id > 990000";
+    assert_eq!(
+        database.value(left).await.unwrap().as_deref(),
+        Some("990011 {2,0} t 4,990020 {10,0} t 4")
+    );
+    undo(&database.url(), true).await.unwrap();
+    equal(&before, &digests(&database).await);
 }

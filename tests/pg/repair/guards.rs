@@ -21,7 +21,7 @@ use super::{
 use crate::harness::{OnEvent, database};
 
 /// Rows that nothing refers to, six of them twice.
-async fn alone(major: Major) -> (Database<'static>, Paper) {
+pub(super) async fn alone(major: Major) -> (Database<'static>, Paper) {
     alone_in(database(major, "guards")).await
 }
 
@@ -235,13 +235,14 @@ async fn a_batch_of_long_values_is_a_shorter_one() {
     assert_eq!(database.value(kept).await.unwrap().as_deref(), Some("5"));
 }
 
-/// By a foreign key that deletes or clears, or refuses; and without one.
+/// By a foreign key that deletes or clears, refuses, or does nothing; and without one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_somebody_refers_to_meanwhile_stays() {
     for (major, on_delete, table) in [
         (Major::V9_6, "on delete cascade", "purchase"),
         (Major::V18, "on delete set null", "purchase"),
         (Major::V14, "", "purchase"),
+        (Major::V18, "not enforced", "purchase"),
         (Major::V14, "on delete cascade", "visit"),
     ] {
         let (database, paper) = customers(major, on_delete).await;

@@ -223,6 +223,18 @@ alter table conversations add column parent_status_id bigint, add column parent_
 create unique index index_conversations_on_parent_status_id on conversations (parent_status_id) where parent_status_id is not null;
 create unique index index_webauthn_credentials_on_user_id_and_nickname on webauthn_credentials (user_id, nickname);
 create unique index index_identities_on_uid_and_provider on identities (uid, provider);
+create table relationship_severance_events (id bigserial primary key, type int not null, target_name text not null);
+create table severed_relationships (id bigserial primary key, relationship_severance_event_id bigint not null references relationship_severance_events on delete cascade
+    , local_account_id bigint not null references accounts on delete cascade, remote_account_id bigint not null references accounts on delete cascade
+    , direction int not null, show_reblogs bool, notify bool);
+create unique index index_severed_relationships_on_unique_tuples on severed_relationships (relationship_severance_event_id, local_account_id, direction, remote_account_id);
+create table follow_recommendation_mutes (id bigserial primary key, account_id bigint not null references accounts on delete cascade, target_account_id bigint not null references accounts on delete cascade);
+create unique index idx_on_account_id_target_account_id_a8c8ddf44e on follow_recommendation_mutes (account_id, target_account_id);
+insert into relationship_severance_events (type, target_name) values (0, 'gone.example');
+insert into severed_relationships (relationship_severance_event_id, local_account_id, remote_account_id, direction)
+    select 1, l.id, r.id, 0 from (select id from accounts where domain is null and id > 0 limit 2) l, (select id from accounts where domain is not null) r;
+insert into follow_recommendation_mutes (account_id, target_account_id)
+    select l.id, r.id from (select id from accounts where domain is null and id > 0 limit 2) l, (select id from accounts where domain is not null) r;
 insert into tag_trends (tag_id, language) select id, 'de' from tags limit 20;
 insert into software_deprecations (version) select '4.' || g from generate_series(1, 20) g;
 update conversations c set parent_status_id = s.id, parent_account_id = s.account_id
@@ -243,6 +255,12 @@ insert into rule_translations (rule_id, language) select g, 'de' from generate_s
 insert into email_subscriptions (account_id, email) select id, 'e' || id from accounts limit 20;
 create unique index index_accounts_on_uri_4_7 on accounts (uri) where uri <> ''";
 
+/// Two keys of one name are two keys, and who loses one may be locked out.
+const ASKED_ABOUT: &[&str] = &[
+    "index_keypairs_on_account_id_and_local_fragment",
+    "index_webauthn_credentials_on_user_id_and_nickname",
+];
+
 /// By their indexes, and by what they refer to: accounts and statuses that are there twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_of_other_releases() {
@@ -259,19 +277,25 @@ async fn tables_of_other_releases() {
         "index_collection_items_on_activity_uri",
         "index_notification_requests_on_account_id_and_from_account_id",
         "index_fasp_providers_on_base_url",
-        "index_username_blocks_on_username_lower_btree",
         "index_rule_translations_on_rule_id_and_language",
         "index_email_subscriptions_on_account_id_and_email",
         "index_tag_trends_on_tag_id_and_language",
         "index_software_deprecations_on_version",
-        "index_keypairs_on_account_id_and_local_fragment",
         "index_conversations_on_parent_status_id",
-        "index_webauthn_credentials_on_user_id_and_nickname",
         "index_identities_on_uid_and_provider",
+        "index_username_blocks_on_username_lower_btree",
     ] {
         Damage::new(index, Recipe::DoubleEntries).groups(2).plant(&session).await.unwrap();
         planted += 2;
     }
+    let mut asked_about = 0;
+    for &index in ASKED_ABOUT {
+        Damage::new(index, Recipe::DoubleEntries).groups(2).plant(&session).await.unwrap();
+        asked_about += 2;
+    }
+    let logged = "insert into admin_action_logs (account_id, action, target_type, target_id, created_at, updated_at)
+                  select (select min(id) from accounts where domain is null and id > 0), 'create', 'UsernameBlock', id, now(), now() from username_blocks";
+    database.execute(logged).await.unwrap();
     // Statuses and accounts whose copies have rows of these tables.
     let quotes = pghaul_testbed::damage::Children::like_others;
     pghaul_testbed::mastodon::duplicate_statuses(Recipe::DoubleEntries)
@@ -289,13 +313,15 @@ async fn tables_of_other_releases() {
         .children(quotes("collections", "account_id"))
         .children(quotes("collection_items", "account_id"))
         .children(quotes("notification_requests", "from_account_id"))
+        .children(quotes("severed_relationships", "remote_account_id"))
+        .children(quotes("follow_recommendation_mutes", "target_account_id"))
         .plant(&session)
         .await
         .unwrap();
     // Every second copy of an account has another key, and under the index of 4.7 another uri too:
     // nothing shows that it is the same actor.
     planted += 8;
-    let asked_about = 2;
+    asked_about += 2;
     Damage::new("index_accounts_on_uri_4_7", Recipe::DoubleEntries)
         .only("src.domain is not null")
         .seed(5)
@@ -313,7 +339,11 @@ async fn tables_of_other_releases() {
     assert_eq!(planned.counts.questions, asked_about, "{asked:#?}");
     let repaired = repair(&database.url(), &paper.plan()).await.unwrap();
     assert_eq!((repaired.skipped, repaired.asked), (0, asked_about), "{:?}", repaired.findings);
-    clean_but(&database, &["index_accounts_on_username_and_domain_lower"]).await;
+    let damaged = ["index_accounts_on_username_and_domain_lower"].iter().chain(ASKED_ABOUT);
+    clean_but(&database, &damaged.copied().collect::<Vec<_>>()).await;
+    let dangling = "select count(*) from admin_action_logs where target_type = 'UsernameBlock'
+                       and target_id not in (select id from username_blocks)";
+    assert_eq!(database.value(dangling).await.unwrap().as_deref(), Some("0"));
     undo(&database.url(), true).await.unwrap();
     equal(&before, &digests(&database).await);
 }

@@ -99,6 +99,57 @@ async fn rows_that_never_rest_are_said_to_move() {
     assert_eq!(compared.named("public.t"), ["Changed 7 v"]);
 }
 
+/// Rows without a key are known by what is in them: one that changes on both sides, and differs all the
+/// time, is gone each time that it is looked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_without_a_key_agree_only_when_their_table_does() {
+    let (source, target) = pair("nameless");
+    let table = "create table t (name text, n int);
+        insert into t select 'n' || g, g from generate_series(1, 2000) g";
+    for database in [source, target] {
+        database.execute(table).await.unwrap();
+    }
+    target.execute("update t set n = n + 1000000 where name = 'n7'").await.unwrap();
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writer = {
+        let stop = Arc::clone(&stop);
+        tokio::spawn(async move {
+            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                for database in [source, target] {
+                    database.execute("update t set n = n + 1 where name = 'n7'").await.unwrap();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+    };
+    let compared = verify(&source.url(), &target.url(), again(200)).await.unwrap();
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    writer.await.unwrap();
+    let seen = compared.table("public.t").recheck.unwrap();
+    assert_eq!((seen.looks, seen.stayed, seen.moving), (4, 0, 2));
+    assert!(!compared.table("public.t").equal);
+    assert_eq!(compared.wrong(), [("rows_differ", "public.t".to_owned())]);
+    assert_eq!(compared.kinds("public.t"), [DifferenceKind::Missing, DifferenceKind::Extra]);
+
+    // Nobody writes any more: it stays different.
+    let compared = verify(&source.url(), &target.url(), again(200)).await.unwrap();
+    let seen = compared.table("public.t").recheck.unwrap();
+    assert_eq!((seen.looks, seen.agreed, seen.stayed, seen.moving), (2, 0, 2, 0));
+    assert!(!compared.table("public.t").equal && compared.table("public.t").all_named);
+
+    // What replicates arrives once the tables have been compared.
+    let observer = OnEvent(move |event: &Event<'_>| {
+        if let Event::TableVerified { equal: false, .. } = event {
+            target.execute("update t set n = n - 1000000 where name = 'n7'").forget();
+        }
+    });
+    let compared = verify_observed(&source.url(), &target.url(), again(300), Arc::new(observer))
+        .await
+        .unwrap();
+    assert_eq!(compared.wrong(), []);
+    assert!(compared.table("public.t").equal && compared.differences.is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn when_all_rows_differ_as_many_are_named_as_were_asked_for() {
     let (source, target) = pair("all_differ");

@@ -46,8 +46,8 @@ impl CountLine {
             });
         }
         format!(
-            "select pg_catalog.format('%s', k.key), pg_catalog.count(*) from only {} as t \
-               join pg_catalog.unnest($1::text[]::{type_name}[]) as k (key) on k.key = {} \
+            "select k.key, pg_catalog.count(*) from only {} as t \
+               join pg_catalog.unnest($1::text[]) as k (key) on k.key::{type_name} = {} \
               where true{conditions} group by k.key",
             RelationName::new(&self.schema, &self.table).quoted(),
             column_of("t", &self.of),

@@ -3,8 +3,9 @@
 //! Groups come from a [`Scan`], and everything else is read in its snapshot, from the heap. Groups
 //! are kept in temporary files. What is held in memory are the rows that share a key of an index,
 //! the groups of one table, some 40 bytes a row, what takes the place of each key that others refer
-//! to, 24 bytes for a whole number, and the places of the rows that refer to rows that go, 8 bytes
-//! each; all of it is counted against the budget, and a plan that would need more is refused.
+//! to, 24 bytes for a whole number, the places of the rows that refer to rows that go, 8 bytes each,
+//! and the arrays of one table that name such rows, as they will be; all of it is counted against the
+//! budget, and a plan that would need more is refused.
 //! Temporary tables on the server are not used: they would be writes, which a standby cannot do. The
 //! file is written line by line.
 //!

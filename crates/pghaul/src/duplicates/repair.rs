@@ -41,13 +41,13 @@ pub(in crate::duplicates) use batch::names;
 pub(in crate::duplicates) use indexes::drop_temporary;
 pub(in crate::duplicates) use report::keys_given_up;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Instant;
 
 use pghaul_rows::Tid;
 
-use self::batch::{Bench, Done, groups_of};
+use self::batch::{Bench, Done};
 use self::script::{Job, Phase, Script};
 use self::subject::Subject;
 use super::plan::digests::Digests;
@@ -189,6 +189,13 @@ pub async fn repair(
                  them, and only a superuser can keep foreign keys quiet while one of them goes",
                 table.table
             ));
+        } else if moves_keys(&script, table)? {
+            refused.push(format!(
+                "{}: rows get another key by which others refer to them, since it is made of what is merged, \
+                 and only a superuser can keep foreign keys quiet meanwhile (or take the groups that need it \
+                 out of the plan)",
+                table.table
+            ));
         }
     }
     subject::refuse(&refused)?;
@@ -256,6 +263,23 @@ impl Twins {
         }
         Ok(twins)
     }
+}
+
+/// Whether rows that stay get another key by which others refer to them.
+fn moves_keys(script: &Script, table: &TableLine) -> Result<bool, Error> {
+    let place = script.tables.iter().position(|other| other.table == table.table);
+    for phase in [Phase::ChangeFirst, Phase::Change] {
+        let Some(place) = place.filter(|_| !table.referenced.is_empty()) else { break };
+        let mut jobs = script.jobs(phase, place)?;
+        while let Some(job) = jobs.next_job()? {
+            if let script::What::Update(values) = &job.what
+                && table.referenced.iter().any(|key| values.contains_key(key))
+            {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Rows are fetched by ctid: in small tables too, where the planner would rather read all of it.
@@ -337,7 +361,10 @@ impl Repairing<'_> {
         go_on = go_on && self.phase(Phase::DeleteFirst, &backwards).await?;
         go_on = go_on && self.phase(Phase::Release, &all).await?;
         go_on = go_on && self.rebuild().await?;
-        go_on = go_on && self.phase(Phase::Change, &all).await?;
+        if go_on {
+            self.look_at_rows_that_stay().await?;
+            go_on = self.phase(Phase::Change, &all).await?;
+        }
         if go_on {
             self.add_indexes().await?;
             go_on = self.phase(Phase::Delete, &backwards).await?;
@@ -365,22 +392,6 @@ impl Repairing<'_> {
             object: what,
             took: begun.elapsed(),
         });
-    }
-
-    async fn skip(&mut self, reasons: &BTreeMap<u32, (String, String)>) -> Result<(), Error> {
-        for (group, (table, why)) in reasons {
-            self.skipped.insert(self.script.cluster(*group));
-            self.bench
-                .session
-                .execute(
-                    "note a group that is left alone",
-                    "insert into pghaul.repair_skip values ($1, $2, $3, $4) \
-                     on conflict (repair, number) do nothing",
-                    &[&self.bench.repair, &i64::from(*group), table, why],
-                )
-                .await?;
-        }
-        Ok(())
     }
 
     /// False if it was asked to stop.
@@ -430,7 +441,7 @@ impl Repairing<'_> {
                 let begun = Instant::now();
                 let outcome =
                     self.bench.run(subject, phase, std::mem::take(&mut some), done_to).await?;
-                self.take_in(subject, outcome).await?;
+                self.take_in(&outcome);
                 self.step(&format!("{} {}", phase.name(), subject.name), begun);
                 if self.stop.soon.is_cancelled() || self.stop.now.is_cancelled() {
                     return Ok(false);
@@ -447,7 +458,8 @@ impl Repairing<'_> {
             if referred.contains(&job.tid) {
                 let why = "rows that the plan does not know refer to it".to_owned();
                 let done = Done { refused: vec![(job, why)], ..Done::default() };
-                self.take_in(subject, done).await?;
+                state::skip(session, self.bench.repair, &subject.name, &done.refused).await?;
+                self.take_in(&done);
                 continue;
             }
             rows.insert(job.tid);
@@ -456,18 +468,11 @@ impl Repairing<'_> {
         }
     }
 
-    async fn take_in(&mut self, subject: &Subject, done: Done) -> Result<(), Error> {
+    /// What a batch did. What it refused is noted.
+    fn take_in(&mut self, done: &Done) {
         self.done.changed += done.changed;
         self.done.deleted += done.deleted;
-        let mut reasons = BTreeMap::new();
-        for group in groups_of(&done.refused) {
-            let why = done
-                .refused
-                .iter()
-                .find(|(job, _)| job.groups.contains(&group))
-                .map_or_else(String::new, |(_, why)| why.clone());
-            reasons.insert(group, (subject.name.to_string(), why));
-        }
-        self.skip(&reasons).await
+        let groups = done.refused.iter().flat_map(|(job, _)| &job.groups);
+        self.skipped.extend(groups.map(|group| self.script.cluster(*group)));
     }
 }

@@ -25,7 +25,7 @@
 //! # of several of a foreign key: these follow as a whole.
 //! [table.merge]
 //! note = "first"          # the first that is neither NULL nor empty, in the order of `keep`
-//! vip = "highest"         # of numbers, times, texts; of booleans: true if any is
+//! vip = "highest"         # by the order of its type; of booleans: true if any is
 //! order_ids = "union"     # of arrays, without repetitions, sorted
 //!
 //! # A number of rows, counted anew where a repair merges or removes such rows; elsewhere it stays.

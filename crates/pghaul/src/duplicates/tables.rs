@@ -259,7 +259,7 @@ impl Tables {
                 (child, columns),
                 (parent, referred),
                 (row.get::<_, &str>(5), row.get::<_, &str>(6)),
-                (row.get(9), built),
+                (row.get(9), built && row.get::<_, bool>(10)),
             );
             for reference in reference.of_leaves(self) {
                 self.add_reference(reference);

@@ -323,7 +323,7 @@ impl Undoing<'_> {
                     if !self.session.is_closed() {
                         self.session.batch("roll back", "rollback").await?;
                     }
-                    return Err(error);
+                    return Err(in_the_way_of(subject, error));
                 }
             }
             self.observer.on_event(&Event::StepCommitted {
@@ -406,4 +406,18 @@ impl Undoing<'_> {
         self.session.batch(&doing, "commit").await?;
         Ok(rows)
     }
+}
+
+/// Rows that came since the repair may not go together with those of before.
+fn in_the_way_of(subject: &Subject, error: Error) -> Error {
+    let why = match error.sqlstate() {
+        Some("23505" | "23P01") => "a row that came since the repair has the key of one of them",
+        Some("23503") => "what one of them refers to has gone since the repair",
+        _ => return error,
+    };
+    error.with_hint(format!(
+        "{why}: the rows of before stand in pghaul.undo_row; mend what is in `{}` since, then go on with the \
+         same command. What was undone so far is kept",
+        subject.name
+    ))
 }

@@ -114,6 +114,21 @@ async fn name_rows(
         note(table, ended?);
         return Ok(());
     };
+    if pair.key.is_empty() {
+        let naming = Naming { limit: naming.limit.min(LOOKED_AT_AGAIN), ..naming };
+        let mut rows = Vec::new();
+        let named = differences(source, target, &naming, &mut rows).await?;
+        drop(sessions);
+        let first = (rows, named.all, &naming);
+        let seen = recheck::look_at_all_again(company, moment, &pair, first, again).await?;
+        table.all_named = seen.all;
+        table.equal = seen.all && seen.rows.is_empty();
+        let ended = told.take(seen.rows).await;
+        table.named = told.rows;
+        table.recheck = Some(seen.summary);
+        company.find(recheck::finding(table, &seen.summary));
+        return ended;
+    }
     let (looks, waiting) = (Rechecked::default(), Vec::new());
     let mut looking = Looking { company, moment, pair: &pair, again, told, waiting, looks };
     let ended = differences(source, target, &naming, &mut looking).await;

@@ -289,7 +289,8 @@ impl Work<'_> {
         let facts = &self.tables.list[table];
         let mut because = why(&rows, &wanted.steps);
         let collision = found_by == 0;
-        if collision && (self.is_referred_to(table) || wanted.steps.is_empty()) {
+        let waits = || self.is_referred_to(table) && self.keeps_moves_apart(table);
+        if collision && (wanted.steps.is_empty() || waits()) {
             rows.sort_by_key(|row| self.moves(table, row, wanted));
             because = "it was there already".to_owned();
         }
@@ -333,6 +334,15 @@ impl Work<'_> {
     /// Whether rows of other tables refer to this one.
     pub(super) fn is_referred_to(&self, table: usize) -> bool {
         self.tables.to(table).next().is_some()
+    }
+
+    /// Whether an index forbids that a row comes to refer to what another one, which goes last, still
+    /// refers to. What only the rules keep unique does not.
+    fn keeps_moves_apart(&self, table: usize) -> bool {
+        let active = self.active(table);
+        let moves = |column: &String| active.iter().any(|reference| reference.is_from(column));
+        let uniques = &self.tables.list[table].uniques;
+        uniques.iter().any(|unique| !unique.by_rule && unique.reads.iter().any(moves))
     }
 
     /// Whether a column of its own refers to it.

@@ -6,6 +6,7 @@ mod changes;
 mod groups;
 mod links;
 mod merged;
+mod names;
 mod numbers;
 mod recounts;
 mod roles;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use pghaul_rows::{RowDigest, Tid};
 
 use self::links::Links;
+use self::names::Given;
 use self::numbers::Numbers;
 use self::roles::Roles;
 use super::file::{
@@ -38,6 +40,7 @@ struct Emit<'w> {
     /// Groups of rows that are deleted before the indexes are rebuilt.
     first: BTreeSet<u32>,
     links: Links,
+    given: Given,
     questions: Spool<QuestionLine>,
     /// How many, by table.
     asked: BTreeMap<String, u64>,
@@ -99,6 +102,7 @@ impl Work<'_> {
             numbers: Numbers::default(),
             first: BTreeSet::new(),
             links: Links::default(),
+            given: Given::new(),
             questions: Spool::new(&self.options.spill_dir),
             asked: BTreeMap::new(),
         };
@@ -171,7 +175,7 @@ impl Work<'_> {
             referred_by: self
                 .tables
                 .to(table)
-                .filter(|r| r.foreign_key.is_none() && r.kind == ReferenceKind::Key)
+                .filter(|r| r.foreign_key.is_none())
                 .filter_map(|r| {
                     let child = &self.tables.list[r.child].name;
                     // Keys over several columns are the server's, built or not.
@@ -184,6 +188,7 @@ impl Work<'_> {
                         table: child.name.as_str().to_owned(),
                         column: column.clone(),
                         to: to.clone(),
+                        array: r.kind == ReferenceKind::Array,
                         only: r.type_.clone().map(|type_| (type_.column, type_.value)),
                     })
                 })

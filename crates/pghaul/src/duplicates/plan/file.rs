@@ -88,6 +88,9 @@ pub struct ReferenceLine {
     pub column: String,
     /// The column referred to.
     pub to: String,
+    /// The column is an array of what it refers to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub array: bool,
     /// Only where this column has this value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<(String, String)>,

@@ -4,7 +4,7 @@
 //! sent are the old and new values of the keys that go, joined by hash: one pass over a table,
 //! however many groups there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use tokio_postgres::types::ToSql;
 
@@ -12,6 +12,7 @@ use super::mapping::{List, Mapped, Mapping};
 use super::work::Work;
 use crate::duplicates::references::Reference;
 use crate::duplicates::rules::ReferenceKind;
+use crate::duplicates::tables::ColumnKind;
 use crate::error::Error;
 use crate::name::{Ident, literal};
 
@@ -62,6 +63,12 @@ pub(super) fn key_in<'v>(
 
 /// Values of array columns as they will be, by ctid.
 pub(super) type Overrides = BTreeMap<String, BTreeMap<String, ArrayChange>>;
+
+/// Bytes of a row's place as text.
+const BYTES_A_CTID: u64 = 48;
+
+/// Bytes of an array as it will be, beside its text and the groups that change it.
+const BYTES_A_CHANGE: u64 = 160;
 
 /// An array as it will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,14 +159,17 @@ impl Work<'_> {
             for (place, list) in mapping.lists(which, width).into_iter().enumerate() {
                 let number = place % width;
                 let column = &reference.parent_columns[number];
-                let type_name = self.tables.list[reference.parent]
-                    .column(column)
-                    .map_or("text", |column| column.type_name.as_str());
-                // Texts of all that is equal to a key are in the mapping (`spellings.rs`).
-                let by_text = place < width && !reference.equal.is_empty();
-                let type_name = if by_text { "text" } else { type_name };
+                let column = self.tables.list[reference.parent].column(column);
+                let type_name = column.map_or("text", |column| column.type_name.as_str());
+                // A text that is how a number is written may be of any type.
+                let is_number = column.is_some_and(|column| column.kind == ColumnKind::Integer);
+                let cast = if is_number {
+                    format!("::{type_name}")
+                } else {
+                    format!("::text::{type_name}")
+                };
                 lists.push(format!(
-                    "pg_catalog.unnest(${}::{}::{type_name}[])",
+                    "pg_catalog.unnest(${}::{})",
                     parameters.len() + 1,
                     list.type_name()
                 ));
@@ -167,20 +177,22 @@ impl Work<'_> {
                 if place < width {
                     names.push(format!("old{number}"));
                     let own = own(&reference.columns[number]);
-                    equal.push(if by_text {
+                    // Texts of all that is equal to a key are in the mapping (`spellings.rs`). An array of
+                    // a domain there is from 11 on only.
+                    equal.push(if reference.equal.is_empty() {
+                        format!("m{at}.old{number}{cast} = {own}")
+                    } else {
                         format!(
-                            "m{at}.old{number} = pg_catalog.format('%s', {own}) collate \"C\" \
+                            "m{at}.old{number}::text = pg_catalog.format('%s', {own}) collate \"C\" \
                              and {own} is distinct from null"
                         )
-                    } else {
-                        format!("m{at}.old{number} = {own}")
                     });
                 } else {
                     names.push(format!("new{number}"));
                     instead
                         .entry(&reference.columns[number])
                         .or_default()
-                        .push(format!("m{at}.new{number}"));
+                        .push(format!("m{at}.new{number}{cast}"));
                 }
             }
             let is_type = match &reference.type_ {
@@ -242,6 +254,7 @@ impl Work<'_> {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Overrides, Error> {
         let mut all = Overrides::new();
+        let mut held = 0_u64;
         for reference in self.active(table) {
             let [array] = reference.columns.as_slice() else { continue };
             if reference.kind != ReferenceKind::Array || !wanted(array) {
@@ -262,21 +275,36 @@ impl Work<'_> {
                 Ident::new(array).quoted(),
             );
             let doing = format!("find the arrays of `{name}` that name duplicates");
-            let rows = self.session.query(&doing, &sql, &[&list]).await?;
-            let ctids: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-            let values = self.arrays(table, array, &ctids).await?;
+            let mut ctids: Vec<String> = Vec::new();
+            self.session
+                .each_row(&doing, &sql, &[&list], |row| {
+                    // What is too much is not kept, and an error below.
+                    if ctids.len() as u64 * BYTES_A_CTID <= self.options.memory {
+                        ctids.push(row.get(0));
+                    }
+                })
+                .await?;
+            held += ctids.len() as u64 * BYTES_A_CTID;
+            self.check_memory(held)?;
             let column = all.entry(array.clone()).or_default();
-            for (ctid, value) in values {
-                let mut groups: Vec<(usize, usize)> = value
-                    .iter()
-                    .flatten()
-                    .flatten()
-                    .filter_map(|element| mapping.get(element))
-                    .map(|mapped| (reference.parent, mapped.group))
-                    .collect();
-                groups.dedup();
-                let new = value.map(|value| self.map_array(reference, value));
-                column.insert(ctid, ArrayChange { new, groups });
+            for chunk in ctids.chunks(super::work::ROWS_AT_ONCE) {
+                for (ctid, value) in self.arrays(table, array, chunk).await? {
+                    let mut groups: Vec<(usize, usize)> = value
+                        .iter()
+                        .flatten()
+                        .flatten()
+                        .filter_map(|element| mapping.get(element))
+                        .map(|mapped| (reference.parent, mapped.group))
+                        .collect();
+                    groups.dedup();
+                    let new = value.map(|value| self.map_array(reference, value));
+                    // As it is kept, and as a parameter of a statement.
+                    held += 2 * new.as_ref().map_or(0, |new| new.len() as u64)
+                        + (groups.capacity() * size_of::<(usize, usize)>()) as u64
+                        + BYTES_A_CHANGE;
+                    column.insert(ctid, ArrayChange { new, groups });
+                }
+                self.check_memory(held)?;
             }
         }
         Ok(all)
@@ -309,6 +337,7 @@ impl Work<'_> {
     pub(super) fn map_array(&self, reference: &Reference, value: Vec<Option<String>>) -> String {
         let mapping = self.mapping(reference);
         let mut elements: Vec<Option<String>> = Vec::with_capacity(value.len());
+        let mut seen: HashSet<String> = HashSet::with_capacity(value.len());
         for element in value {
             let mapped = element.as_ref().and_then(|old| mapping?.get(old));
             let new = match (mapped, element) {
@@ -316,7 +345,7 @@ impl Work<'_> {
                 (Some(Mapped { new: Some(new), .. }), _) => Some(new),
                 (None, element) => element,
             };
-            if new.is_none() || !elements.contains(&new) {
+            if new.as_ref().is_none_or(|new| seen.insert(new.clone())) {
                 elements.push(new);
             }
         }

@@ -1,7 +1,7 @@
 //! One batch: some rows of one table, in one transaction with their undo rows and the receipt.
 //!
 //! Invariants: a row is touched only if it is where and what the plan says, or where this repair
-//! left it; nothing else than what the plan names changes, a cascade of the server's aborts the
+//! left it, and a group is noted as left alone with the receipt of the batch that did so; nothing else than what the plan names changes, a cascade of the server's aborts the
 //! batch; triggers of the user do not fire, and each is put back into the state that it had.
 
 mod write;
@@ -22,6 +22,9 @@ use crate::error::Error;
 
 /// How often a batch waits for locks that somebody else has.
 const LOCK_ATTEMPTS: u32 = 10;
+
+/// Why nothing is done for a row that stays.
+const STAYS_CHANGED: &str = "somebody else changed the row that stays since the plan was made";
 
 /// What all batches of a repair share.
 pub(super) struct Bench<'a> {
@@ -68,9 +71,14 @@ enum Trouble {
 
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
-        // What the data forbids: a constraint, or a value that cannot be written as text.
+        // What the data forbids: a constraint, or a value that cannot be written as text; a column that
+        // only the server writes; a key that has become too long for an index.
         match error.sqlstate() {
-            Some(state) if state.starts_with("23") || state.starts_with("22") => {
+            Some(state)
+                if state.starts_with("23")
+                    || state.starts_with("22")
+                    || matches!(state, "428C9" | "54000") =>
+            {
                 let why = std::error::Error::source(&error)
                     .map_or_else(|| error.to_string(), ToString::to_string);
                 Self::Refused(why)
@@ -110,6 +118,9 @@ impl Bench<'_> {
                 Err(Trouble::Refused(why)) => {
                     if let [job] = jobs.as_slice() {
                         all.refused.push((job.clone(), why));
+                        // Before the receipt of a batch behind it says that it was looked at.
+                        let refused = &all.refused[all.refused.len() - 1..];
+                        self.skip(subject, phase, refused).await?;
                         continue;
                     }
                     let mut first = jobs;
@@ -121,6 +132,19 @@ impl Bench<'_> {
             }
         }
         Ok(all)
+    }
+
+    /// Notes the groups of rows that were refused; those of rows that get back a key are noted already.
+    async fn skip(
+        &self,
+        subject: &Subject,
+        phase: Phase,
+        refused: &[(Job, String)],
+    ) -> Result<(), Error> {
+        match phase {
+            Phase::PutBack => Ok(()),
+            _ => state::skip(self.session, self.repair, &subject.name, refused).await,
+        }
     }
 
     async fn attempt(
@@ -208,8 +232,7 @@ impl Bench<'_> {
                     before.add_row(digest);
                 }
                 Some(_) => {
-                    let why = "somebody else changed the row that stays since the plan was made";
-                    done.refused.push((job.clone(), why.to_owned()));
+                    done.refused.push((job.clone(), STAYS_CHANGED.to_owned()));
                 }
                 None => {
                     let why = "somebody else changed it since the plan was made";
@@ -267,6 +290,7 @@ impl Bench<'_> {
             after,
         };
         receipt.insert(self.session, batch).await?;
+        self.skip(subject, phase, &done.refused).await?;
         self.session.batch("commit a batch", "commit").await?;
         Ok(done)
     }
@@ -374,6 +398,29 @@ impl Bench<'_> {
         Ok(places)
     }
 
+    /// Jobs whose row that stays is neither what the plan says nor what this repair made of it, and why.
+    pub(super) async fn of_changed_rows(
+        &self,
+        subject: &Subject,
+        jobs: &[Job],
+    ) -> Result<Vec<(Job, String)>, Error> {
+        let wanted = jobs.iter().filter_map(|job| Some(job.keep?.0)).collect();
+        let places = self.locate(subject, &wanted).await?;
+        let now = places.values().flatten().map(|place| place.now);
+        let found = self.digests.read(self.session, &subject.name, now).await?;
+        let is_as_planned = |job: &&Job| {
+            job.keep.is_none_or(|(tid, digest)| {
+                let place = places.get(&tid).and_then(Option::as_ref);
+                place.is_some_and(|place| match found.get(&place.now) {
+                    Some(now) => place.ours || *now == digest,
+                    None => false,
+                })
+            })
+        };
+        let changed = jobs.iter().filter(|job| !is_as_planned(job));
+        Ok(changed.map(|job| (job.clone(), STAYS_CHANGED.to_owned())).collect())
+    }
+
     /// Where rows are now that are there at all.
     pub(super) async fn places(
         &self,
@@ -426,9 +473,4 @@ impl Bench<'_> {
             .await?;
         Ok(crate::catalog::size(row.get(0)))
     }
-}
-
-/// The groups of jobs.
-pub(super) fn groups_of(jobs: &[(Job, String)]) -> BTreeSet<u32> {
-    jobs.iter().flat_map(|(job, _)| job.groups.iter().copied()).collect()
 }

@@ -31,18 +31,10 @@ impl Repairing<'_> {
                     if !session.is_closed() {
                         session.batch("roll back", "rollback").await?;
                     }
-                    if error.sqlstate() != Some("23505") {
-                        return Err(error);
-                    }
+                    let Some((why, remedy)) = not_rebuilt(&error) else { return Err(error) };
                     self.findings.push(
-                        Finding::new(
-                            Severity::Warning,
-                            "index_not_rebuilt",
-                            "rows still share its key, so it cannot be rebuilt yet",
-                            "answer the questions of the plan, or look at the groups that were left \
-                             alone; then plan and repair again",
-                        )
-                        .about(&index),
+                        Finding::new(Severity::Warning, "index_not_rebuilt", why, remedy)
+                            .about(&index),
                     );
                 }
                 self.step(&format!("rebuild {index}"), begun);
@@ -139,7 +131,23 @@ impl Repairing<'_> {
     }
 }
 
-/// Indexes that a repair needs for a while, and that this role may not create.
+/// Why rows forbid an index, and what to do.
+fn not_rebuilt(error: &Error) -> Option<(&'static str, &'static str)> {
+    match error.sqlstate()? {
+        "23505" => Some((
+            "rows still share its key, so it cannot be rebuilt yet",
+            "answer the questions of the plan, or look at the groups that were left alone; then plan \
+             and repair again",
+        )),
+        "54000" => Some((
+            "rows have keys that are too long for it (2704 bytes), so it cannot be rebuilt yet",
+            "`pghaul duplicates scan` names them: shorten them, then run `pghaul rebuild`",
+        )),
+        _ => None,
+    }
+}
+
+/// What a repair needs of tables that refer to those whose rows go: to lock them, and indexes for a while.
 pub(super) async fn look_at_rights(
     session: &Session,
     script: &Script,
@@ -147,7 +155,12 @@ pub(super) async fn look_at_rights(
     refused: &mut Vec<String>,
 ) -> Result<(), Error> {
     for (place, subject) in subjects.iter().enumerate() {
-        if script.jobs(Phase::Delete, place)?.next_job()?.is_none() {
+        let goes = |phase| Ok::<_, Error>(script.jobs(phase, place)?.next_job()?.is_some());
+        let last = goes(Phase::Delete)?;
+        if last || goes(Phase::DeleteFirst)? {
+            look_at_locks(session, subject, refused).await?;
+        }
+        if !last {
             continue;
         }
         let sql = include_str!("unindexed.sql");
@@ -165,6 +178,30 @@ pub(super) async fn look_at_rights(
                 child.schema
             ));
         }
+    }
+    Ok(())
+}
+
+/// Rows go while nobody can come to refer to them (Postgres manual, LOCK).
+async fn look_at_locks(
+    session: &Session,
+    subject: &Subject,
+    refused: &mut Vec<String>,
+) -> Result<(), Error> {
+    let oids: Vec<i64> = subject.children.iter().map(|(oid, _)| *oid).collect();
+    let sql = "select o from pg_catalog.unnest($1::int8[]) as o \
+                where not pg_catalog.has_table_privilege(o::pg_catalog.oid, 'update, delete, truncate')";
+    let doing = "look whether tables with foreign keys can be locked";
+    for row in session.query(doing, sql, &[&oids]).await? {
+        let oid: i64 = row.get(0);
+        let child = subject.children.iter().find(|(child, _)| *child == oid);
+        refused.extend(child.map(|(_, child)| {
+            format!(
+                "{child}: a foreign key of it refers to `{}`, so it is locked while rows go there: UPDATE or \
+                 DELETE on it is needed",
+                subject.name
+            )
+        }));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Repairing;
+use super::batch::Done;
 use super::script::{Job, Phase};
 use super::state;
 use crate::error::{Error, ErrorKind};
@@ -60,7 +61,7 @@ impl Repairing<'_> {
         )
         .await;
         let created = match created {
-            Ok(()) => self.skip(&reasons).await,
+            Ok(()) => self.leave_alone(&reasons).await,
             Err(error) => Err(error),
         };
         match created {
@@ -72,6 +73,45 @@ impl Repairing<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// Before anything comes to refer to rows that stay: those that are gone, or that somebody changed, since
+    /// foreign keys alone would say so.
+    pub(super) async fn look_at_rows_that_stay(&mut self) -> Result<(), Error> {
+        let (script, subjects) = (self.script, self.subjects);
+        for (place, subject) in subjects.iter().enumerate() {
+            let mut jobs = script.jobs(Phase::Delete, place)?;
+            let mut some: Vec<Job> = Vec::new();
+            loop {
+                let job = jobs.next_job()?;
+                let at_end = job.is_none();
+                let is_left = |group: &u32| self.skipped.contains(&script.cluster(*group));
+                some.extend(job.filter(|job| !job.groups.iter().any(is_left)));
+                if !some.is_empty() && (at_end || some.len() == 2000) {
+                    let refused = self.bench.of_changed_rows(subject, &some).await?;
+                    state::skip(self.bench.session, self.bench.repair, &subject.name, &refused)
+                        .await?;
+                    self.take_in(&Done { refused, ..Done::default() });
+                    some.clear();
+                }
+                if at_end {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn leave_alone(
+        &mut self,
+        reasons: &BTreeMap<u32, (String, String)>,
+    ) -> Result<(), Error> {
+        let (session, repair) = (self.bench.session, self.bench.repair);
+        for (group, (table, why)) in reasons {
+            self.skipped.insert(self.script.cluster(*group));
+            state::skip_group(session, repair, *group, (table, why)).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn load_skipped(&mut self) -> Result<(), Error> {

@@ -5,9 +5,11 @@
 use pghaul_rows::TableDigest;
 use sha2::{Digest as _, Sha256};
 
+use super::script::Job;
 use crate::connect::Session;
 use crate::duplicates::plan::file::TableLine;
 use crate::error::{Error, ErrorKind};
+use crate::name::RelationName;
 
 /// The version of the tables.
 const FORMAT: i32 = 1;
@@ -181,6 +183,40 @@ impl BatchReceipt<'_> {
             .await
             .map(drop)
     }
+}
+
+/// Notes the groups of rows that were refused.
+pub(super) async fn skip(
+    session: &Session,
+    repair: i32,
+    table: &RelationName,
+    refused: &[(Job, String)],
+) -> Result<(), Error> {
+    let table = table.to_string();
+    for (job, why) in refused {
+        for group in &job.groups {
+            skip_group(session, repair, *group, (&table, why)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes a group that is left alone, in which table, and why; the first reason stays.
+pub(super) async fn skip_group(
+    session: &Session,
+    repair: i32,
+    group: u32,
+    (table, why): (&str, &str),
+) -> Result<(), Error> {
+    session
+        .execute(
+            "note a group that is left alone",
+            "insert into pghaul.repair_skip values ($1, $2, $3, $4) \
+             on conflict (repair, number) do nothing",
+            &[&repair, &i64::from(group), &table, &why],
+        )
+        .await
+        .map(drop)
 }
 
 /// The number of the next batch.

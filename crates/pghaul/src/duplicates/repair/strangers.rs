@@ -1,12 +1,12 @@
 //! Rows that the plan does not know, and that refer to rows that are to be deleted without a foreign
 //! key that would say so.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use pghaul_rows::Tid;
 
 use super::Repairing;
-use super::script::{Phase, What};
+use super::script::{Job, Phase, What};
 use crate::duplicates::orphans::ForeignKey;
 use crate::duplicates::tables::roots;
 use crate::error::Error;
@@ -15,6 +15,9 @@ use crate::name::{Ident, RelationName, literal};
 
 /// What a key needs beside its bytes, as it stands here and as a parameter.
 const KEY_BYTES: u64 = 160;
+
+/// Rows whose keys are read in one statement.
+const ROWS_AT_ONCE: usize = 2000;
 
 impl Repairing<'_> {
     /// Rows to be deleted that something without a foreign key refers to all the same: one pass
@@ -25,32 +28,45 @@ impl Repairing<'_> {
         done: u64,
     ) -> Result<HashSet<Tid>, Error> {
         let mut found = HashSet::new();
-        if self.script.tables[place].referred_by.is_empty() {
+        let mut columns: Vec<&str> =
+            self.script.tables[place].referred_by.iter().map(|of| of.to.as_str()).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        if columns.is_empty() {
             return Ok(found);
         }
-        let mut keys: BTreeMap<String, Tid> = BTreeMap::new();
-        let mut bytes = 0;
         let mut jobs = self.script.jobs(Phase::Delete, place)?;
-        while let Some(job) = jobs.next_job()? {
-            let skipped =
-                job.groups.iter().any(|group| self.skipped.contains(&self.script.cluster(*group)));
+        let mut keys = Keys::of(&columns);
+        let mut some: BTreeSet<Tid> = BTreeSet::new();
+        loop {
+            let job = jobs.next_job()?;
+            let at_end = job.is_none();
+            let is_left = |job: &Job| {
+                job.groups.iter().any(|group| self.skipped.contains(&self.script.cluster(*group)))
+            };
             // A twin has the key of the one that stays.
-            if let (Some(key), false, What::Delete) = (job.key, skipped, &job.what)
-                && job.line > done
-            {
-                bytes += 2 * key.len() as u64 + KEY_BYTES;
-                keys.insert(key, job.tid);
+            some.extend(
+                job.filter(|job| job.what == What::Delete && job.line > done && !is_left(job))
+                    .map(|job| job.tid),
+            );
+            if some.len() >= ROWS_AT_ONCE || at_end && !some.is_empty() {
+                let subject = &self.subjects[place];
+                let places = self.bench.places(subject, &some).await?;
+                let plan: HashMap<Tid, Tid> =
+                    places.into_iter().map(|(plan, now)| (now, plan)).collect();
+                for (now, values) in self.bench.values(subject, &columns, plan.keys()).await? {
+                    plan.get(&now).into_iter().for_each(|tid| keys.add(*tid, &values));
+                }
+                some.clear();
             }
-            if bytes >= self.options.pass_bytes() {
+            if keys.bytes >= self.options.pass_bytes() || at_end && keys.bytes > 0 {
                 self.look_for_strangers(place, &keys, &mut found).await?;
-                keys.clear();
-                bytes = 0;
+                keys = Keys::of(&columns);
+            }
+            if at_end {
+                return Ok(found);
             }
         }
-        if !keys.is_empty() {
-            self.look_for_strangers(place, &keys, &mut found).await?;
-        }
-        Ok(found)
     }
 
     /// Rows that came, or that somebody changed, while what they refer to got another key and foreign
@@ -123,23 +139,31 @@ impl Repairing<'_> {
     async fn look_for_strangers(
         &self,
         place: usize,
-        keys: &BTreeMap<String, Tid>,
+        keys: &Keys<'_>,
         found: &mut HashSet<Tid>,
     ) -> Result<(), Error> {
         let table = &self.script.tables[place];
-        let list: Vec<&String> = keys.keys().collect();
         let subject = &self.subjects[place];
         for reference in &table.referred_by {
+            let of = keys.of.get(reference.to.as_str());
+            let Some(of) = of.filter(|of| !of.is_empty()) else { continue };
+            let list: Vec<&String> = of.keys().collect();
             let child = RelationName::new(&reference.schema, &reference.table).quoted();
-            let type_name = subject.type_of(&reference.to);
             let is_type = reference.only.as_ref().map_or_else(String::new, |(column, value)| {
                 format!(" and t.{}::text = {}", Ident::new(column).quoted(), literal(value))
             });
-            let column = Ident::new(&reference.column).quoted();
+            let column = format!("t.{}", Ident::new(&reference.column).quoted());
+            let (from, equal) = if reference.array {
+                let elements =
+                    format!("cross join lateral pg_catalog.unnest({column}::text[]) as e (value)");
+                (elements, "k.key = e.value".to_owned())
+            } else {
+                let type_name = subject.type_of(&reference.to);
+                (String::new(), format!("k.key::{type_name} = {column}"))
+            };
             let sql = format!(
-                "select distinct pg_catalog.format('%s', t.{column}) from only {child} as t \
-                   join pg_catalog.unnest($1::text[]::{type_name}[]) as k (key) \
-                     on k.key = t.{column}{is_type}"
+                "select distinct k.key from only {child} as t {from} \
+                   join pg_catalog.unnest($1::text[]) as k (key) on {equal}{is_type}"
             );
             let doing = format!("look who refers to `{}`", subject.name);
             let heap = "begin; set local enable_seqscan = on; set local enable_indexscan = off; set local enable_indexonlyscan = off; \
@@ -149,7 +173,7 @@ impl Repairing<'_> {
                 .bench
                 .session
                 .each_row(&doing, &sql, &[&list], |row| {
-                    found.extend(keys.get(row.get::<_, &str>(0)));
+                    found.extend(of.get(row.get::<_, &str>(0)));
                 })
                 .await;
             if !self.bench.session.is_closed() {
@@ -158,5 +182,30 @@ impl Repairing<'_> {
             looked?;
         }
         Ok(())
+    }
+}
+
+/// What rows that are to be deleted are referred to by: for each column its values, and whose they are.
+struct Keys<'a> {
+    columns: &'a [&'a str],
+    of: BTreeMap<&'a str, BTreeMap<String, Tid>>,
+    bytes: u64,
+}
+
+impl<'a> Keys<'a> {
+    /// None yet.
+    fn of(columns: &'a [&'a str]) -> Self {
+        let of = columns.iter().map(|column| (*column, BTreeMap::new())).collect();
+        Self { columns, of, bytes: 0 }
+    }
+
+    /// A row's values of these columns.
+    fn add(&mut self, tid: Tid, values: &[Option<String>]) {
+        for (column, value) in self.columns.iter().zip(values) {
+            if let (Some(of), Some(value)) = (self.of.get_mut(column), value) {
+                self.bytes += 2 * value.len() as u64 + KEY_BYTES;
+                of.insert(value.clone(), tid);
+            }
+        }
     }
 }

@@ -39,10 +39,19 @@ select c.oid::int8
               and coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') = ''
             order by a.attnum
        ) as stored
+     -- With the partitions of those that are partitioned: a partition that is referred to has the foreign
+     -- keys of their roots alone.
      , array(
-           select distinct o.conrelid::int8 from pg_catalog.pg_constraint o
-            where o.confrelid = c.oid and o.contype = 'f'
-            order by 1
+           with recursive referring (oid) as (
+                  select o.conrelid from pg_catalog.pg_constraint o
+                   where o.confrelid = c.oid and o.contype = 'f'
+                   union
+                  select h.inhrelid
+                    from referring
+                    join pg_catalog.pg_class p on p.oid = referring.oid and p.relkind = 'p'
+                    join pg_catalog.pg_inherits h on h.inhparent = p.oid
+           )
+           select referring.oid::int8 from referring order by 1
        ) as children
      , array(
            select a.attname::text

@@ -50,6 +50,8 @@ select cn.nspname::text
              left join pg_catalog.pg_namespace cl on cl.oid = l.collnamespace
             order by k.place
        ) else '{}' end as equal
+       -- One that is not (18) does nothing by itself.
+     , coalesce((pg_catalog.to_jsonb(o) ->> 'conenforced')::bool, true) as enforced
   from pg_catalog.pg_constraint o
   join pg_catalog.pg_class c on c.oid = o.conrelid
   join pg_catalog.pg_namespace cn on cn.oid = c.relnamespace

@@ -15,8 +15,8 @@ use crate::duplicates::plan::file::{
 use crate::duplicates::plan::groups::{Fate, Group};
 use crate::duplicates::plan::release::cleared_column;
 use crate::duplicates::plan::work::{ROWS_AT_ONCE, Work};
-use crate::error::{Error, ErrorKind};
-use crate::name::Ident;
+use crate::duplicates::tables::Unique;
+use crate::error::Error;
 
 impl Work<'_> {
     pub(super) async fn write_groups(
@@ -76,21 +76,19 @@ impl Work<'_> {
         }
         let Some((first, others)) = group.rows.split_first() else { return Ok(()) };
         let number = emit.numbers.give(table, place);
-        roles.push(*first, number, Role::Stays)?;
+        // Where nothing is merged, it takes in nothing.
+        let stays = if group.fate == Fate::Merge { Role::Stays } else { Role::Changes };
+        roles.push(*first, number, stays)?;
+        let taken = self.taken(table, merged.get(first).filter(|_| group.fate == Fate::Merge));
         let mut lines = Vec::new();
         for (at, other) in others.iter().enumerate() {
             let (then, set) = match &group.fate {
-                Fate::Rename => (Then::Change, self.renamed(table, *other).await?),
+                Fate::Rename => (Then::Change, self.renamed(emit, table, *other).await?),
                 Fate::NewKeys(keys) => {
-                    let column = self.single_key(table).ok_or_else(|| {
-                        Error::new(
-                            ErrorKind::Usage,
-                            format!("`{name}` has no key of one column: no new one can be given"),
-                        )
-                    })?;
+                    let column = self.column_of_key(table)?;
                     (Then::Change, Values::from([(column, keys.get(at).cloned())]))
                 }
-                _ => self.fate_of(table, group, at + 1, rows, number)?,
+                _ => gives_up(self.fate_of(table, group, at + 1, rows, number)?, &taken),
             };
             let role = match then {
                 Then::Change => Role::Changes,
@@ -126,6 +124,18 @@ impl Work<'_> {
             keep: Some(KeptLine { row, because: group.because.clone(), set }),
             others: lines,
         }))
+    }
+
+    /// Columns of what a row takes in that an index keeps apart, and that can be NULL: the others must have
+    /// given up their values by then.
+    fn taken(&self, table: usize, set: Option<&Values>) -> Vec<String> {
+        let facts = &self.tables.list[table];
+        let kept_apart = |name: &String| {
+            let index = |unique: &Unique| !unique.by_rule && unique.reads.contains(name);
+            let column = facts.column(name);
+            column.is_some_and(|c| !c.not_null && !c.always) && facts.uniques.iter().any(index)
+        };
+        set.into_iter().flat_map(Values::keys).filter(|name| kept_apart(name)).cloned().collect()
     }
 
     fn found_by(&self, table: usize, group: &Group) -> Vec<String> {
@@ -178,36 +188,6 @@ impl Work<'_> {
             None if wholly => Ok((Then::Twin, Values::new())),
             None => Ok((Then::MoveFirst, Values::new())),
         }
-    }
-
-    /// Another name that nobody has.
-    async fn renamed(&self, table: usize, tid: Tid) -> Result<Values, Error> {
-        let facts = &self.tables.list[table];
-        let Some(rename) = facts.rule.rename.as_ref().filter(|rename| facts.has(&rename.column))
-        else {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("an answer wants rows of `{}` renamed, and no rule says how", facts.name),
-            ));
-        };
-        let values = self.values(table, &[tid], &[&rename.column]).await?;
-        let old = values.into_iter().next().and_then(|(_, mut values)| values.pop().flatten());
-        let old = old.unwrap_or_default();
-        let column = Ident::new(&rename.column).quoted();
-        for n in 1..1000 {
-            let new = rename.to.replace("{n}", &n.to_string()).replace("{value}", &old);
-            let sql = format!(
-                "select pg_catalog.count(*) from only {} as t \
-                 where pg_catalog.lower(t.{column}::text) = pg_catalog.lower($1::text)",
-                facts.name.quoted()
-            );
-            let doing = format!("look for a name in `{}`", facts.name);
-            let row = self.session.query_one(&doing, &sql, &[&new]).await?;
-            if row.get::<_, i64>(0) == 0 {
-                return Ok(Values::from([(rename.column.clone(), Some(new))]));
-            }
-        }
-        Err(Error::new(ErrorKind::Usage, "a thousand names are taken: rename the row by hand"))
     }
 
     async fn write_removed(
@@ -318,5 +298,22 @@ impl Work<'_> {
             }
         }
         roles.add(more)
+    }
+}
+
+/// What becomes of a row that also gives up these.
+fn gives_up((then, mut set): (Then, Values), taken: &[String]) -> (Then, Values) {
+    match then {
+        // A twin that can give up none of its keys stays as it is until it goes.
+        Then::Twin if set.is_empty() => return (then, set),
+        Then::Release | Then::DeleteLast | Then::Twin => {}
+        Then::Change | Then::Delete | Then::MoveFirst => return (then, set),
+    }
+    for column in taken {
+        set.entry(column.clone()).or_insert(None);
+    }
+    match then {
+        Then::DeleteLast if !set.is_empty() => (Then::Release, set),
+        _ => (then, set),
     }
 }

@@ -1,8 +1,9 @@
 //! What rows that stay take in from the others.
 //!
-//! Invariant: a value that stays as it is is not written.
+//! Invariants: a value that stays as it is is not written; which value is the highest is the server's to
+//! say: 9.5 is less than 10.25, and a type of one's own has an order of its own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use pghaul_rows::Tid;
 
@@ -12,7 +13,11 @@ use crate::duplicates::plan::mapped::{array_literal, compare_values, sort_values
 use crate::duplicates::plan::mapping::Mapped;
 use crate::duplicates::plan::work::{ROWS_AT_ONCE, Work};
 use crate::duplicates::rules::{Merge, ReferenceKind};
-use crate::error::Error;
+use crate::duplicates::tables::ColumnKind;
+use crate::error::{Error, ErrorKind};
+
+/// Texts of values, with their places in the order of their type.
+type Order = HashMap<String, i64>;
 
 impl Work<'_> {
     /// What the rows that stay take in from the others.
@@ -50,6 +55,13 @@ impl Work<'_> {
                 }
             }
         }
+        let mut orders: Vec<Order> = Vec::new();
+        for (at, (column, merge)) in facts.rule.merge.iter().enumerate() {
+            let compared = matches!(merge, Merge::Highest | Merge::Lowest);
+            let texts = values.values().filter(|_| compared).map(|row| row[at].clone());
+            let texts = texts.filter_map(|text| self.as_it_will_be(table, column, text)).collect();
+            orders.push(self.order_of(table, column, texts).await?);
+        }
         for group in groups.iter().filter(|group| group.fate == Fate::Merge) {
             let Some(first) = group.rows.first() else { continue };
             let mut set = Values::new();
@@ -69,7 +81,7 @@ impl Work<'_> {
                             .filter(|value| {
                                 !self.would_be_itself(table, column, value, own_key.as_ref())
                             });
-                        pick(*merge, texts)
+                        pick(*merge, texts, &orders[at])
                     }
                 };
                 if new != own {
@@ -79,6 +91,39 @@ impl Work<'_> {
             all.insert(*first, set);
         }
         Ok(all)
+    }
+
+    /// How the server orders some values of a column; whole numbers and booleans need not be asked about.
+    async fn order_of(
+        &self,
+        table: usize,
+        column: &str,
+        texts: BTreeSet<String>,
+    ) -> Result<Order, Error> {
+        let facts = &self.tables.list[table];
+        let Some(column) = facts.column(column).filter(|_| texts.len() > 1) else {
+            return Ok(Order::new());
+        };
+        if matches!(column.kind, ColumnKind::Integer | ColumnKind::Boolean) {
+            return Ok(Order::new());
+        }
+        let sql = format!(
+            "select v.value, pg_catalog.dense_rank() over (order by v.value::{}) \
+               from pg_catalog.unnest($1::text[]) as v (value)",
+            column.type_name
+        );
+        let doing = format!("put values of `{}.{}` in order", facts.name, column.name);
+        let texts: Vec<String> = texts.into_iter().collect();
+        let rows = self.session.query(&doing, &sql, &[&texts]).await.map_err(|error| {
+            // No operator puts values of the type in order.
+            if error.sqlstate() != Some("42883") {
+                return error;
+            }
+            error.with_kind(ErrorKind::Usage).with_hint(
+                "values of its type have no order: merge the column by `first` in the rules",
+            )
+        })?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     fn merged_array(
@@ -147,16 +192,25 @@ impl Work<'_> {
     }
 }
 
-/// One value of many; NULL and empty ones count for nothing.
-fn pick(merge: Merge, values: impl Iterator<Item = Option<String>>) -> Option<String> {
+/// One value of many; NULL and empty ones count for nothing. Values that stand in no order are numbers,
+/// or texts.
+fn pick(
+    merge: Merge,
+    values: impl Iterator<Item = Option<String>>,
+    places: &Order,
+) -> Option<String> {
     let values: Vec<Option<String>> = values.collect();
     let present = |value: &&Option<String>| {
         value.as_deref().is_some_and(|text| !text.is_empty() && text != "{}")
     };
-    let order =
-        |a: &&Option<String>, b: &&Option<String>| compare_values(a.as_deref(), b.as_deref());
+    let place = |value: &Option<String>| places.get(value.as_ref()?);
+    let order = |a: &&Option<String>, b: &&Option<String>| match (place(a), place(b)) {
+        (Some(a), Some(b)) => a.cmp(b),
+        _ => compare_values(a.as_deref(), b.as_deref()),
+    };
     let chosen = match merge {
-        Merge::Highest => values.iter().filter(present).max_by(order),
+        // Of equal ones the first.
+        Merge::Highest => values.iter().rev().filter(present).max_by(order),
         Merge::Lowest => values.iter().filter(present).min_by(order),
         _ => values.iter().find(present),
     };

@@ -132,7 +132,7 @@ impl Work<'_> {
         let list = about.into_list();
         let mut sql = format!(
             "select t.ctid::text from only {} as t \
-               join pg_catalog.unnest($1::{}::{type_name}[]) as k (key) on k.key = {by}",
+               join pg_catalog.unnest($1::{}) as k (key) on k.key::{type_name} = {by}",
             facts.name.quoted(),
             list.type_name()
         );
