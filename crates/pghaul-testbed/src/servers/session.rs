@@ -1,10 +1,11 @@
 //! Plain SQL for tests: text in, text out, each call on a connection of its own or on a held
 //! [`Session`].
 //!
-//! Invariant: a call on a connection of its own is over when its server process is: by then nobody
-//! sees its session any more, and what it counted is told.
+//! Invariant: a call on a connection of its own, by the server's socket, is over when its server process
+//! is: by then nobody sees its session any more, and what it counted is told.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,10 +103,10 @@ pub(crate) fn value_once(config: Config, sql: String) -> Answer<Option<String>> 
     })
 }
 
-/// A connection for one call, by the server's socket.
+/// A connection for one call.
 struct OwnSession {
-    client: Client,
-    over: Answer<()>,
+    client: Arc<Client>,
+    over: Option<Answer<()>>,
 }
 
 /// How long the server's process may take to end once its client is gone.
@@ -116,8 +117,12 @@ impl OwnSession {
         config.application_name(APPLICATION_NAME);
         let cannot =
             || format!("cannot connect to database {}", config.get_dbname().unwrap_or_default());
-        let (stream, mut other) =
-            socket(&config).await.map_err(|cause| Error::new(cannot()).caused_by(&cause))?;
+        let Some(socket) = socket(&config) else {
+            // By way of a network the end of the process is not to be seen.
+            return Ok(Self { client: Session::open(config).await?.client, over: None });
+        };
+        let twice = connect_twice(&socket).await;
+        let (stream, mut other) = twice.map_err(|cause| Error::new(cannot()).caused_by(&cause))?;
         let (client, connection) = config
             .connect_raw(stream, NoTls)
             .await
@@ -129,24 +134,28 @@ impl OwnSession {
             let _ = tokio::time::timeout(TO_END, other.read_to_end(&mut Vec::new())).await;
             Ok(())
         });
-        Ok(Self { client, over })
+        Ok(Self { client: Arc::new(client), over: Some(over) })
     }
 
     async fn end(self) {
         drop(self.client);
-        let _ = self.over.await;
+        if let Some(over) = self.over {
+            let _ = over.await;
+        }
     }
 }
 
-/// The server's socket, twice the same: one to speak, the other to see its end.
-async fn socket(config: &Config) -> io::Result<(UnixStream, UnixStream)> {
-    let (Some(Host::Unix(folder)), Some(port)) =
-        (config.get_hosts().first(), config.get_ports().first())
-    else {
-        return Err(io::Error::other("no folder of a socket, or no port"));
-    };
-    let stream = UnixStream::connect(folder.join(format!(".s.PGSQL.{port}"))).await?;
-    let stream = stream.into_std()?;
+/// The server's socket on this machine, if that is the way to it.
+fn socket(config: &Config) -> Option<PathBuf> {
+    match (config.get_hosts().first(), config.get_ports().first()) {
+        (Some(Host::Unix(folder)), Some(port)) => Some(folder.join(format!(".s.PGSQL.{port}"))),
+        _ => None,
+    }
+}
+
+/// A socket twice the same: one to speak, the other to see its end.
+async fn connect_twice(socket: &Path) -> io::Result<(UnixStream, UnixStream)> {
+    let stream = UnixStream::connect(socket).await?.into_std()?;
     let other = UnixStream::from_std(stream.try_clone()?)?;
     Ok((UnixStream::from_std(stream)?, other))
 }
