@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pghaul::ErrorKind;
+use pghaul::connect::{Endpoint, Side};
 use pghaul::event::{Counters, Event};
+use pghaul::run::moment::Moment;
 use pghaul::run::{CloneOptions, Ending, Outcome, Stop, options::Start};
+use pghaul::snapshot::Keeper;
 use pghaul_testbed::{Database, Major, Options, Server};
 
 use crate::harness::{
@@ -306,7 +309,7 @@ async fn a_snapshot_held_elsewhere_is_what_is_cloned() {
     let source = database(Major::V14, "held_src");
     fill(&source).await;
     let before = recount(&source).await;
-    let end = pghaul::connect::Endpoint::parse(pghaul::connect::Side::Source, &source.url());
+    let end = Endpoint::parse(Side::Source, &source.url());
     let held = pghaul::snapshot::hold(end.unwrap()).await.unwrap();
     let id = held.id().unwrap().as_str().to_owned();
     source.execute("insert into t1 values (9000, 'late', 'late')").await.unwrap();
@@ -331,4 +334,37 @@ async fn a_snapshot_held_elsewhere_is_what_is_cloned() {
         }
     }
     assert_eq!(gone, Some(ErrorKind::SnapshotGone));
+}
+
+/// Two ids are ours, and two have ended: were ids only counted, somebody's write would pass for the one of
+/// ours that is still in progress.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_between_two_exports_is_not_taken_for_one_of_them() {
+    let server = quiet(Major::V9_6);
+    for written in [false, true] {
+        let source = Database::new(&server, "between_src").unwrap();
+        source.execute("create table t (id int)").await.unwrap();
+        let endpoint = Endpoint::parse(Side::Source, &source.url()).unwrap();
+        let keeper = || Keeper::start(&endpoint, |_| true);
+        let first = keeper().await.unwrap();
+        let then = Moment::read(first.session()).await.unwrap();
+        first.release().await;
+        if written {
+            source.execute("insert into t values (1)").await.unwrap();
+        }
+        // Has exported too, and has not ended where somebody wrote.
+        let heir = keeper().await.unwrap();
+        let undead = if written {
+            Some(heir)
+        } else {
+            heir.release().await;
+            None
+        };
+        let then = Moment { own_ids: 2, ..then };
+        let other = keeper().await.unwrap();
+        let now = Moment::read(other.session()).await.unwrap();
+        assert_eq!(then.proves_unchanged(&now), !written, "{then:?} {now:?}");
+        drop((undead, other));
+        until_gone(&[&source]).await;
+    }
 }

@@ -20,6 +20,10 @@ pub struct Moment {
     /// Transaction ids that runs of ours have taken on the source since: exporting a snapshot
     /// takes one on 9.6.
     pub own_ids: u64,
+    /// Whether the session that read it took the very next id for its export. Then no other session had
+    /// one by then that the snapshot does not tell of, as it does not of the newest in progress.
+    #[serde(skip)]
+    pub follows: bool,
 }
 
 impl Moment {
@@ -31,7 +35,12 @@ impl Moment {
         let row = session
             .query_one(
                 "note the moment of the snapshot",
-                "select pg_catalog.txid_current_snapshot()::text, stats_reset::text \
+                // An id as people see it has an epoch before its 32 bits.
+                "select pg_catalog.txid_current_snapshot()::text, stats_reset::text, \
+                        coalesce((select a.backend_xid::text::int8 = pg_catalog.txid_snapshot_xmax( \
+                                         pg_catalog.txid_current_snapshot()) % 4294967296 \
+                           from pg_catalog.pg_stat_activity a \
+                          where a.pid = pg_catalog.pg_backend_pid()), false) \
                    from pg_catalog.pg_stat_bgwriter",
                 &[],
             )
@@ -42,6 +51,7 @@ impl Moment {
             stats_reset: row.get(1),
             in_recovery: session.identity().in_recovery,
             own_ids: u64::from(!session.version().at_least(10)),
+            follows: row.get(2),
         })
     }
 
@@ -53,6 +63,7 @@ impl Moment {
             stats_reset: None,
             in_recovery: false,
             own_ids: 0,
+            follows: false,
         }
     }
 
@@ -63,13 +74,17 @@ impl Moment {
         (now, proven)
     }
 
-    /// Whether nothing can have been written between `self` and `now`, our own exporting aside.
+    /// Whether nothing can have been written between `self` and `now`, our own exporting aside. Between
+    /// both lie just as many ids as are ours, and all of ours do if none is newer than what `now` tells
+    /// of: so none is somebody else's.
     pub fn proves_unchanged(&self, now: &Self) -> bool {
         self.is_comparable(now)
             && match (parse(&self.transactions), parse(&now.transactions)) {
                 // The very same where none of ours has ended yet: a session that was killed says so
                 // before it rolls back.
-                (Some(then), Some(now)) => then == now || then.shifted(self.own_ids) == now,
+                (Some(then), Some(tells)) => {
+                    then == tells || now.follows && then.shifted(self.own_ids) == tells
+                }
                 _ => false,
             }
     }
@@ -137,6 +152,7 @@ mod tests {
             stats_reset: Some("2026-11-01 00:00:00+00".to_owned()),
             in_recovery: false,
             own_ids: 0,
+            follows: false,
         }
     }
 
@@ -149,7 +165,10 @@ mod tests {
         assert!(!moment("770:775:770").proves_unchanged(&moment("775:775:")));
         assert!(moment("770:775:770,772").proves_unchanged(&moment("770:775:770,772")));
         let exported = Moment { own_ids: 2, ..then.clone() };
-        assert!(exported.proves_unchanged(&moment("777:777:")));
+        let follows = |now: &str| Moment { follows: true, ..moment(now) };
+        assert!(exported.proves_unchanged(&follows("777:777:")));
+        assert!(!exported.proves_unchanged(&moment("777:777:")), "one of ours may be 777");
+        assert!(!exported.proves_unchanged(&follows("778:778:")));
         assert!(!exported.proves_unchanged(&moment("778:778:")));
         assert!(exported.proves_unchanged(&moment("775:775:")), "ours have not ended yet");
         assert!(!exported.proves_unchanged(&moment("775:776:775")));

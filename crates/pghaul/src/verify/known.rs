@@ -245,6 +245,7 @@ mod tests {
             stats_reset: Some("2026-11-01 00:00:00+00".to_owned()),
             in_recovery: false,
             own_ids: 0,
+            follows: true,
         }
     }
 

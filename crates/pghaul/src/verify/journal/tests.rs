@@ -23,6 +23,7 @@ fn instants(transactions: &str) -> Instants {
         stats_reset: Some("2026-11-01 00:00:00+00".to_owned()),
         in_recovery: false,
         own_ids: 0,
+        follows: true,
     };
     Instants { source: instant.clone(), target: instant }
 }
