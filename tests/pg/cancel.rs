@@ -139,9 +139,26 @@ async fn copying_can_be_dropped_anywhere_18() {
     dropped_anywhere(Major::V18).await;
 }
 
-/// Small tables of one transaction: none, one and many rows, rows of some size, and none again.
-const BATCH: [(&str, u64); 6] =
-    [("none", 0), ("one", 1), ("many", 900), ("wide", 30), ("more", 900), ("nobody", 0)];
+/// Small tables of one transaction: none, one and many rows, rows of some size, and none again. There are
+/// so many since each that has rows costs a round trip, and so a point at which it can be dropped at least.
+const BATCH: [(&str, u64); 16] = [
+    ("none", 0),
+    ("one", 1),
+    ("many", 900),
+    ("wide", 30),
+    ("more", 900),
+    ("a", 1),
+    ("b", 2),
+    ("c", 3),
+    ("d", 4),
+    ("e", 5),
+    ("f", 6),
+    ("g", 7),
+    ("h", 8),
+    ("i", 9),
+    ("j", 10),
+    ("nobody", 0),
+];
 
 async fn a_batch_is_dropped_anywhere(from: Major) {
     let (source, target) = (database(from, "batch_src"), database(Major::V18, "batch_dst"));
@@ -179,6 +196,7 @@ async fn a_batch_is_dropped_anywhere(from: Major) {
     let counts = counts.join(" union all ");
     let nothing = vec!["0 none".to_owned(); BATCH.len()];
     let all: Vec<String> = BATCH.iter().map(|(_, rows)| format!("{rows} {rows}")).collect();
+    let names = BATCH.map(|(name, _)| name);
     let transfer = transfer();
     let (mut read, mut write) = sessions(&source, &target).await;
     let (mut times, mut lost, mut known) = (1, 0, 0);
@@ -197,7 +215,7 @@ async fn a_batch_is_dropped_anywhere(from: Major) {
         lost += u32::from(there == nothing);
         known += u32::from(there == all);
         target
-            .execute("truncate none, one, many, wide, more, nobody; delete from pghaul.receipt")
+            .execute(format!("truncate {}; delete from pghaul.receipt", names.join(", ")))
             .await
             .unwrap();
         // A session that was left in the middle serves once more; then two that were not.

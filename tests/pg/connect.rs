@@ -1,6 +1,7 @@
 //! Connections: what is reached, what is refused and how that reads.
 
 mod child;
+mod copies;
 mod hosts;
 mod pins;
 mod pooler;

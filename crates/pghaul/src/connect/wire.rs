@@ -16,9 +16,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio::io::AsyncWrite;
 use tokio_util::io::poll_read_buf;
 
+use self::sent::Sent;
 use super::socket::Stream;
+
+mod sent;
 
 /// What is read at once, at most.
 const READ: usize = 64 << 10;
@@ -53,6 +57,7 @@ enum Data {
 /// One connection's socket, and what was read from it and not handed over yet.
 pub(super) struct Wire {
     stream: Box<dyn Stream>,
+    sent: Sent,
     /// Read and not looked at.
     ahead: BytesMut,
     /// Of the message that is being handed over piece by piece: whether it is COPY data, and how
@@ -81,6 +86,7 @@ impl Wire {
     fn new(stream: Box<dyn Stream>) -> Self {
         Self {
             stream,
+            sent: Sent::new(),
             ahead: BytesMut::new(),
             partial: (false, 0),
             for_driver: BytesMut::new(),
@@ -99,6 +105,20 @@ impl Wire {
 
     pub(super) fn stream(&mut self) -> Pin<&mut dyn Stream> {
         Pin::new(&mut self.stream)
+    }
+
+    /// Sends what the driver has to say.
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let instead = self.sent.instead(bytes);
+        let written = std::task::ready!(Pin::new(&mut self.stream).poll_write(cx, &instead));
+        if let Ok(bytes) = written {
+            self.sent.went(bytes);
+        }
+        Poll::Ready(written)
     }
 
     /// Reads bytes for the driver; ready without any at the end.
