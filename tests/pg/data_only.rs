@@ -235,6 +235,39 @@ async fn foreign_keys_are_looked_at_in_the_end() {
     }
 }
 
+/// A key about periods is kept by several rows together, or broken by a gap between them.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_about_periods_are_looked_at_too() {
+    let source = database(Major::V18, "src");
+    let rooms = "
+        create table z_rooms (room int4range, free daterange, primary key (room, free without overlaps));
+        create table a_stays (room int4range, at daterange,
+                              foreign key (room, period at) references z_rooms (room, period free));
+        insert into z_rooms values ('[1,1]', '[2026-01-01,2026-02-01)'), ('[1,1]', '[2026-02-01,2026-03-01)'),
+                                   ('[2,2]', '[2026-01-01,2026-02-01)');
+        insert into a_stays values ('[1,1]', '[2026-01-20,2026-02-10)'), ('[2,2]', '[2026-01-05,2026-01-09)');";
+    source.execute(rooms).await.unwrap();
+    let orphans = async |exclude: &[&str], before: &str| {
+        let target = database(Major::V18, "dst");
+        with_schema(&source, &target.url()).await;
+        let before = format!("set session_replication_role = replica; {before}");
+        target.execute(before).await.unwrap();
+        let exclude = exclude.iter().map(|one| (*one).to_owned()).collect();
+        let options = CloneOptions { exclude, ..data_only() };
+        let outcome = clone(&source.url(), &target.url(), options).await.unwrap();
+        let found = outcome.findings.into_iter().filter(|one| one.code == "orphans");
+        found.map(|one| one.message).collect::<Vec<String>>()
+    };
+    assert_eq!(orphans(&[], "").await, [""; 0]);
+    let found = orphans(&["public.z_rooms"], "").await;
+    assert!(found.len() == 1 && found[0].contains("2 rows of `public.a_stays`"), "{found:?}");
+    let gap = "insert into z_rooms values ('[1,1]', '[2026-01-01,2026-02-01)'),
+                                          ('[1,1]', '[2026-02-02,2026-03-01)'),
+                                          ('[2,2]', '[2026-01-01,2026-02-01)')";
+    let found = orphans(&["public.z_rooms"], gap).await;
+    assert!(found.len() == 1 && found[0].contains("1 rows of `public.a_stays`"), "{found:?}");
+}
+
 /// Power fails at any time: no trigger stays disabled, and the run goes on to its end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_run_leaves_triggers_as_they_were() {

@@ -231,6 +231,7 @@ pub mod pg_dump;
 pub mod plan;
 pub mod preflight;
 pub mod rebuild;
+mod reference;
 pub mod restore;
 pub mod run;
 pub mod schema;

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::finding::Finding;
 use crate::name::{Ident, RelationName};
 use crate::plan::Guard;
+use crate::reference::Reference;
 
 /// A table that rows will go into.
 pub(crate) struct Destination<'a> {
@@ -44,44 +45,18 @@ pub(crate) struct Terms {
 pub(crate) struct ForeignKey {
     pub(crate) oid: u32,
     pub(crate) name: Ident,
-    pub(crate) child: RelationName,
-    parent: RelationName,
-    child_only: bool,
-    parent_only: bool,
-    columns: Vec<Ident>,
-    referred: Vec<Ident>,
-    operators: Vec<String>,
-    /// Whether it promises that each row refers to something, by operators that say so.
+    pub(crate) reference: Reference,
+    /// Whether it promises that each row refers to something.
     promises: bool,
 }
 
 impl ForeignKey {
     /// Fails with SQLSTATE 23503 when a row refers to nothing.
     pub(crate) fn check_statement(&self) -> String {
-        let only = |only: bool| if only { "only " } else { "" };
-        let present: Vec<String> = self
-            .columns
-            .iter()
-            .map(|column| format!("c.{} is not null", column.quoted()))
-            .collect();
-        let joined: Vec<String> = self
-            .columns
-            .iter()
-            .zip(&self.referred)
-            .zip(&self.operators)
-            .map(|((column, key), operator)| {
-                format!("p.{} {operator} c.{}", key.quoted(), column.quoted())
-            })
-            .collect();
         let body = format!(
-            "begin if exists (select from {}{} c where {} and not exists (select from {}{} p where {})) \
+            "begin if exists (select {}) \
              then raise exception using errcode = '23503', message = 'rows refer to nothing'; end if; end",
-            only(self.child_only),
-            self.child.quoted(),
-            present.join(" and "),
-            only(self.parent_only),
-            self.parent.quoted(),
-            joined.join(" and "),
+            self.reference.orphans()
         );
         format!("do language plpgsql {};\n", crate::name::literal(&body))
     }
@@ -218,20 +193,13 @@ async fn foreign_keys(
             &[&schemas, &names],
         )
         .await?;
-    let idents = |names: Vec<String>| names.into_iter().map(Ident::new).collect::<Vec<_>>();
     let keys: Vec<ForeignKey> = rows
         .iter()
         .map(|row| ForeignKey {
             oid: row.get(0),
             name: Ident::new(row.get::<_, String>(1)),
-            child: RelationName::new(row.get::<_, String>(2), row.get::<_, String>(3)),
-            parent: RelationName::new(row.get::<_, String>(4), row.get::<_, String>(5)),
-            child_only: row.get(6),
-            parent_only: row.get(7),
-            columns: idents(row.get(8)),
-            referred: idents(row.get(9)),
-            operators: row.get(10),
-            promises: row.get(11),
+            reference: Reference::from_row(row, 2),
+            promises: row.get(12),
         })
         .collect();
     if replicates {
@@ -246,7 +214,7 @@ async fn foreign_keys(
             };
             (0..tables.len()).filter(is_of).collect::<Vec<usize>>()
         };
-        let (children, parents) = (of(&key.child), of(&key.parent));
+        let (children, parents) = (of(&key.reference.child), of(&key.reference.parent));
         for child in children {
             if let Some(behind) = terms.behind.get_mut(child) {
                 behind.extend(&parents);

@@ -9,6 +9,7 @@ use crate::duplicates::{DuplicateRow, Found, Groups, IndexDefinition, Scan, Scan
 use crate::error::Error;
 use crate::event::Counters;
 use crate::name::{Ident, RelationName};
+use crate::reference::Reference;
 use crate::schema::lookalike;
 
 /// Groups of rows that share the key of a unique index.
@@ -232,40 +233,16 @@ pub(super) async fn orphans(
         )
         .await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let child = RelationName::new(row.get::<_, String>(0), row.get::<_, String>(1));
-    let parent = RelationName::new(row.get::<_, String>(2), row.get::<_, String>(3));
-    let idents = |names: Vec<String>| names.into_iter().map(Ident::new).collect::<Vec<_>>();
-    let (columns, referred) = (idents(row.get(4)), idents(row.get(5)));
-    let (operators, of_period): (Vec<String>, bool) = (row.get(6), row.get(7));
-    let joined: Vec<String> = columns
-        .iter()
-        .zip(&referred)
-        .zip(&operators)
-        .map(|((column, key), operator)| {
-            format!("p.{} {operator} c.{}", key.quoted(), column.quoted())
-        })
-        .collect();
-    let present: Vec<String> =
-        columns.iter().map(|column| format!("c.{} is not null", column.quoted())).collect();
+    let reference = Reference::from_row(row, 0);
     let texts: Vec<String> =
-        columns.iter().map(|column| format!("c.{}::text", column.quoted())).collect();
-    let found = format!("from {} p where {}", parent.quoted(), joined.join(" and "));
-    let refers_to_nothing = match (columns.last(), referred.last()) {
-        (Some(column), Some(key)) if of_period => format!(
-            "((select pg_catalog.range_agg(p.{}) {found}) operator(pg_catalog.@>) c.{}) is not true",
-            key.quoted(),
-            column.quoted()
-        ),
-        _ => format!("not exists (select {found})"),
-    };
+        reference.columns.iter().map(|column| format!("c.{}::text", column.quoted())).collect();
     let sql = format!(
-        "select c.ctid::text, array[{}], pg_catalog.count(*) over () \
-           from {} c where {} and {refers_to_nothing} \
+        "select c.ctid::text, array[{}], pg_catalog.count(*) over () {} \
           order by c.ctid::text limit {ORPHANS_NAMED}",
         texts.join(", "),
-        child.quoted(),
-        present.join(" and "),
+        reference.orphans()
     );
+    let Reference { child, columns, .. } = reference;
     let rows = target.query(&format!("find the orphans of `{child}`"), &sql, &[]).await?;
     Ok(Some(Orphans {
         table: child,

@@ -264,7 +264,7 @@ impl SourceSchema {
     /// With a step for each foreign key of the target that nothing checks while rows go in.
     fn checking(mut self, foreign_keys: &[ForeignKey]) -> Self {
         self.steps.extend(foreign_keys.iter().map(|key| SchemaStep {
-            step: Step::checking(&key.child, &key.name, key.check_statement()),
+            step: Step::checking(&key.reference.child, &key.name, key.check_statement()),
             undo: String::new(),
             drops: String::new(),
             source_oid: key.oid,

@@ -32,8 +32,8 @@ select o.oid
           from pg_catalog.unnest(o.conpfeqop) with ordinality k (operator, place)
           join pg_catalog.pg_operator f on f.oid = k.operator
           join pg_catalog.pg_namespace n on n.oid = f.oprnamespace)
-     -- A period is contained, not equal.
-     , o.convalidated and coalesce(pg_catalog.to_jsonb(o) ->> 'conperiod', 'false') = 'false'
+     , coalesce(pg_catalog.to_jsonb(o) ->> 'conperiod', 'false') = 'true'
+     , o.convalidated
 from pg_catalog.pg_constraint o
 join above on above.oid = o.conrelid
 join pg_catalog.pg_class c on c.oid = o.conrelid

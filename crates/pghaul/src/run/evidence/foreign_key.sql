@@ -1,9 +1,10 @@
--- Which columns refer to which, and by which operators: $1 is the foreign key. The last columns of one
--- about periods overlap, and what they overlap has to cover them.
+-- Which columns refer to which, and by which operators: $1 is the foreign key.
 select cn.nspname::text
      , c.relname::text
      , pn.nspname::text
      , p.relname::text
+     , c.relkind = 'r'
+     , p.relkind = 'r'
      , (select pg_catalog.array_agg(a.attname::text order by k.place)
           from pg_catalog.unnest(o.conkey) with ordinality k (attnum, place)
           join pg_catalog.pg_attribute a on a.attrelid = o.conrelid and a.attnum = k.attnum)
