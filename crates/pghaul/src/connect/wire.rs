@@ -5,6 +5,7 @@
 //! costs more than the digest of the row, and it keeps as much memory as the largest row had. So
 //! COPY data (manual, 55.7: `CopyData`) never gets to it: from the beginning of a COPY to its end
 //! whoever reads the rows reads the socket too, many rows at once, and of large rows piece by piece.
+//! What the driver sends goes out as [`sent`] says.
 //!
 //! Invariants: every byte goes one way or the other, in its order; nothing is read ahead but what one
 //! buffer holds; of the two only one reads the socket at a time, and whoever stops reading wakes the

@@ -185,9 +185,7 @@ mod tests {
         [&[kind][..], &length, body].concat()
     }
 
-    fn startup() -> Vec<u8> {
-        [&[0, 0, 0, 8, 0, 3, 0, 0][..]].concat()
-    }
+    const STARTUP: [u8; 8] = [0, 0, 0, 8, 0, 3, 0, 0];
 
     /// A statement by name, and its execution.
     fn prepare(name: &str, sql: &str) -> Vec<u8> {
@@ -228,7 +226,7 @@ mod tests {
         let (sync, flush) = (message(b'S', b""), message(b'H', b""));
         let copy = "copy public.\"t\" (a) from stdin with (format binary)";
         let others = "select 'copy t from stdin'";
-        let before = [startup(), prepare("s0", copy), prepare("s1", others)].concat();
+        let before = [STARTUP.to_vec(), prepare("s0", copy), prepare("s1", others)].concat();
         let between =
             [data(9), execute("s1", 999), sync.clone(), message(b'Q', b"rollback\0")].concat();
         let after = [data(3 * AROUND), close("s0"), prepare("s0", others)].concat();
