@@ -1,6 +1,7 @@
 //! Databases that are written to, sessions that die, tables where everything differs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pghaul::connect::{Endpoint, Side};
@@ -8,7 +9,7 @@ use pghaul::event::{Counters, Event};
 use pghaul::run::Stop;
 use pghaul::verify::options::Recheck;
 use pghaul::verify::{PreparedVerify, VerifyOptions};
-use pghaul_testbed::{Database, Major, Server};
+use pghaul_testbed::{Database, Direction, Major, Proxy, Server};
 
 use super::{DifferenceKind, rows_only, verify, verify_observed};
 use crate::harness::{OnEvent, database, terminate_on};
@@ -76,13 +77,13 @@ async fn rows_that_never_rest_are_said_to_move() {
     source.execute(TABLE).await.unwrap();
     target.execute(TABLE).await.unwrap();
     source.execute("update t set v = '0' where id = 7").await.unwrap();
-    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
     let writer = {
         let stop = Arc::clone(&stop);
         let session = source.connect().await.unwrap();
         tokio::spawn(async move {
             let mut number = 0;
-            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+            while !stop.load(Ordering::SeqCst) {
                 number += 1;
                 let sql = format!("update t set v = 'v{number}' where id = 7");
                 session.execute(sql).await.unwrap();
@@ -92,7 +93,7 @@ async fn rows_that_never_rest_are_said_to_move() {
     };
     // Long enough for a writer that a busy machine keeps waiting.
     let compared = verify(&source.url(), &target.url(), again(500)).await.unwrap();
-    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    stop.store(true, Ordering::SeqCst);
     writer.await.unwrap();
     let seen = compared.table("public.t").recheck.unwrap();
     assert_eq!((seen.looks, seen.agreed, seen.stayed, seen.moving), (4, 0, 0, 1));
@@ -110,11 +111,11 @@ async fn rows_without_a_key_agree_only_when_their_table_does() {
         database.execute(table).await.unwrap();
     }
     target.execute("update t set n = n + 1000000 where name = 'n7'").await.unwrap();
-    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
     let writer = {
         let stop = Arc::clone(&stop);
         tokio::spawn(async move {
-            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+            while !stop.load(Ordering::SeqCst) {
                 for database in [source, target] {
                     database.execute("update t set n = n + 1 where name = 'n7'").await.unwrap();
                 }
@@ -123,7 +124,7 @@ async fn rows_without_a_key_agree_only_when_their_table_does() {
         })
     };
     let compared = verify(&source.url(), &target.url(), again(200)).await.unwrap();
-    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    stop.store(true, Ordering::SeqCst);
     writer.await.unwrap();
     let seen = compared.table("public.t").recheck.unwrap();
     assert_eq!((seen.looks, seen.stayed, seen.moving), (4, 0, 2));
@@ -182,7 +183,7 @@ async fn lost_sessions_are_opened_again_and_what_is_done_stays_done() {
         let struck = std::sync::atomic::AtomicU64::new(0);
         let observer = OnEvent(move |event: &Event<'_>| {
             if let Event::TableVerified { .. } = event
-                && struck.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0
+                && struck.fetch_add(1, Ordering::SeqCst) == 0
             {
                 let server = Server::shared(Major::V14).unwrap();
                 terminate_on(server, source.name(), what);
@@ -198,14 +199,20 @@ async fn lost_sessions_are_opened_again_and_what_is_done_stays_done() {
 }
 
 /// Compares, and ends all our sessions of the source after the first of these events; `meanwhile` is done
-/// there before another can look.
+/// there before another can look. Whichever side is faster, the source has more to read then: from its
+/// first part on, nothing comes from it until its sessions have ended.
 async fn losing(
     (source, target): (&'static Database<'static>, &'static Database<'static>),
     (event, meanwhile): (fn(&Event<'_>) -> bool, &'static str),
 ) -> super::Compared {
-    let struck = std::sync::atomic::AtomicU64::new(0);
+    let link = Arc::new(Proxy::to(source.server()).unwrap());
+    let url = link.url(source.name());
+    let (stalled, struck) = (AtomicBool::new(false), AtomicBool::new(false));
     let observer = OnEvent(move |told: &Event<'_>| {
-        if event(told) && struck.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 {
+        if is_read(told) && !stalled.swap(true, Ordering::SeqCst) {
+            link.stall(Direction::ToClient);
+        }
+        if event(told) && !struck.swap(true, Ordering::SeqCst) {
             source.value(meanwhile).wait().unwrap();
             // The heir first, so that it does not export the snapshot once more before it dies.
             let sql = format!(
@@ -215,6 +222,7 @@ async fn losing(
                 source.name()
             );
             source.server().value(sql).wait().unwrap();
+            link.resume();
         }
     });
     let options = VerifyOptions {
@@ -222,7 +230,7 @@ async fn losing(
         part_size: Some(3 << 20),
         ..rows_only()
     };
-    verify_observed(&source.url(), &target.url(), options, Arc::new(observer)).await.unwrap()
+    verify_observed(&url, &target.url(), options, Arc::new(observer)).await.unwrap()
 }
 
 fn is_compared(event: &Event<'_>) -> bool {
