@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use pghaul_archive::piece::Depth;
 use pghaul_archive::{Folder, PieceReader, check};
 use pghaul_testbed::oracle::{self, Options as OracleOptions};
+use pghaul_testbed::servers::OURS;
 use pghaul_testbed::{Database, Major, Options, Server, clients};
 
 use crate::command::{Pghaul, Running, is_fact, pghaul, server};
@@ -61,13 +62,7 @@ pub(crate) fn rows_kept(archive: &Path) -> u64 {
 
 /// Rows that the server has read from tables of users so far.
 pub(crate) fn rows_read(source: &Database<'_>) -> u64 {
-    let ours = "select count(*) from pg_stat_activity \
-                where datname = current_database() and application_name ~ '^pghaul.* read '";
-    let until = Instant::now() + Duration::from_secs(30);
-    while source.value(ours).wait().unwrap().as_deref() != Some("0") {
-        assert!(Instant::now() < until, "sessions that read stay");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    source.until_left("^pghaul.* read ").wait().unwrap();
     // Before 15 the counters are those of a file that may be half a second old.
     std::thread::sleep(Duration::from_millis(1200));
     let sum =
@@ -125,6 +120,8 @@ fn a_dump_that_was_killed_goes_on_and_reads_no_finished_frame_again() {
             continue;
         }
         within += 1;
+        // Nor is the snapshot there that it held.
+        source.until_left(OURS).wait().unwrap();
         let alone = pghaul(&["verify", "--archive"]).arg(&archive).run();
         assert!([21, 40].contains(&alone.code), "kill {number}: {alone:?}");
         let (before, kept) = (rows_read(&source), rows_kept(&archive));

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::process::Stdio;
 
 use expect_test::expect;
+use pghaul_testbed::servers::OURS;
 use pghaul_testbed::{Database, Major, Options, Role, Server};
 
 use crate::command::{clone, database, filled, pghaul};
@@ -345,6 +346,7 @@ fn code_13_the_source_has_changed_since_the_snapshot() {
     assert_eq!(clone(&source, &target, &["--jobs", "1"]).run().code, 12);
     target.execute("alter table homely drop constraint homely_at_home").wait().unwrap();
     source.execute("update people set name = 'changed' where id = 500").wait().unwrap();
+    source.until_left(OURS).wait().unwrap();
     clone(&source, &target, &["--resume"]).run().expect(&[&source, &target], &expect![[r#"
         exit code 13
         --- stderr

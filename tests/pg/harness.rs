@@ -6,6 +6,7 @@ use pghaul::Error;
 use pghaul::connect::{Endpoint, Side};
 use pghaul::event::{Counters, Event, Observer};
 use pghaul::run::{CloneOptions, Outcome, PreparedClone, Stop};
+use pghaul_testbed::servers::OURS;
 use pghaul_testbed::{Database, Major, Server, clients};
 
 /// Options that find the testbed's `pg_dump`.
@@ -155,15 +156,11 @@ pub(crate) async fn recount(database: &Database<'_>) -> Vec<Vec<Option<String>>>
     rows
 }
 
-/// Waits until the sessions of a run that was stopped at once are gone: before, what they had sent may
-/// still be done.
+/// Waits until the sessions of a run that has ended are gone: before, what they had sent may still be
+/// done, and the snapshot that they held is there to go on under.
 pub(crate) async fn until_gone(databases: &[&Database<'_>]) {
-    let ours = "select count(*) from pg_stat_activity \
-                where datname = current_database() and application_name ~ '^pghaul( |$)'";
     for database in databases {
-        while database.value(ours).await.unwrap().as_deref() != Some("0") {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        database.until_left(OURS).await.unwrap();
     }
 }
 

@@ -9,7 +9,9 @@ use pghaul_testbed::proxy::Commit;
 use pghaul_testbed::servers::CreateOptions;
 use pghaul_testbed::{Database, Major, Proxy, Role, Server};
 
-use crate::harness::{How, OnEvent, clone, clone_until, database, fill, options, prepare};
+use crate::harness::{
+    How, OnEvent, clone, clone_until, database, fill, options, prepare, until_gone,
+};
 
 fn resuming() -> CloneOptions {
     CloneOptions { start: Start::Resume, ..options() }
@@ -88,6 +90,7 @@ async fn writes_before_another_moment(major: Major) {
     let slow = CloneOptions { jobs: std::num::NonZeroUsize::MIN, ..options() };
     let stopped = clone_until(&source.url(), &target.url(), slow, (2, How::Now)).await.unwrap();
     assert_eq!(stopped.ending, Ending::Stopped);
+    until_gone(&[&source, &target]).await;
     assert_eq!(target.value("select count(*) from pghaul.receipt").await.unwrap().unwrap(), "0");
     source.execute("update t5 set v = 'late' where id = 1").await.unwrap();
     let stopped =

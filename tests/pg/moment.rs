@@ -9,6 +9,7 @@ use pghaul::event::{Counters, Event};
 use pghaul::run::moment::Moment;
 use pghaul::run::{CloneOptions, Ending, Outcome, Stop, options::Start};
 use pghaul::snapshot::Keeper;
+use pghaul_testbed::servers::OURS;
 use pghaul_testbed::{Database, Major, Options, Server};
 
 use crate::harness::{
@@ -42,6 +43,7 @@ async fn resume(
     target: &Database<'_>,
     start: Start,
 ) -> Result<Outcome, pghaul::Error> {
+    until_gone(&[source]).await;
     let options = CloneOptions { start, ..options() };
     clone(&source.url(), &target.url(), options).await
 }
@@ -272,6 +274,7 @@ async fn neither_a_standby_nor_a_crash_is_ever_proven_unchanged() {
     let target = database(Major::V18, "never_dst");
     let url = standby.url(source.name());
     clone_until(&url, &target.url(), one_by_one(), (8, How::Now)).await.unwrap();
+    standby.until_left(source.name(), OURS).await.unwrap();
     let options_again = CloneOptions { start: Start::Resume, ..options() };
     let outcome = clone(&url, &target.url(), options_again).await.unwrap();
     assert_whole(&outcome);

@@ -6,7 +6,7 @@ use pghaul::run::{CloneOptions, Ending, Outcome, Unfinished, finish, options::St
 use pghaul_testbed::oracle::{self, Options as OracleOptions};
 use pghaul_testbed::{Database, Major};
 
-use crate::harness::{How, clone, clone_until, database, options};
+use crate::harness::{How, clone, clone_until, database, options, until_gone};
 
 /// Keys that cascade, triggers that write, and a table that arrives last, once its check is gone.
 const SOURCE: &str = "
@@ -45,6 +45,7 @@ async fn resume(
     target: &Database<'_>,
     start: Start,
 ) -> Result<Outcome, pghaul::Error> {
+    until_gone(&[source]).await;
     clone(&source.url(), &target.url(), CloneOptions { start, ..options() }).await
 }
 

@@ -11,6 +11,7 @@ use pghaul_testbed::{Database, Major, clients};
 
 use crate::harness::{
     How, OnEvent, clone, clone_until, database, fill, one_by_one, options, prepare, recount,
+    until_gone,
 };
 
 /// Parts small enough that one table has several.
@@ -90,6 +91,7 @@ async fn stopped_beside_a_writer(
     let prepared = prepare(&source.url(), &target.url(), one_by_one()).await.unwrap();
     let outcome = prepared.run(Arc::new(observer), Arc::new(Counters::default()), stop).await;
     assert_eq!(outcome.unwrap().ending, Ending::Stopped);
+    until_gone(&[source]).await;
     let writer = writer.lock().unwrap().take();
     writer.unwrap()
 }
@@ -142,6 +144,7 @@ async fn a_schema_in_the_words_of_another_pg_dump_is_not_called_changed() {
     let folder = tempfile::tempdir().unwrap();
     let of_17 = CloneOptions { pg_dump: Some(called_17(folder.path())), ..one_by_one() };
     clone_until(&source.url(), &target.url(), of_17.clone(), (20, How::Now)).await.unwrap();
+    until_gone(&[&source]).await;
     // Both write the same here, so something has to be another for it to be worded otherwise.
     source.execute("comment on table t1 is 'changed'").await.unwrap();
     let resume = |options| CloneOptions { start: Start::Resume, ..options };

@@ -163,6 +163,7 @@ async fn a_run_that_compares_less_knows_its_source_again() {
         assert_eq!(stopped.unwrap().ending, Ending::Stopped);
         let kept = target.value("select count(*) from pghaul.receipt").await.unwrap();
         assert_ne!(kept.as_deref(), Some("0"), "nothing is there to be read again");
+        until_gone(&[&source]).await;
         source.value("select txid_current()").await.unwrap();
         let resume = CloneOptions { start: Start::Resume, ..options() };
         let outcome = clone(&source.url(), &target.url(), resume.clone()).await.unwrap();

@@ -7,7 +7,7 @@ use pghaul::run::options::Start;
 use pghaul::run::{CloneOptions, Ending};
 use pghaul_testbed::{CreateOptions, Database, Major, Proxy, Server};
 
-use crate::harness::{clone, database, options};
+use crate::harness::{clone, database, options, until_gone};
 
 /// One way; more than anything on this machine takes to answer.
 const LATENCY: Duration = Duration::from_millis(10);
@@ -90,6 +90,7 @@ async fn one_bad_table_does_not_spoil_those_that_it_travels_with() {
     let others = "select count(*) from pghaul.step where kind = 'READ BACK'";
     assert_eq!(target.value(others).await.unwrap(), Some((TABLES - 2).to_string()));
     source.execute("update t7 set v = 'e'; update t8 set v = 'e'").await.unwrap();
+    until_gone(&[&source]).await;
     let again = CloneOptions {
         start: Start::ResumeRestarting(vec!["public.t7".to_owned(), "public.t8".to_owned()]),
         ..options()

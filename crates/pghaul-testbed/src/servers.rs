@@ -33,7 +33,7 @@ use tokio_postgres::Config;
 pub use database::{CreateOptions, Database, Role, quote_identifier, quote_literal};
 pub use major::Major;
 pub use options::Options;
-pub use session::{APPLICATION_NAME, Rows, Session};
+pub use session::{APPLICATION_NAME, OURS, Rows, Session};
 pub use tls::{Authority, Certificate};
 
 use crate::account::Account;
@@ -186,6 +186,20 @@ impl Server {
     /// The one value of a query on the database `postgres`.
     pub fn value(&self, sql: impl Into<String>) -> Answer<Option<String>> {
         session::value_once(self.config("postgres"), sql.into())
+    }
+
+    /// Waits until the server has ended the sessions of a database whose `application_name` matches
+    /// this regular expression: a process that is gone may have some there for a while, with their
+    /// transactions, locks and snapshots.
+    pub fn until_left(&self, database: &str, application: &str) -> Answer<()> {
+        let sql = format!(
+            "select count(*) from pg_stat_activity \
+             where datname = {} and application_name ~ {}",
+            quote_literal(database),
+            quote_literal(application)
+        );
+        let what = format!("no session `{application}` in database {database}");
+        session::until_value(self.config("postgres"), sql, "0", what)
     }
 
     /// All that the server has written to its log so far.

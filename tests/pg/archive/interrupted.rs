@@ -56,6 +56,13 @@ async fn dump_until(
     (outcome, counters.bytes_read.load(Ordering::SeqCst))
 }
 
+/// Dumps until the n-th piece, and until the snapshot is gone.
+async fn stopped(source: &Database<'_>, folder: &Path, (pieces, how): (i64, How)) {
+    let (stopped, _) = dump_until(&source.url(), folder, (pieces, how)).await;
+    assert!(stopped.unwrap().archive.is_none(), "after {pieces}");
+    until_gone(&[source]).await;
+}
+
 fn pieces(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let archive = Folder::new(folder);
     let files = archive.list().unwrap();
@@ -88,8 +95,7 @@ async fn stopped_and_gone_on(from: Major, how: How) {
     assert!(not_carried(&done), "{:?}", done.findings);
     for stop_after in [1, 7, 15] {
         let archive = place.path().join(format!("after {stop_after}"));
-        let (stopped, _) = dump_until(&source.url(), &archive, (stop_after, how)).await;
-        assert!(stopped.unwrap().archive.is_none(), "{stop_after}");
+        stopped(&source, &archive, (stop_after, how)).await;
         let folder = Folder::new(&archive);
         assert!(!folder.is_finished());
         // Not an archive: nobody takes it for one.
@@ -128,8 +134,7 @@ async fn a_source_that_changed_where_it_was_read_already_ends_the_dump() {
     fill(&source).await;
     let place = tempfile::tempdir().unwrap();
     let archive = place.path().join("archive");
-    let (stopped, _) = dump_until(&source.url(), &archive, (8, How::Soon)).await;
-    assert!(stopped.unwrap().archive.is_none());
+    stopped(&source, &archive, (8, How::Soon)).await;
     let updates: Vec<String> = (1..=TABLES)
         .map(|table| format!("update t{table} set u = u || 'x' where id = 1"))
         .collect();
@@ -145,8 +150,7 @@ async fn a_source_that_changed_elsewhere_is_read_again_and_found_the_same() {
     fill(&source).await;
     let place = tempfile::tempdir().unwrap();
     let archive = place.path().join("archive");
-    let (stopped, _) = dump_until(&source.url(), &archive, (8, How::Soon)).await;
-    assert!(stopped.unwrap().archive.is_none());
+    stopped(&source, &archive, (8, How::Soon)).await;
     // Moves the transaction ids, so nothing is proven by them.
     source
         .execute("create role nobody_in_particular; drop role nobody_in_particular")
@@ -166,8 +170,7 @@ async fn a_finished_piece_that_was_damaged_since_is_read_again() {
     fill(&source).await;
     let place = tempfile::tempdir().unwrap();
     let archive = place.path().join("archive");
-    let (stopped, _) = dump_until(&source.url(), &archive, (8, How::Soon)).await;
-    assert!(stopped.unwrap().archive.is_none());
+    stopped(&source, &archive, (8, How::Soon)).await;
     let largest = pieces(&archive).into_iter().max_by_key(|(_, bytes)| bytes.len());
     let (name, mut bytes) = largest.unwrap();
     let middle = bytes.len() / 2;

@@ -48,7 +48,7 @@ async fn rows_on_their_way_come_to_agree() {
                 .forget();
         }
     });
-    let compared = verify_observed(&source.url(), &target.url(), again(300), Arc::new(observer))
+    let compared = verify_observed(&source.url(), &target.url(), again(1000), Arc::new(observer))
         .await
         .unwrap();
     assert_eq!(compared.named("public.t"), ["Changed 9 v"]);
@@ -63,7 +63,7 @@ async fn rows_on_their_way_come_to_agree() {
             target.execute("delete from u where id = 5").forget();
         }
     });
-    let compared = verify_observed(&source.url(), &target.url(), again(300), Arc::new(observer))
+    let compared = verify_observed(&source.url(), &target.url(), again(1000), Arc::new(observer))
         .await
         .unwrap();
     assert_eq!(compared.wrong(), []);
@@ -92,7 +92,7 @@ async fn rows_that_never_rest_are_said_to_move() {
         })
     };
     // Long enough for a writer that a busy machine keeps waiting.
-    let compared = verify(&source.url(), &target.url(), again(500)).await.unwrap();
+    let compared = verify(&source.url(), &target.url(), again(1500)).await.unwrap();
     stop.store(true, Ordering::SeqCst);
     writer.await.unwrap();
     let seen = compared.table("public.t").recheck.unwrap();
@@ -123,7 +123,7 @@ async fn rows_without_a_key_agree_only_when_their_table_does() {
             }
         })
     };
-    let compared = verify(&source.url(), &target.url(), again(200)).await.unwrap();
+    let compared = verify(&source.url(), &target.url(), again(1500)).await.unwrap();
     stop.store(true, Ordering::SeqCst);
     writer.await.unwrap();
     let seen = compared.table("public.t").recheck.unwrap();
@@ -144,7 +144,7 @@ async fn rows_without_a_key_agree_only_when_their_table_does() {
             target.execute("update t set n = n - 1000000 where name = 'n7'").forget();
         }
     });
-    let compared = verify_observed(&source.url(), &target.url(), again(300), Arc::new(observer))
+    let compared = verify_observed(&source.url(), &target.url(), again(1000), Arc::new(observer))
         .await
         .unwrap();
     assert_eq!(compared.wrong(), []);

@@ -133,6 +133,12 @@ impl<'server> Database<'server> {
         session::value_once(self.config(), sql.into())
     }
 
+    /// Waits until the server has ended the sessions here whose `application_name` matches this
+    /// regular expression ([`Server::until_left`]).
+    pub fn until_left(&self, application: &str) -> Answer<()> {
+        self.server.until_left(&self.name, application)
+    }
+
     /// Leaves the database there as long as its server is.
     pub fn keep(mut self) -> String {
         self.keep = true;

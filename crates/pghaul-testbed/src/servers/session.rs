@@ -7,7 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
@@ -19,6 +19,9 @@ use crate::work::{self, Answer};
 
 /// The `application_name` of all connections made here.
 pub const APPLICATION_NAME: &str = "pghaul-testbed";
+
+/// The `application_name` of all sessions of pghaul, as a regular expression.
+pub const OURS: &str = "^pghaul( |$)";
 
 /// Rows of text, NULL as `None`.
 pub type Rows = Vec<Vec<Option<String>>>;
@@ -100,6 +103,37 @@ pub(crate) fn value_once(config: Config, sql: String) -> Answer<Option<String>> 
         let value = value(&own.client, &sql).await;
         own.end().await;
         value
+    })
+}
+
+/// Asks until the value of a query is this one; an error that says `what` did not come about within a
+/// minute.
+pub(crate) fn until_value(
+    config: Config,
+    sql: String,
+    wanted: &'static str,
+    what: String,
+) -> Answer<()> {
+    work::begin(async move {
+        let own = OwnSession::open(config).await?;
+        let begun = Instant::now();
+        let mut answer = Ok(());
+        loop {
+            match value(&own.client, &sql).await {
+                Ok(now) if now.as_deref() == Some(wanted) => break,
+                Ok(now) if begun.elapsed() > Duration::from_secs(60) => {
+                    answer = Err(Error::new(format!("not within a minute: {what}; {now:?}")));
+                    break;
+                }
+                Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(error) => {
+                    answer = Err(error);
+                    break;
+                }
+            }
+        }
+        own.end().await;
+        answer
     })
 }
 
