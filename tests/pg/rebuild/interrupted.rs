@@ -104,7 +104,7 @@ async fn sessions_that_are_terminated() {
             assert_eq!(described(&database).await, before, "{major} {at}");
         }
         end.store(true, Ordering::SeqCst);
-        assert!(guard.await.unwrap() > 10);
+        assert!(guard.await.unwrap() > 0);
         assert_sound(&database, &major.to_string()).await;
     }
 }

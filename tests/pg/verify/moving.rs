@@ -278,7 +278,7 @@ async fn when_nothing_was_written_a_new_moment_is_as_good_as_the_one_lost() {
                 tries += 1;
                 let logged = from.log().len();
                 let compared = losing((source, target), (is_read, then)).await;
-                if compared.outcome.proven_unchanged == proven || tries == 4 {
+                if compared.outcome.proven_unchanged == proven || tries == 12 {
                     break (logged, compared);
                 }
                 assert!(proven, "{place} {then}");

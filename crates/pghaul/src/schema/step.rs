@@ -112,7 +112,8 @@ pub struct Step {
     /// it are named; all of the serial stages before it are meant anyway.
     pub after: Vec<StepId>,
     /// Steps that must be over before, whether they succeeded or not: builds of indexes on tables
-    /// that this step would lock exclusively, which would only make both wait for each other.
+    /// that this step would lock exclusively, which would only make both wait for each other, and
+    /// attachments of partitions' indexes, which would deadlock with it.
     pub behind: Vec<StepId>,
     /// Whose rows must be in before. Steps of [`Stage::PostData`] also wait until these have been
     /// read back.

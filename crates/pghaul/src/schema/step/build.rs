@@ -27,7 +27,7 @@ pub fn steps(entries: &[Entry], options: &StepOptions<'_>) -> Result<Vec<Step>, 
     builder.check()?;
     builder.pre_data();
     builder.post_data();
-    builder.wait_for_index_builds();
+    builder.wait_for_indexes();
     builder.privileges();
     builder.refreshes();
     builder.serial(Stage::Statistics);
@@ -179,11 +179,16 @@ impl<'a> Builder<'a> {
     }
 
     /// Builds of indexes go on beside each other on one table; what locks the table exclusively
-    /// would stop at them, and stop others.
-    fn wait_for_index_builds(&mut self) {
+    /// would stop at them, and stop others. An attachment that makes an index whole locks the table
+    /// above exclusively, behind locks of indexes that a foreign key's check stops at: deadlock.
+    fn wait_for_indexes(&mut self) {
         let mut builds: HashMap<RelationName, Vec<StepId>> = HashMap::new();
         for (at, step) in self.steps.iter().enumerate() {
-            if let (Stage::Index, Some(relation)) = (step.stage, &step.relation) {
+            let build = step.relation.iter().filter(|_| step.stage == Stage::Index);
+            // It has no table of its own: those of the indexes that it waits for.
+            let joined = step.after.iter().filter(|_| step.alone);
+            let trees = joined.filter_map(|id| self.steps[id.0].relation.as_ref());
+            for relation in build.chain(trees.filter(|table| self.families.is_partitioned(table))) {
                 builds.entry(relation.clone()).or_default().push(StepId(at));
             }
         }

@@ -140,6 +140,12 @@ fn a_tree_is_one_family() {
         "ALTER INDEX a.root_pkey ATTACH PARTITION a.leaf_pkey;\n",
         &[above, below],
     );
+    archive.add(
+        Kind::FkConstraint,
+        "root f",
+        "ALTER TABLE a.root\n    ADD CONSTRAINT f FOREIGN KEY (id) REFERENCES a.leaf(id);\n",
+        &[root, leaf],
+    );
     let steps = archive.steps(Validation::Now, &[]);
     // USING INDEX is refused on a partitioned table.
     let above = step(&steps, "CONSTRAINT a.root root_pkey");
@@ -153,6 +159,10 @@ fn a_tree_is_one_family() {
     let attach = step(&steps, "INDEX ATTACH a.leaf_pkey");
     assert!(attach.alone);
     assert_eq!(attach.after.len(), 2);
+    // Both lock the root, and what the other needs.
+    let attach = at(&steps, "INDEX ATTACH a.leaf_pkey");
+    assert!(step(&steps, "FK CONSTRAINT a.root f").behind.contains(&attach));
+    assert!(!above.behind.contains(&attach), "that one waits for this one");
 }
 
 #[test]
